@@ -1,0 +1,147 @@
+#include "libs/storage/merge.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace narthex::storage {
+namespace {
+
+bool ByTime(const Chunk& a, const Chunk& b) {
+  return a.min_ms != b.min_ms ? a.min_ms < b.min_ms : a.max_ms < b.max_ms;
+}
+
+bool Same(const Chunk& a, const Chunk& b) {
+  return a.min_ms == b.min_ms && a.max_ms == b.max_ms &&
+         a.encoding == b.encoding && a.bytes == b.bytes;
+}
+
+class MergedSet : public ChunkSeriesSet {
+ public:
+  explicit MergedSet(std::vector<std::unique_ptr<ChunkSeriesSet>> sets) {
+    for (auto& set : sets) {
+      Source source;
+      source.set = std::move(set);
+      Advance(source);
+      sources_.push_back(std::move(source));
+    }
+    std::make_heap(sources_.begin(), sources_.end(), Later);
+    DropFinished();
+  }
+
+  bool Next(ChunkSeries* series) override {
+    if (!status_.ok() || sources_.empty()) return false;
+    TakeFirst(series);
+    bool several = false;
+    while (status_.ok() && !sources_.empty() &&
+           sources_.front().head.labels == series->labels) {
+      ChunkSeries same;
+      TakeFirst(&same);
+      several = true;
+      std::move(same.chunks.begin(), same.chunks.end(),
+                std::back_inserter(series->chunks));
+    }
+    if (several) {
+      auto& chunks = series->chunks;
+      std::stable_sort(chunks.begin(), chunks.end(), ByTime);
+      chunks.erase(std::unique(chunks.begin(), chunks.end(), Same),
+                   chunks.end());
+    }
+    return status_.ok();
+  }
+
+  absl::Status status() const override { return status_; }
+
+ private:
+  struct Source {
+    std::unique_ptr<ChunkSeriesSet> set;
+    ChunkSeries head;
+    bool finished = false;
+  };
+
+  // The heap's front is the source with the smallest labels; finished ones
+  // come first of all, to be dropped.
+  static bool Later(const Source& a, const Source& b) {
+    if (a.finished != b.finished) return b.finished;
+    return model::Labels::Compare(a.head.labels, b.head.labels) > 0;
+  }
+
+  void Advance(Source& source) {
+    if (source.set->Next(&source.head)) return;
+    source.finished = true;
+    if (status_.ok()) status_ = source.set->status();
+  }
+
+  void DropFinished() {
+    while (!sources_.empty() && sources_.front().finished) {
+      std::pop_heap(sources_.begin(), sources_.end(), Later);
+      sources_.pop_back();
+    }
+  }
+
+  void TakeFirst(ChunkSeries* series) {
+    std::pop_heap(sources_.begin(), sources_.end(), Later);
+    std::swap(*series, sources_.back().head);
+    Advance(sources_.back());
+    std::push_heap(sources_.begin(), sources_.end(), Later);
+    DropFinished();
+  }
+
+  std::vector<Source> sources_;
+  absl::Status status_;
+};
+
+}  // namespace
+
+std::unique_ptr<ChunkSeriesSet> MergeChunkSeries(
+    std::vector<std::unique_ptr<ChunkSeriesSet>> sets) {
+  if (sets.size() == 1) return std::move(sets.front());
+  return std::make_unique<MergedSet>(std::move(sets));
+}
+
+void MergeColumns(const model::SampleColumns& from,
+                  model::SampleColumns* into) {
+  if (from.empty()) return;
+  if (into->empty() ||
+      into->timestamps_ms.back() < from.timestamps_ms.front()) {
+    into->timestamps_ms.insert(into->timestamps_ms.end(),
+                               from.timestamps_ms.begin(),
+                               from.timestamps_ms.end());
+    into->values.insert(into->values.end(), from.values.begin(),
+                        from.values.end());
+    return;
+  }
+  model::SampleColumns merged;
+  std::size_t a = 0;
+  std::size_t b = 0;
+  while (a < into->size() || b < from.size()) {
+    const bool take_into =
+        b == from.size() ||
+        (a < into->size() && into->timestamps_ms[a] <= from.timestamps_ms[b]);
+    if (take_into) {
+      if (b < from.size() && from.timestamps_ms[b] == into->timestamps_ms[a]) {
+        ++b;
+      }
+      merged.Append(into->timestamps_ms[a], into->values[a]);
+      ++a;
+    } else {
+      merged.Append(from.timestamps_ms[b], from.values[b]);
+      ++b;
+    }
+  }
+  *into = std::move(merged);
+}
+
+std::vector<std::string> MergeNames(std::vector<std::vector<std::string>> lists,
+                                    std::size_t limit) {
+  std::vector<std::string> all;
+  for (auto& list : lists) {
+    std::move(list.begin(), list.end(), std::back_inserter(all));
+  }
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  if (limit != 0 && all.size() > limit) all.resize(limit);
+  return all;
+}
+
+}  // namespace narthex::storage
