@@ -1,8 +1,8 @@
-# Everything from outside, found once. Protobuf has no config file in Debian 12.
+# Everything from outside, found once. Protobuf has no config file in Debian 12,
+# and neither has RE2, which gRPC's asks for.
 find_package(Threads REQUIRED)
 find_package(absl REQUIRED)
 find_package(Protobuf REQUIRED)
-find_package(gRPC CONFIG REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(Catch2 2 REQUIRED)
@@ -13,6 +13,9 @@ find_package(ZLIB REQUIRED)
 find_package(Boost 1.74 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
+add_library(re2::re2 INTERFACE IMPORTED)
+target_link_libraries(re2::re2 INTERFACE PkgConfig::re2)
+find_package(gRPC CONFIG REQUIRED)
 pkg_check_modules(snappy REQUIRED IMPORTED_TARGET snappy)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
