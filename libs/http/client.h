@@ -1,0 +1,126 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "libs/http/message.h"
+
+namespace narthex::http {
+
+/// How to verify the server and show who we are. Files are read at each new
+/// connection, so that rotated ones are picked up.
+struct TlsOptions {
+  std::string ca_file;
+  std::string cert_file;
+  std::string key_file;
+  /// The same as PEM text; at most one of the two forms.
+  std::string ca;
+  std::string cert;
+  std::string key;
+  /// Name to verify and to send, when it is not the host of the URL.
+  std::string server_name;
+  bool insecure_skip_verify = false;
+  /// "TLS10" .. "TLS13", empty for the library's choice.
+  std::string min_version;
+  std::string max_version;
+};
+
+/// How requests of one kind are sent: Prometheus's HTTP client configuration.
+/// Shared by all of them, immutable. A secret is given as text or as a file,
+/// which is read at use.
+struct ClientConfig {
+  /// Basic authentication when one of the user names is set.
+  std::string username;
+  std::string username_file;
+  std::string password;
+  std::string password_file;
+  /// `Authorization: <type> <credentials>` when credentials are set.
+  std::string authorization_type = "Bearer";
+  std::string credentials;
+  std::string credentials_file;
+  TlsOptions tls;
+  /// Empty: none, unless `proxy_from_environment`.
+  std::string proxy_url;
+  /// Comma-separated hosts that are asked directly.
+  std::string no_proxy;
+  bool proxy_from_environment = false;
+  Headers proxy_connect_headers;
+  bool follow_redirects = true;
+  bool enable_http2 = true;
+  /// Sent with every request, not forwarded to another host.
+  Headers headers;
+};
+
+struct FetchRequest {
+  std::string url;
+  std::string method = "GET";
+  Headers headers;
+  std::string body;
+  /// Null: the defaults of ClientConfig.
+  std::shared_ptr<const ClientConfig> config;
+  /// For the whole exchange; 0 is no limit.
+  std::int64_t timeout_ms = 0;
+  /// Largest body, after decompression; 0 is no limit.
+  std::int64_t max_body_bytes = 0;
+  /// Asks for gzip and decodes it.
+  bool accept_gzip = true;
+};
+
+/// What came back. An HTTP error status is an answer, not an error.
+struct FetchResult {
+  /// kDeadlineExceeded `Get "url": context deadline exceeded`, kUnavailable
+  /// `Get "url": dial tcp 127.0.0.1:1: connect: connection refused`,
+  /// kResourceExhausted "body size limit exceeded", kCancelled: worded as Go
+  /// does, since people see them as a target's last error.
+  absl::Status status;
+  int code = 0;
+  Headers headers;
+  /// After redirects.
+  std::string effective_url;
+  double seconds = 0;
+  /// Bytes of the body as they came over the wire.
+  std::int64_t wire_bytes = 0;
+};
+
+struct ClientOptions {
+  /// Idle connections kept open for reuse.
+  int max_idle_connections = 2000;
+  std::int64_t connect_timeout_ms = 30 * 1000;
+  std::string user_agent = "Narthex";
+};
+
+/// Sends requests over kept-alive connections, all on one thread: thousands
+/// may be under way at once. Thread-safe.
+class Client {
+ public:
+  explicit Client(ClientOptions options = {});
+  /// Cancels what is under way; its callbacks run before this returns.
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  /// Runs on the client's thread: hand over and return.
+  using Callback = std::function<void(FetchResult)>;
+  using FetchId = std::uint64_t;
+
+  /// Starts a request. The body goes into `*body` (cleared first, its
+  /// capacity reused), which the caller leaves alone until `done` runs.
+  FetchId Fetch(FetchRequest request, std::string* body, Callback done);
+  /// Ends a request early: its callback runs with kCancelled, unless it is
+  /// already done.
+  void Cancel(FetchId id);
+
+  /// Waits for the answer.
+  FetchResult Fetch(FetchRequest request, std::string* body);
+
+ private:
+  class Loop;
+  std::unique_ptr<Loop> loop_;
+};
+
+}  // namespace narthex::http
