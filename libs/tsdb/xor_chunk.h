@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "libs/model/sample.h"
+#include "libs/storage/storage.h"
+
+namespace narthex::tsdb {
+
+/// Samples of one chunk at most: what its 16-bit count can hold.
+inline constexpr int kMaxSamplesPerChunk = 65535;
+
+/// An XOR chunk (Gorilla's delta-of-delta times and XORed values, in
+/// Prometheus's bit layout) to which samples are appended. Its bytes are whole
+/// and decodable after every append. Small: the object is 48 bytes, its buffer
+/// grows in steps. Not thread-safe.
+class XorChunk {
+ public:
+  XorChunk() = default;
+  XorChunk(XorChunk&& other) noexcept;
+  XorChunk& operator=(XorChunk&& other) noexcept;
+
+  /// Goes on with a chunk that was written before; the bytes are copied and
+  /// what follows is encoded as if there had been no interruption. kDataLoss
+  /// when they cannot be decoded.
+  static absl::StatusOr<XorChunk> Resume(absl::string_view bytes);
+
+  /// Requires: `timestamp_ms` is after the last one and count() is below
+  /// kMaxSamplesPerChunk.
+  void Append(std::int64_t timestamp_ms, double value);
+
+  int count() const;
+  bool empty() const { return size_ == 0; }
+  /// The encoded chunk, empty without samples; valid until the next Append,
+  /// which may also change the last byte and the first two.
+  absl::string_view bytes() const { return {data_.get(), size_}; }
+  /// Of the first sample. Requires: not empty.
+  std::int64_t min_ms() const;
+  /// Of the last sample. Requires: not empty.
+  std::int64_t max_ms() const { return timestamp_ms_; }
+  double last_value() const { return value_; }
+
+  /// Bytes held beside the object itself.
+  std::size_t allocated_bytes() const { return capacity_; }
+  /// Gives back what the buffer has too much; worth it when a chunk is full.
+  void ShrinkToFit();
+
+ private:
+  void Reserve(std::size_t more);
+  void SetCapacity(std::uint32_t capacity);
+  void PutByte(std::uint8_t byte);
+  void PutBits(std::uint64_t bits, int n);
+  void PutValue(double value);
+
+  std::unique_ptr<char[]> data_;
+  std::uint32_t size_ = 0;
+  std::uint32_t capacity_ = 0;
+  std::int64_t timestamp_ms_ = 0;
+  double value_ = 0;
+  std::uint64_t delta_ = 0;
+  // The window of meaningful bits of the last value that opened one;
+  // kNoWindow before the first.
+  static constexpr std::uint8_t kNoWindow = 0xff;
+  std::uint8_t leading_ = kNoWindow;
+  std::uint8_t trailing_ = 0;
+  std::uint8_t free_bits_ = 0;  // Still unused in the last byte.
+};
+
+/// Appends all samples of an encoded XOR chunk to `*out`. kDataLoss for bytes
+/// that end too early or whose times do not ascend; `*out` is then as before.
+absl::Status DecodeXorChunk(absl::string_view bytes, model::SampleColumns* out);
+
+/// Likewise, of the samples inside `range` (inclusive) only.
+absl::Status DecodeXorChunk(absl::string_view bytes,
+                            const storage::TimeRange& range,
+                            model::SampleColumns* out);
+
+/// Number of samples as the chunk's header says, of any encoding but none.
+/// kDataLoss when there is no header.
+absl::StatusOr<int> ChunkSampleCount(absl::string_view bytes);
+
+}  // namespace narthex::tsdb
