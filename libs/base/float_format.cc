@@ -62,7 +62,7 @@ std::string FormatFloatG(double value) {
   const char* digits = scientific.data() + e + 1;
   if (*digits == '+') ++digits;
   std::from_chars(digits, scientific.data() + scientific.size(), exponent);
-  if (exponent < -4 || exponent >= 21) return scientific;
+  if (exponent < -4 || exponent >= 6) return scientific;
   return FormatFloat(value);
 }
 
@@ -90,8 +90,8 @@ absl::StatusOr<double> ParseFloat(absl::string_view text) {
       return Malformed(text, "invalid syntax");
     }
   }
-  if (rest.empty() || !(std::isxdigit(static_cast<unsigned char>(rest[0])) ||
-                        rest[0] == '.')) {
+  if (rest.empty() ||
+      !(std::isxdigit(static_cast<unsigned char>(rest[0])) || rest[0] == '.')) {
     return Malformed(text, "invalid syntax");
   }
   double value = 0;

@@ -14,8 +14,8 @@ std::string FormatFloat(double value);
 /// The same, appended to `*out` without a temporary.
 void AppendFloat(double value, std::string* out);
 
-/// Shortest decimal with an exponent when it is below -4 or at least 21, as
-/// Go's %v and 'g' with precision -1: the form in PromQL and expositions.
+/// Shortest decimal with an exponent when that is below -4 or at least 6, as
+/// Go's %v and 'g' with precision -1: the form in expositions ("1e+06").
 std::string FormatFloatG(double value);
 
 /// Reads a float as Go's strconv.ParseFloat: decimal, hexadecimal with a 'p'
