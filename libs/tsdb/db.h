@@ -1,0 +1,152 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "libs/base/clock.h"
+#include "libs/base/log.h"
+#include "libs/metrics/metrics.h"
+#include "libs/model/labels.h"
+#include "libs/model/matcher.h"
+#include "libs/storage/storage.h"
+#include "libs/tsdb/block.h"
+#include "libs/tsdb/compact.h"
+#include "libs/tsdb/wal.h"
+#include "libs/tsdb/wal_records.h"
+
+namespace narthex::tsdb {
+
+struct DbOptions {
+  /// Span of a block cut from the head (`min-block-duration`).
+  std::int64_t block_ms = kDefaultBlockMs;
+  /// Span of the largest block; 0: 31 days, or a tenth of the retention when
+  /// that is less.
+  std::int64_t max_block_ms = 0;
+  /// Blocks wholly older than this are removed; 0: kept for ever.
+  std::int64_t retention_ms = std::int64_t{15} * 24 * 60 * 60 * 1000;
+  /// Blocks are removed, oldest first, to keep the directory below this many
+  /// bytes; 0: no bound.
+  std::uint64_t retention_bytes = 0;
+  int samples_per_chunk = 120;
+  /// Series of the head; 0: no bound.
+  std::size_t max_series = 0;
+  /// Guard the directory against a second process by a file `lock`.
+  bool lock_file = true;
+  WalOptions wal;
+};
+
+/// A name and how often it occurs.
+struct NamedCount {
+  std::string name;
+  std::uint64_t count = 0;
+};
+
+/// What makes up the head, each list descending by count.
+struct Cardinality {
+  std::uint64_t series = 0;
+  std::uint64_t label_pairs = 0;
+  std::uint64_t chunks = 0;
+  std::int64_t min_ms = 0;
+  std::int64_t max_ms = 0;
+  std::vector<NamedCount> series_by_metric;
+  std::vector<NamedCount> values_by_label;
+  std::vector<NamedCount> bytes_by_label;
+  std::vector<NamedCount> series_by_pair;
+};
+
+class Head;
+
+/// A time series database in one directory, which is as Prometheus writes and
+/// reads it: the newest samples in the head, in memory and in the write-ahead
+/// log, all others in blocks. Thread-safe. Nothing happens by itself: the
+/// owner calls Maintain() every minute or so.
+class Db {
+ public:
+  /// Opens or creates `directory`: loads the blocks, repairs the log and
+  /// replays it. Errors: kFailedPrecondition when another process holds the
+  /// directory, kDataLoss when a block is corrupt, and those of the system.
+  static absl::StatusOr<std::unique_ptr<Db>> Open(const std::string& directory,
+                                                  const DbOptions& options,
+                                                  base::Logger logger,
+                                                  base::Clock& clock,
+                                                  metrics::Registry& registry);
+  ~Db();
+
+  /// The reference of a series, made on first sight. It names the series
+  /// until the head forgets it, some time after its last sample; Append then
+  /// answers kUnknownSeries, and asking again gives a new one.
+  ///   kInvalidArgument    `labels` is empty.
+  ///   kResourceExhausted  the series is new and `max_series` is reached.
+  absl::StatusOr<storage::SeriesRef> GetOrCreateSeries(
+      const model::Labels& labels);
+  /// The labels behind a reference; nothing when it is not known.
+  std::optional<model::Labels> LabelsOf(storage::SeriesRef ref) const;
+
+  /// Stores samples. OK: all but those appended to `*rejected` (ascending by
+  /// index) are in the write-ahead log and visible, to every selection either
+  /// all or none. A sample that is already stored counts as stored.
+  /// kResourceExhausted (disk full) or another error of writing: none was
+  /// taken; trying again later may succeed.
+  absl::Status Append(absl::Span<const RefSample> samples,
+                      std::vector<storage::Rejection>* rejected);
+
+  /// The series that satisfy all matchers with their chunks that overlap
+  /// `range`, sorted by labels. Chunks may reach beyond the range and overlap.
+  absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> SelectChunks(
+      const storage::TimeRange& range,
+      const std::vector<model::Matcher>& matchers) const;
+
+  /// Sorted names (values) of the series that satisfy at least one of the
+  /// matcher sets (of all when there is none); at most `limit`, 0: all.
+  absl::StatusOr<std::vector<std::string>> LabelNames(
+      const storage::TimeRange& range,
+      const std::vector<std::vector<model::Matcher>>& matcher_sets,
+      std::size_t limit) const;
+  absl::StatusOr<std::vector<std::string>> LabelValues(
+      const std::string& name, const storage::TimeRange& range,
+      const std::vector<std::vector<model::Matcher>>& matcher_sets,
+      std::size_t limit) const;
+
+  /// At most `limit` entries a list.
+  Cardinality GetCardinality(std::size_t limit) const;
+  /// Oldest sample of blocks and head; nothing when there is none.
+  std::optional<std::int64_t> MinTime() const;
+  std::vector<BlockMeta> Blocks() const;
+
+  /// All that is due by now: CompactIfDue, then ApplyRetention.
+  absl::Status Maintain();
+  /// Cuts blocks from the head while it spans more than one and a half of
+  /// them, then compacts blocks into larger ones.
+  absl::Status CompactIfDue();
+  /// Writes the whole head into blocks and forgets it.
+  absl::Status Flush();
+  /// Removes blocks beyond the retention.
+  absl::Status ApplyRetention();
+
+  /// Deletes the samples of matching series inside `range`, durably.
+  absl::Status DeleteSeries(const storage::TimeRange& range,
+                            const std::vector<model::Matcher>& matchers);
+  /// Rewrites the blocks that hold deleted samples.
+  absl::Status CleanTombstones();
+  /// Puts hard links of all blocks, and the head as a block unless
+  /// `skip_head`, into the new directory `directory`.
+  absl::Status Snapshot(const std::string& directory, bool skip_head);
+
+  /// Ends all work and closes the log; only destruction may follow. Called by
+  /// the destructor when it was not before.
+  absl::Status Close();
+
+ private:
+  struct Rep;
+  explicit Db(std::unique_ptr<Rep> rep);
+  std::unique_ptr<Rep> rep_;
+};
+
+}  // namespace narthex::tsdb

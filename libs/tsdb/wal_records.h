@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "libs/model/labels.h"
+#include "libs/storage/storage.h"
+
+/// The records of Prometheus's write-ahead log, before framing and
+/// compression. All numbers are big-endian, all deltas zigzag varints.
+namespace narthex::tsdb {
+
+/// A sample of the series that `ref` names.
+struct RefSample {
+  storage::SeriesRef ref = 0;
+  std::int64_t timestamp_ms = 0;
+  double value = 0;
+};
+
+/// Declares that `ref` stands for `labels`.
+struct RefSeries {
+  storage::SeriesRef ref = 0;
+  model::Labels labels;
+};
+
+/// Deletes the samples of a series inside `range`.
+struct RefTombstone {
+  storage::SeriesRef ref = 0;
+  storage::TimeRange range;
+};
+
+/// What the scraped target says about a series.
+struct RefMetadata {
+  storage::SeriesRef ref = 0;
+  std::uint8_t type = 0;
+  std::string unit;
+  std::string help;
+};
+
+/// The first byte of a record.
+enum class WalRecordType : std::uint8_t {
+  kSeries = 1,
+  kSamples = 2,
+  kTombstones = 3,
+  kExemplars = 4,
+  kMmapMarkers = 5,
+  kMetadata = 6,
+  kHistograms = 7,
+  kFloatHistograms = 8,
+  kCustomBucketHistograms = 9,
+  kCustomBucketFloatHistograms = 10,
+};
+
+/// The type byte of a record; 0 for an empty one.
+std::uint8_t WalRecordTypeOf(absl::string_view record);
+
+/// Append one record to `*out`. Nothing is written for an empty list of
+/// samples, otherwise samples may come in any order.
+void EncodeSeries(absl::Span<const RefSeries> series, std::string* out);
+void EncodeSamples(absl::Span<const RefSample> samples, std::string* out);
+void EncodeTombstones(absl::Span<const RefTombstone> tombstones,
+                      std::string* out);
+void EncodeMetadata(absl::Span<const RefMetadata> metadata, std::string* out);
+
+/// Append what a record holds to `*out`. kDataLoss for a record that is
+/// malformed; what was decoded before the flaw is then in `*out`.
+absl::Status DecodeSeries(absl::string_view record,
+                          std::vector<RefSeries>* out);
+absl::Status DecodeSamples(absl::string_view record,
+                           std::vector<RefSample>* out);
+absl::Status DecodeTombstones(absl::string_view record,
+                              std::vector<RefTombstone>* out);
+absl::Status DecodeMetadata(absl::string_view record,
+                            std::vector<RefMetadata>* out);
+
+/// The reference and the timestamp from which an exemplar or histogram record
+/// counts: those of its first entry. False for other records and for those
+/// too short to have one.
+bool BaseOfRecord(absl::string_view record, storage::SeriesRef* ref,
+                  std::int64_t* timestamp_ms);
+
+}  // namespace narthex::tsdb
