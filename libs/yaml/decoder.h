@@ -62,7 +62,7 @@ class Decoder {
     Fail(Decode(*value, out));
     return ok();
   }
-  /// As Field(), but an error when the field is missing, null or empty text.
+  /// As Field(), but an error when the field is missing or null.
   template <typename T>
   void Required(absl::string_view name, T* out) {
     if (!Field(name, out) && ok()) FailMissing(name);

@@ -51,24 +51,24 @@ class Emitter {
  private:
   struct Level {
     bool is_map = false;
+    bool after_key = false;  // It is the value of a key, not a list item.
     bool empty = true;
     int indent = 0;
   };
 
-  /// Puts what must stand before a scalar or an empty collection.
-  void Prefix();
-  /// Makes the collections that were opened but have no content yet real.
-  void OpenPending();
-  void Scalar(absl::string_view text);
+  /// Prints what stands before a value: the blank after a key or the dash of
+  /// a list item.
+  void Prefix(bool collection);
   void Begin(bool is_map);
   void End(absl::string_view empty_form);
+  void Plain(absl::string_view text);
   void NewLine(int indent);
-  int column() const;
+  void Finish();
 
   std::string out_;
   std::vector<Level> levels_;
   bool after_key_ = false;   // A key was printed, its value comes next.
-  bool after_dash_ = false;  // On a line that holds only dashes so far.
+  bool after_dash_ = false;  // The line holds nothing but dashes so far.
 };
 
 }  // namespace narthex::yaml
