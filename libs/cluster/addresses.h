@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace narthex::cluster {
+
+/// Where the processes of one service are: a fixed list, or a DNS name with an
+/// address record for each.
+struct AddressList {
+  /// host:port each, in the order given. Empty when `dns_name` is used.
+  std::vector<std::string> fixed;
+  /// host:port whose host resolves to all processes.
+  std::string dns_name;
+};
+
+/// Reads "a:1,b:2" or "dns://name:port". kInvalidArgument names what is wrong.
+absl::StatusOr<AddressList> ParseAddressList(absl::string_view text);
+
+/// The addresses behind the list now, sorted and unique. kUnavailable when
+/// the name does not resolve.
+absl::StatusOr<std::vector<std::string>> ResolveAddresses(
+    const AddressList& list);
+
+/// Which of `addresses` owns what hashes to `hash`: the one with the highest
+/// weight for it, so that adding or removing an address moves only the share
+/// of that one. `addresses` must not be empty; their order does not matter.
+std::size_t OwnerOf(std::uint64_t hash,
+                    const std::vector<std::string>& addresses);
+
+}  // namespace narthex::cluster

@@ -1,0 +1,46 @@
+#include "libs/cluster/addresses.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+
+namespace narthex::cluster {
+
+TEST_CASE("address lists are a list or a DNS name") {
+  CHECK(ParseAddressList("a:1, b:2")->fixed ==
+        std::vector<std::string>{"a:1", "b:2"});
+  CHECK(ParseAddressList("dns://ingester.local:9201")->dns_name ==
+        "ingester.local:9201");
+  for (const char* bad :
+       {"", "a", "a:0", "a:b", ":1", "a:1,,b:2", "dns://x", "a:70000"}) {
+    INFO(bad);
+    CHECK_FALSE(ParseAddressList(bad).ok());
+  }
+}
+
+TEST_CASE("a DNS name resolves to numeric addresses") {
+  const auto addresses =
+      ResolveAddresses(ParseAddressList("dns://localhost:9201").value());
+  REQUIRE(addresses.ok());
+  CHECK(std::find(addresses->begin(), addresses->end(), "127.0.0.1:9201") !=
+        addresses->end());
+}
+
+TEST_CASE("hashes spread evenly and move only to a new address") {
+  const std::vector<std::string> three = {"a:1", "b:1", "c:1"};
+  const std::vector<std::string> four = {"a:1", "b:1", "c:1", "d:1"};
+  std::map<std::string, int> share;
+  for (std::uint64_t i = 0; i < 10000; ++i) {
+    const std::uint64_t hash = i * 0x9e3779b97f4a7c15ULL;
+    const std::string& before = three[OwnerOf(hash, three)];
+    const std::string& after = four[OwnerOf(hash, four)];
+    CHECK((before == after || after == "d:1"));
+    ++share[after];
+  }
+  for (const auto& [address, count] : share) {
+    INFO(address << " " << count);
+    CHECK(count > 2200);
+    CHECK(count < 2800);
+  }
+}
+
+}  // namespace narthex::cluster

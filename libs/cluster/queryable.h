@@ -1,0 +1,80 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libs/base/log.h"
+#include "libs/cluster/addresses.h"
+#include "libs/storage/storage.h"
+
+namespace narthex::cluster {
+
+struct QueryableOptions {
+  /// How long an ingester may take to answer one call.
+  std::chrono::milliseconds timeout{120'000};
+};
+
+/// What all ingesters hold, as one storage. Selections are sent to all of
+/// them at once and merged as they stream in. An ingester that does not
+/// answer fails the call with kUnavailable naming it.
+class IngesterQueryable : public storage::Queryable {
+ public:
+  /// A DNS name is resolved again every few seconds.
+  static absl::StatusOr<std::unique_ptr<IngesterQueryable>> Create(
+      const AddressList& ingesters, QueryableOptions options);
+  ~IngesterQueryable() override;
+
+  absl::StatusOr<std::unique_ptr<storage::SeriesSet>> Select(
+      const storage::SelectHints& hints,
+      const std::vector<model::Matcher>& matchers) override;
+  absl::StatusOr<std::vector<std::string>> LabelNames(
+      const storage::TimeRange& range,
+      const std::vector<std::vector<model::Matcher>>& matcher_sets,
+      std::size_t limit) override;
+  absl::StatusOr<std::vector<std::string>> LabelValues(
+      const std::string& name, const storage::TimeRange& range,
+      const std::vector<std::vector<model::Matcher>>& matcher_sets,
+      std::size_t limit) override;
+
+  /// Label sets, sorted, of series that satisfy at least one matcher set;
+  /// at most `limit` (0: all). No sample crosses the wire.
+  absl::StatusOr<std::vector<model::Labels>> SeriesLabels(
+      const storage::TimeRange& range,
+      const std::vector<std::vector<model::Matcher>>& matcher_sets,
+      std::size_t limit);
+
+  /// Counts of names and values in the heads of all ingesters, added up.
+  struct NamedCount {
+    std::string name;
+    std::uint64_t count = 0;
+  };
+  struct Cardinality {
+    std::uint64_t series = 0;
+    std::uint64_t label_pairs = 0;
+    std::uint64_t chunks = 0;
+    std::int64_t min_ms = 0;
+    std::int64_t max_ms = 0;
+    std::vector<NamedCount> series_by_metric;
+    std::vector<NamedCount> values_by_label;
+    std::vector<NamedCount> bytes_by_label;
+    std::vector<NamedCount> series_by_pair;
+  };
+  absl::StatusOr<Cardinality> HeadCardinality(std::uint32_t limit);
+
+  /// Marks samples as deleted on all ingesters.
+  absl::Status DeleteSeries(
+      const storage::TimeRange& range,
+      const std::vector<std::vector<model::Matcher>>& matcher_sets);
+  absl::Status CleanTombstones();
+  /// Names of the snapshots made, one per ingester.
+  absl::StatusOr<std::vector<std::string>> Snapshot(bool skip_head);
+
+ private:
+  class Rep;
+  explicit IngesterQueryable(std::unique_ptr<Rep> rep);
+  std::unique_ptr<Rep> rep_;
+};
+
+}  // namespace narthex::cluster

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "libs/base/clock.h"
+#include "libs/base/log.h"
+#include "libs/cluster/addresses.h"
+#include "libs/cluster/push_columns.h"
+#include "libs/metrics/metrics.h"
+#include "libs/model/labels.h"
+#include "libs/storage/storage.h"
+
+namespace narthex::cluster {
+
+/// What became of a batch.
+struct PushOutcome {
+  /// OK: every sample that is not in `rejected` is in the log of an ingester.
+  /// Otherwise part of the batch, or all of it, was not taken:
+  ///   kUnavailable        an ingester (named) did not answer; try again.
+  ///   kResourceExhausted  too much is waiting already, or an ingester's disk
+  ///                       is full.
+  ///   kInvalidArgument    an ingester refused the batch as malformed.
+  absl::Status status;
+  /// Positions in the batch, ascending.
+  std::vector<storage::Rejection> rejected;
+};
+
+struct WriterOptions {
+  /// How long samples may wait for others to share a message with.
+  std::chrono::milliseconds linger{0};
+  /// A message is sent at once when it holds this many samples.
+  std::size_t max_batch_samples = 10'000;
+  /// Samples (24 bytes each) that wait for one ingester, at most; a batch
+  /// beyond that is dropped, counted and answered with kResourceExhausted.
+  std::size_t max_queued_samples = 10'000'000;
+};
+
+/// Writes samples to the ingesters, each series to the one that owns its
+/// hash. While an ingester is away its samples wait in memory and are sent,
+/// in order, when it returns. Thread-safe.
+///
+/// Series are declared once and then named by reference, so a known series
+/// costs neither its labels nor a hash.
+class Writer {
+ public:
+  /// Resolves `ingesters`, again every few seconds when it is a DNS name;
+  /// connects in the background.
+  static absl::StatusOr<std::unique_ptr<Writer>> Create(
+      const AddressList& ingesters, WriterOptions options, base::Logger log,
+      metrics::Registry& registry);
+  /// Stops without waiting for what is queued: see Stop().
+  ~Writer();
+
+  /// A new reference for a series. The same labels declared twice give two
+  /// references to one series. Release() frees it.
+  storage::SeriesRef Declare(const model::Labels& labels);
+
+  /// The caller will not push to `refs` again. Samples pushed before are
+  /// still delivered.
+  void Release(absl::Span<const storage::SeriesRef> refs);
+
+  /// Takes a batch for delivery; samples of one series are delivered in the
+  /// order of the calls. `done` is called once, on another thread or this
+  /// one, and must be quick.
+  void Push(std::vector<RefSample> batch,
+            std::function<void(PushOutcome)> done);
+
+  /// Push() and wait for the outcome. kUnavailable when it takes longer than
+  /// `timeout`; samples may then still be delivered later.
+  PushOutcome PushAndWait(std::vector<RefSample> batch,
+                          std::chrono::milliseconds timeout);
+
+  /// Waits up to `grace` until everything is delivered, then stops: what is
+  /// left is answered with kUnavailable, counted and logged.
+  void Stop(std::chrono::milliseconds grace);
+
+ private:
+  class Rep;
+  explicit Writer(std::unique_ptr<Rep> rep);
+  std::unique_ptr<Rep> rep_;
+};
+
+}  // namespace narthex::cluster
