@@ -54,8 +54,7 @@ std::vector<std::string> LiteralAlternatives(absl::string_view pattern) {
     literals.push_back(std::move(literal));
   }
   std::sort(literals.begin(), literals.end());
-  literals.erase(std::unique(literals.begin(), literals.end()),
-                 literals.end());
+  literals.erase(std::unique(literals.begin(), literals.end()), literals.end());
   return literals;
 }
 
@@ -72,15 +71,44 @@ std::string LiteralPrefix(absl::string_view pattern) {
   return std::string(pattern.substr(0, n));
 }
 
-enum class Shape { kAny, kNonEmpty, kLiterals, kPrefix, kSuffix, kContains,
-                   kExpression };
+// RE2 learnt Go's (?<name>...) after this version: written as (?P<name>...).
+std::string WithNamedGroups(absl::string_view pattern) {
+  std::string out;
+  bool in_class = false;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
+    out.push_back(c);
+    if (c == '\\' && i + 1 < pattern.size()) {
+      out.push_back(pattern[++i]);
+    } else if (c == '[') {
+      in_class = true;
+    } else if (c == ']') {
+      in_class = false;
+    } else if (c == '(' && !in_class &&
+               absl::StartsWith(pattern.substr(i), "(?<")) {
+      out.append("?P");
+      ++i;
+    }
+  }
+  return out;
+}
+
+enum class Shape {
+  kAny,
+  kNonEmpty,
+  kLiterals,
+  kPrefix,
+  kSuffix,
+  kContains,
+  kExpression
+};
 
 }  // namespace
 
 struct AnchoredRegex::Rep {
   std::string pattern;
   Shape shape = Shape::kExpression;
-  std::string text;  // Of kPrefix, kSuffix and kContains.
+  std::string text;            // Of kPrefix, kSuffix and kContains.
   bool text_and_more = false;  // ".+" rather than ".*" beside the text.
   std::vector<std::string> literals;
   std::string prefix;
@@ -103,22 +131,21 @@ bool StripAnySuffix(absl::string_view* text, bool* more) {
 
 }  // namespace
 
-absl::StatusOr<AnchoredRegex> AnchoredRegex::Create(
-    absl::string_view pattern) {
+absl::StatusOr<AnchoredRegex> AnchoredRegex::Create(absl::string_view pattern) {
   auto rep = std::make_shared<Rep>();
   rep->pattern = std::string(pattern);
   re2::RE2::Options options;
   options.set_log_errors(false);
   options.set_dot_nl(true);
-  rep->expression = std::make_unique<re2::RE2>(
-      absl::StrCat("^(?s:", pattern, ")$"), options);
+  const std::string syntax = WithNamedGroups(pattern);
+  rep->expression =
+      std::make_unique<re2::RE2>(absl::StrCat("^(?s:", syntax, ")$"), options);
   // Compiled alone as well: "a)(b" would close our group.
-  const re2::RE2 alone(re2::StringPiece(pattern.data(), pattern.size()),
-                       options);
+  const re2::RE2 alone(syntax, options);
   if (!alone.ok() || !rep->expression->ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "error parsing regexp: ",
-        alone.ok() ? rep->expression->error() : alone.error()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("error parsing regexp: ",
+                     alone.ok() ? rep->expression->error() : alone.error()));
   }
   rep->prefix = LiteralPrefix(pattern);
   rep->literals = LiteralAlternatives(pattern);
@@ -283,9 +310,8 @@ bool Matcher::Matches(absl::string_view value) const {
 }
 
 std::string Matcher::ToString() const {
-  return absl::StrCat(
-      IsLegacyLabelName(name_) ? name_ : base::Quote(name_),
-      MatchOperator(type_), base::Quote(value_));
+  return absl::StrCat(IsLegacyLabelName(name_) ? name_ : base::Quote(name_),
+                      MatchOperator(type_), base::Quote(value_));
 }
 
 bool MatchesAll(const std::vector<Matcher>& matchers, const Labels& labels) {
