@@ -137,4 +137,16 @@ void Emitter::Field(absl::string_view key,
   EndSequence();
 }
 
+void Emitter::FlowField(absl::string_view key,
+                        const std::vector<std::string>& list) {
+  Key(key);
+  Prefix(false);
+  out_.push_back('[');
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (i > 0) out_.append(", ");
+    internal::AppendFlowScalar(list[i], &out_);
+  }
+  out_.push_back(']');
+}
+
 }  // namespace narthex::yaml

@@ -44,6 +44,8 @@ class Emitter {
   void Field(absl::string_view key, bool value) { Key(key).Bool(value); }
   void Field(absl::string_view key, std::int64_t value) { Key(key).Int(value); }
   void Field(absl::string_view key, const std::vector<std::string>& list);
+  /// The list on one line: `key: [a, b]`.
+  void FlowField(absl::string_view key, const std::vector<std::string>& list);
 
   /// What has been printed; ends with a newline unless it is empty.
   const std::string& text() const { return out_; }

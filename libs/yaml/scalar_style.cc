@@ -367,4 +367,13 @@ void AppendScalar(absl::string_view text, int indent, bool is_key,
   }
 }
 
+void AppendFlowScalar(absl::string_view text, std::string* out) {
+  if (text.find_first_of(",:?[]{}") == absl::string_view::npos ||
+      !Analyze(text).plain) {
+    AppendScalar(text, 0, true, out);
+  } else {
+    AppendFolded(text, 0, true, /*quoted=*/true, out);
+  }
+}
+
 }  // namespace narthex::yaml::internal

@@ -13,4 +13,7 @@ namespace narthex::yaml::internal {
 void AppendScalar(absl::string_view text, int indent, bool is_key,
                   std::string* out);
 
+/// The same between the brackets of a list on one line.
+void AppendFlowScalar(absl::string_view text, std::string* out);
+
 }  // namespace narthex::yaml::internal
