@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "libs/exposition/format.h"
+#include "libs/model/labels.h"
+#include "libs/model/sample.h"
+
+namespace narthex::exposition {
+
+/// A sample of a trace beside a series.
+struct Exemplar {
+  model::Labels labels;
+  double value = 0;
+  bool has_timestamp = false;
+  std::int64_t timestamp_ms = 0;
+};
+
+enum class Entry {
+  kSeries,   // series(), value(), timestamp, exemplar; ParseLabels()
+  kHelp,     // metric(), text()
+  kType,     // metric(), type()
+  kUnit,     // metric(), text()
+  kComment,  // text(): the whole line
+  kEnd,      // the body is at its end and was good
+  kError,    // status()
+};
+
+/// Reads an exposition entry by entry from a body that stays in place; all
+/// views are into the body, or valid until the next call. Nothing is
+/// allocated for a series until its labels are asked for. After kEnd or
+/// kError every further Next() gives the same.
+///
+///   while (true) {
+///     switch (parser->Next()) {
+///       case Entry::kSeries:
+///         if (!cache.Find(parser->series())) {
+///           NARTHEX_RETURN_IF_ERROR(parser->ParseLabels(&labels));
+///         }
+///         ...
+class Parser {
+ public:
+  /// A parser of `body`, which must outlive it. Null for a format that cannot
+  /// be parsed.
+  static std::unique_ptr<Parser> Create(Format format, absl::string_view body);
+  virtual ~Parser() = default;
+
+  /// Moves to the next entry. `guess` may name the series() expected next
+  /// (the line that came here in the last scrape); a right guess makes the
+  /// call quicker, a wrong one changes nothing. The text between the braces of
+  /// a series is checked by ParseLabels() only: call it for every series text
+  /// not seen good before.
+  virtual Entry Next(absl::string_view guess) = 0;
+  Entry Next() { return Next(absl::string_view()); }
+
+  /// The series as written, `name{a="b"}`: the key of a cache.
+  absl::string_view series() const { return series_; }
+  /// Every not-a-number is model::NormalNan().
+  double value() const { return value_; }
+  bool has_timestamp() const { return has_timestamp_; }
+  std::int64_t timestamp_ms() const { return timestamp_ms_; }
+  /// Parses the labels of the current series, the metric name among them.
+  /// Values of `le` and `quantile` in families of such type are normalised
+  /// ("1" becomes "1.0"). kInvalidArgument with line and reason.
+  virtual absl::Status ParseLabels(model::Labels* labels) = 0;
+
+  bool has_exemplar() const { return has_exemplar_; }
+  virtual absl::Status ParseExemplar(Exemplar* exemplar) = 0;
+
+  absl::string_view metric() const { return metric_; }
+  absl::string_view text() const { return text_; }
+  model::MetricType type() const { return type_; }
+
+  /// kInvalidArgument "line <n>: <reason>" after kError.
+  const absl::Status& status() const { return status_; }
+
+ protected:
+  absl::string_view series_;
+  double value_ = 0;
+  std::int64_t timestamp_ms_ = 0;
+  bool has_timestamp_ = false;
+  bool has_exemplar_ = false;
+  absl::string_view metric_;
+  absl::string_view text_;
+  model::MetricType type_ = model::MetricType::kUnknown;
+  absl::Status status_;
+};
+
+}  // namespace narthex::exposition
