@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -35,21 +36,26 @@ absl::StatusOr<std::vector<model::Matcher>> ParseMetricSelector(
 /// Parses a series `name{a="b"}`: only equality.
 absl::StatusOr<model::Labels> ParseMetric(absl::string_view text);
 
+/// The same at the front of a text such as a line of a test script; `*length`
+/// becomes the number of bytes the series took.
+absl::StatusOr<model::Labels> ParseMetricPrefix(absl::string_view text,
+                                                std::size_t* length);
+
 /// "line:column" of byte offset `position` in `text`, both from 1.
 std::string LineColumn(absl::string_view text, int position);
 
 /// Computes all duration expressions of the tree: `range_ms` is the query's
 /// end minus start, `step_ms` its step (0 for an instant query).
-/// kInvalidArgument, positioned as a parse error, when a result is not finite,
-/// out of range, or not positive where it must be.
-absl::Status ResolveDurations(absl::string_view text, std::int64_t range_ms,
-                              std::int64_t step_ms, Expr* root);
+/// kInvalidArgument when a result is not finite, out of range, or not positive
+/// where it must be.
+absl::Status ResolveDurations(std::int64_t range_ms, std::int64_t step_ms,
+                              Expr* root);
 
 /// Makes a parsed tree ready for evaluation from `start_ms` to `end_ms`: turns
-/// @ start() and @ end() into timestamps, computes durations and wraps
-/// step-invariant subtrees in StepInvariantExpr.
-absl::StatusOr<ExprPtr> Prepare(absl::string_view text, ExprPtr root,
-                                std::int64_t start_ms, std::int64_t end_ms,
-                                std::int64_t step_ms);
+/// @ start() and @ end() into timestamps, the functions start(), end(),
+/// range() and step() into numbers, computes durations and wraps the largest
+/// step-invariant subtrees in StepInvariantExpr. Errors as ResolveDurations().
+absl::StatusOr<ExprPtr> Prepare(ExprPtr root, std::int64_t start_ms,
+                                std::int64_t end_ms, std::int64_t step_ms);
 
 }  // namespace narthex::promql
