@@ -48,8 +48,8 @@ std::vector<Ulid> BlocksBeyondSize(
     const std::vector<std::shared_ptr<Block>>& blocks,
     std::uint64_t other_bytes, std::uint64_t max_bytes);
 
-/// The blocks whose every source is in another block too, made of more or the
-/// same and at a higher level: left behind by a crash after a compaction.
+/// The blocks that another one names as its parent: left behind by a crash
+/// between a compaction and the removal of what it was made from.
 std::vector<Ulid> SupersededBlocks(const std::vector<BlockMeta>& blocks);
 
 }  // namespace narthex::tsdb

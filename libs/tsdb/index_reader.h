@@ -72,6 +72,8 @@ class IndexReader : public PostingsSource {
   absl::Status Load();
   absl::Status LoadSymbols(std::uint64_t offset);
   absl::Status LoadPostingsTable(std::uint64_t offset);
+  absl::Status LoadSortedTable(std::uint32_t count);
+  absl::Status LoadUnsortedTable(std::uint32_t count);
   absl::Status Corrupt(std::uint64_t offset, absl::string_view what) const;
   absl::StatusOr<absl::string_view> ReadSection(std::uint64_t offset,
                                                 absl::string_view what) const;

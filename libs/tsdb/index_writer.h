@@ -15,8 +15,8 @@
 namespace narthex::tsdb {
 
 /// Writes a block's `index` file (Prometheus's format, version 2) from front
-/// to back; in memory are the postings lists only. Order of calls: every
-/// AddSymbol, every AddSeries, Finish.
+/// to back; in memory are the symbols and the postings lists. Order of calls:
+/// every AddSymbol, every AddSeries, Finish.
 class IndexWriter {
  public:
   static absl::StatusOr<std::unique_ptr<IndexWriter>> Create(

@@ -50,10 +50,10 @@ class XorChunk {
   void ShrinkToFit();
 
  private:
-  void Reserve(std::size_t more);
   void SetCapacity(std::uint32_t capacity);
   void PutByte(std::uint8_t byte);
   void PutBits(std::uint64_t bits, int n);
+  void PutDod(std::int64_t dod);
   void PutValue(double value);
 
   std::unique_ptr<char[]> data_;
