@@ -86,9 +86,13 @@ absl::StatusOr<std::int64_t> ParseDuration(absl::string_view text) {
     const absl::string_view digits = TakeDigits(&rest);
     const absl::string_view letters = TakeLetters(&rest);
     if (digits.empty() || letters.empty()) return Malformed(text);
-    std::size_t unit = next_unit;
+    std::size_t unit = 0;
     while (unit < kUnits.size() && kUnits[unit].name != letters) ++unit;
-    if (unit == kUnits.size()) return Malformed(text);
+    if (unit == kUnits.size()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "unknown unit \"", letters, "\" in duration \"", text, "\""));
+    }
+    if (unit < next_unit) return Malformed(text);
     std::int64_t count = 0;
     if (!absl::SimpleAtoi(digits, &count) ||
         count > (kMaxMs - total) / kUnits[unit].ms) {

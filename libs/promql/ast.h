@@ -299,6 +299,10 @@ struct StepInvariantExpr : Expr {
 /// parameter after its vector; a MatrixSelector's selector included).
 std::vector<const Expr*> Children(const Expr& expr);
 
+/// Like String(), but what is longer than 100 characters is split over indented
+/// lines, as Prometheus formats rule files.
+std::string Pretty(const Expr& expr);
+
 /// A deep copy.
 ExprPtr Clone(const Expr& expr);
 

@@ -219,7 +219,7 @@ TEST_CASE("a wrong expression is refused with Prometheus's words") {
       {"foo[5m][1m:]",
        "1:1: parse error: subquery is only allowed on instant vector, got "
        "matrix instead"},
-      {"1.5h", "1:1: parse error: not a valid duration string: \"1.5h\""},
+      {"1.5h", "1:1: parse error: unknown unit \".\" in duration \"1.5h\""},
       {"$", "1:1: parse error: unexpected character: '$'"},
       {"\"abc", "1:1: parse error: unterminated quoted string"},
       {"a + fill(0) b",

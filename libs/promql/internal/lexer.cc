@@ -95,9 +95,9 @@ std::string Token::Describe() const {
     case TokenType::kEof:
       return "end of input";
     case TokenType::kIdentifier:
-      return absl::StrCat("identifier ", quoted());
+      return absl::StrCat("identifier ", base::Quote(text));
     case TokenType::kMetricIdentifier:
-      return absl::StrCat("metric identifier ", quoted());
+      return absl::StrCat("metric identifier ", base::Quote(text));
     case TokenType::kString:
       return absl::StrCat("string ", quoted());
     case TokenType::kNumber:
