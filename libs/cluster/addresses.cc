@@ -97,12 +97,17 @@ absl::StatusOr<std::vector<std::string>> ResolveAddresses(
   return addresses;
 }
 
-std::size_t OwnerOf(std::uint64_t hash,
-                    const std::vector<std::string>& addresses) {
+Owners::Owners(const std::vector<std::string>& addresses) {
+  for (const std::string& address : addresses) {
+    seeds_.push_back(base::XxHash64(address));
+  }
+}
+
+std::size_t Owners::OwnerOf(std::uint64_t hash) const {
   std::size_t owner = 0;
   std::uint64_t highest = 0;
-  for (std::size_t i = 0; i < addresses.size(); ++i) {
-    const std::uint64_t weight = Mix(hash ^ base::XxHash64(addresses[i]));
+  for (std::size_t i = 0; i < seeds_.size(); ++i) {
+    const std::uint64_t weight = Mix(hash ^ seeds_[i]);
     if (i == 0 || weight > highest) {
       owner = i;
       highest = weight;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -25,10 +26,18 @@ absl::StatusOr<AddressList> ParseAddressList(absl::string_view text);
 absl::StatusOr<std::vector<std::string>> ResolveAddresses(
     const AddressList& list);
 
-/// Which of `addresses` owns what hashes to `hash`: the one with the highest
-/// weight for it, so that adding or removing an address moves only the share
-/// of that one. `addresses` must not be empty; their order does not matter.
-std::size_t OwnerOf(std::uint64_t hash,
-                    const std::vector<std::string>& addresses);
+/// Decides which of several addresses owns what hashes to a number: the one
+/// with the highest weight for it, so that adding or removing an address moves
+/// only the share of that one. Immutable.
+class Owners {
+ public:
+  /// `addresses` must not be empty; their order does not matter.
+  explicit Owners(const std::vector<std::string>& addresses);
+  /// Index into the addresses.
+  std::size_t OwnerOf(std::uint64_t hash) const;
+
+ private:
+  std::vector<std::uint64_t> seeds_;
+};
 
 }  // namespace narthex::cluster

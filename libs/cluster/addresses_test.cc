@@ -1,5 +1,6 @@
 #include "libs/cluster/addresses.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 
@@ -31,8 +32,8 @@ TEST_CASE("hashes spread evenly and move only to a new address") {
   std::map<std::string, int> share;
   for (std::uint64_t i = 0; i < 10000; ++i) {
     const std::uint64_t hash = i * 0x9e3779b97f4a7c15ULL;
-    const std::string& before = three[OwnerOf(hash, three)];
-    const std::string& after = four[OwnerOf(hash, four)];
+    const std::string& before = three[Owners(three).OwnerOf(hash)];
+    const std::string& after = four[Owners(four).OwnerOf(hash)];
     CHECK((before == after || after == "d:1"));
     ++share[after];
   }

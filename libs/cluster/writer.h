@@ -68,7 +68,7 @@ class Writer {
 
   /// Takes a batch for delivery; samples of one series are delivered in the
   /// order of the calls. `done` is called once, on another thread or this
-  /// one, and must be quick.
+  /// one; it must be quick and must not call the writer.
   void Push(std::vector<RefSample> batch,
             std::function<void(PushOutcome)> done);
 

@@ -1,0 +1,323 @@
+#include <grpcpp/server_context.h>
+
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "libs/base/mutex.h"
+#include "libs/cluster/queryable.h"
+#include "libs/cluster/series_cache.h"
+#include "libs/cluster/wire.h"
+#include "libs/cluster/writer.h"
+#include "libs/rpc/server.h"
+#include "libs/tsdb/xor_chunk.h"
+#include "narthex/v1/ingester.grpc.pb.h"
+
+namespace narthex::cluster {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Stored = std::map<std::string, std::map<std::int64_t, double>>;
+
+// Keeps what is pushed in a map and serves it back.
+class FakeIngester : public v1::Ingester::Service {
+ public:
+  grpc::Status Push(grpc::ServerContext*,
+                    grpc::ServerReaderWriter<v1::PushResponse, v1::PushRequest>*
+                        stream) override {
+    std::map<std::uint64_t, std::string> labels;
+    v1::PushRequest request;
+    while (stream->Read(&request)) {
+      v1::PushResponse response;
+      response.set_batch(request.batch());
+      for (int i = 0; i < request.new_refs_size(); ++i) {
+        labels[request.new_refs(i)] = request.new_labels(i);
+      }
+      std::vector<RefSample> samples;
+      if (!DecodePush(request, &samples).ok()) {
+        return {grpc::StatusCode::INVALID_ARGUMENT, "columns"};
+      }
+      base::MutexLock lock(mutex_);
+      if (forget_) labels.clear();
+      forget_ = false;
+      for (std::size_t i = 0; i < samples.size(); ++i) {
+        Store(labels, samples[i], i, &response);
+      }
+      if (break_after_storing_) {
+        break_after_storing_ = false;
+        return {grpc::StatusCode::UNAVAILABLE, "broken on purpose"};
+      }
+      stream->Write(response);
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Select(grpc::ServerContext*, const v1::SelectRequest* request,
+                      grpc::ServerWriter<v1::SelectResponse>* writer) override {
+    const auto matchers = FromWire(request->matchers());
+    base::MutexLock lock(mutex_);
+    std::vector<storage::ChunkSeries> found;
+    for (const auto& [encoded, samples] : stored_) {
+      storage::ChunkSeries series;
+      if (!model::Labels::FromEncoded(encoded, &series.labels) ||
+          !model::MatchesAll(*matchers, series.labels)) {
+        continue;
+      }
+      const auto chunk = std::make_shared<tsdb::XorChunk>();
+      for (const auto& [t, v] : samples) chunk->Append(t, v);
+      series.chunks.push_back({chunk->min_ms(), chunk->max_ms(),
+                               storage::Encoding::kXor, chunk->bytes(), chunk});
+      found.push_back(std::move(series));
+    }
+    std::sort(found.begin(), found.end(),
+              [](const auto& a, const auto& b) { return a.labels < b.labels; });
+    for (const auto& series : found) {
+      v1::SelectResponse response;
+      ToWire(series, response.add_series());
+      writer->Write(response);
+    }
+    return grpc::Status::OK;
+  }
+
+  Stored stored() {
+    base::MutexLock lock(mutex_);
+    return stored_;
+  }
+  // The next batch is stored, but its answer is lost.
+  void BreakAfterStoring() {
+    base::MutexLock lock(mutex_);
+    break_after_storing_ = true;
+  }
+  void ForgetSeries() {
+    base::MutexLock lock(mutex_);
+    forget_ = true;
+  }
+
+ private:
+  void Store(const std::map<std::uint64_t, std::string>& labels,
+             const RefSample& sample, std::size_t index,
+             v1::PushResponse* response) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto reject = [&](v1::RejectReason reason) {
+      auto* rejected = response->add_rejected();
+      rejected->set_index(static_cast<std::uint32_t>(index));
+      rejected->set_reason(reason);
+    };
+    const auto it = labels.find(sample.ref);
+    if (it == labels.end()) {
+      reject(v1::REJECT_REASON_UNKNOWN_SERIES);
+      return;
+    }
+    auto& samples = stored_[it->second];
+    if (!samples.empty() && samples.rbegin()->first > sample.timestamp_ms) {
+      reject(v1::REJECT_REASON_OUT_OF_ORDER);
+      return;
+    }
+    samples[sample.timestamp_ms] = sample.value;
+  }
+
+  base::Mutex mutex_;
+  Stored stored_ ABSL_GUARDED_BY(mutex_);
+  bool break_after_storing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool forget_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+struct Node {
+  explicit Node(const std::string& at = "127.0.0.1:0") { Start(at); }
+  void Start(const std::string& at) {
+    server = rpc::Server::Start(at, {&ingester}).value();
+    address = "127.0.0.1:" + std::to_string(server->port());
+  }
+  FakeIngester ingester;
+  std::unique_ptr<rpc::Server> server;
+  std::string address;
+};
+
+struct Fixture {
+  metrics::Registry registry;
+  base::Logger log = base::Logger::Discard();
+
+  std::unique_ptr<Writer> NewWriter(const std::vector<std::string>& addresses,
+                                    WriterOptions options = {}) {
+    return Writer::Create({addresses, ""}, options, log, registry).value();
+  }
+};
+
+model::Labels Named(int i) {
+  return model::Labels{{"__name__", "m"}, {"i", std::to_string(i)}};
+}
+
+}  // namespace
+
+TEST_CASE("samples reach the owners and are read back from all of them") {
+  Fixture f;
+  Node a;
+  Node b;
+  Node c;
+  const std::vector<std::string> addresses = {a.address, b.address, c.address};
+  const auto writer = f.NewWriter(addresses);
+  std::vector<RefSample> batch;
+  for (int i = 0; i < 100; ++i) {
+    const storage::SeriesRef ref = writer->Declare(Named(i));
+    for (int t = 1; t <= 3; ++t) batch.push_back({ref, t * 1000, i + t * 0.5});
+  }
+  const PushOutcome outcome = writer->PushAndWait(batch, seconds(10));
+  REQUIRE(outcome.status.ok());
+  CHECK(outcome.rejected.empty());
+  for (Node* node : {&a, &b, &c}) CHECK(node->ingester.stored().size() > 15);
+
+  const auto queryable = IngesterQueryable::Create({addresses, ""}, {}).value();
+  storage::SelectHints hints;
+  hints.range = {1500, 2500};
+  auto set = queryable->Select(hints, {model::Matcher::Equal("__name__", "m")});
+  REQUIRE(set.ok());
+  std::vector<model::Labels> seen;
+  while ((*set)->Next()) {
+    const auto series = (*set)->At();
+    model::SampleColumns samples;
+    REQUIRE(series->Read(&samples).ok());
+    CHECK(samples.timestamps_ms == std::vector<std::int64_t>{2000});
+    seen.push_back(series->labels());
+  }
+  CHECK((*set)->status().ok());
+  CHECK(seen.size() == 100);
+  CHECK(std::is_sorted(seen.begin(), seen.end()));
+}
+
+TEST_CASE("rejections come back with their place in the batch") {
+  Fixture f;
+  Node a;
+  Node b;
+  const auto writer = f.NewWriter({a.address, b.address});
+  std::vector<RefSample> batch;
+  std::vector<std::size_t> late;
+  for (int i = 0; i < 20; ++i) {
+    const storage::SeriesRef ref = writer->Declare(Named(i));
+    batch.push_back({ref, 2000, 1});
+    late.push_back(batch.size());
+    batch.push_back({ref, 1000, 1});
+  }
+  const PushOutcome outcome = writer->PushAndWait(batch, seconds(10));
+  REQUIRE(outcome.status.ok());
+  REQUIRE(outcome.rejected.size() == late.size());
+  for (std::size_t i = 0; i < late.size(); ++i) {
+    CHECK(outcome.rejected[i].index == late[i]);
+    CHECK(outcome.rejected[i].reason == storage::RejectReason::kOutOfOrder);
+  }
+}
+
+TEST_CASE("samples wait for an ingester that is away, and none is lost") {
+  Fixture f;
+  Node node;
+  const auto writer = f.NewWriter({node.address});
+  const storage::SeriesRef ref = writer->Declare(Named(1));
+  REQUIRE(writer->PushAndWait({{ref, 1, 1}}, seconds(10)).status.ok());
+  node.server->Stop(milliseconds(0));
+  const PushOutcome away = writer->PushAndWait({{ref, 2, 2}}, milliseconds(50));
+  CHECK(absl::IsUnavailable(away.status));
+  node.Start(node.address);
+  CHECK(writer->PushAndWait({{ref, 3, 3}}, seconds(10)).status.ok());
+  const Stored stored = node.ingester.stored();
+  REQUIRE(stored.size() == 1);
+  CHECK(stored.begin()->second ==
+        std::map<std::int64_t, double>{{1, 1}, {2, 2}, {3, 3}});
+}
+
+TEST_CASE("a batch whose answer was lost is sent again") {
+  Fixture f;
+  Node node;
+  const auto writer = f.NewWriter({node.address});
+  const storage::SeriesRef ref = writer->Declare(Named(1));
+  node.ingester.BreakAfterStoring();
+  const PushOutcome outcome = writer->PushAndWait({{ref, 1, 1}}, seconds(10));
+  CHECK(outcome.status.ok());
+  CHECK(node.ingester.stored().begin()->second.size() == 1);
+}
+
+TEST_CASE("series that the ingester forgot are declared again") {
+  Fixture f;
+  Node node;
+  const auto writer = f.NewWriter({node.address});
+  const storage::SeriesRef ref = writer->Declare(Named(1));
+  REQUIRE(writer->PushAndWait({{ref, 1, 1}}, seconds(10)).status.ok());
+  node.ingester.ForgetSeries();
+  const PushOutcome outcome = writer->PushAndWait({{ref, 2, 2}}, seconds(10));
+  CHECK(outcome.status.ok());
+  CHECK(outcome.rejected.empty());
+  CHECK(node.ingester.stored().begin()->second.size() == 2);
+}
+
+TEST_CASE("what exceeds the queue is refused and counted") {
+  Fixture f;
+  WriterOptions options;
+  options.max_queued_samples = 2;
+  // Nobody listens there.
+  const auto writer = f.NewWriter({"127.0.0.1:1"}, options);
+  const storage::SeriesRef ref = writer->Declare(Named(1));
+  const PushOutcome outcome =
+      writer->PushAndWait({{ref, 1, 1}, {ref, 2, 2}, {ref, 3, 3}}, seconds(10));
+  CHECK(absl::IsResourceExhausted(outcome.status));
+  CHECK(f.registry.Expose().find("narthex_push_dropped_samples_total 3") !=
+        std::string::npos);
+}
+
+TEST_CASE("stopping delivers what is waiting") {
+  Fixture f;
+  Node node;
+  WriterOptions options;
+  options.linger = milliseconds(20);
+  const auto writer = f.NewWriter({node.address}, options);
+  const storage::SeriesRef ref = writer->Declare(Named(1));
+  for (int t = 1; t <= 50; ++t) {
+    writer->Push({{ref, t, 1}}, [](const PushOutcome&) {});
+  }
+  writer->Stop(seconds(10));
+  CHECK(node.ingester.stored().begin()->second.size() == 50);
+}
+
+TEST_CASE("a released reference serves another series later") {
+  Fixture f;
+  Node node;
+  const auto writer = f.NewWriter({node.address});
+  const storage::SeriesRef first = writer->Declare(Named(1));
+  REQUIRE(writer->PushAndWait({{first, 1, 1}}, seconds(10)).status.ok());
+  writer->Release({first});
+  // The release travels with the next batch.
+  const storage::SeriesRef second = writer->Declare(Named(2));
+  REQUIRE(writer->PushAndWait({{second, 1, 2}}, seconds(10)).status.ok());
+  const storage::SeriesRef third = writer->Declare(Named(3));
+  CHECK(third == first);
+  REQUIRE(writer->PushAndWait({{third, 1, 3}}, seconds(10)).status.ok());
+  CHECK(node.ingester.stored().size() == 3);
+}
+
+TEST_CASE("a series cache declares once and forgets what is not asked for") {
+  Fixture f;
+  Node node;
+  const auto writer = f.NewWriter({node.address});
+  SeriesCache cache(*writer);
+  const storage::SeriesRef one = cache.Get(Named(1));
+  const storage::SeriesRef two = cache.Get(Named(2));
+  CHECK(cache.Get(Named(1)) == one);
+  cache.NextGeneration();
+  CHECK(cache.Get(Named(2)) == two);
+  cache.NextGeneration();
+  CHECK(cache.size() == 1);
+}
+
+TEST_CASE("an unreachable ingester fails a selection and is named") {
+  Node node;
+  const auto queryable =
+      IngesterQueryable::Create({{node.address, "127.0.0.1:1"}, ""}, {})
+          .value();
+  storage::SelectHints hints;
+  hints.range = {0, 1};
+  auto set = queryable->Select(hints, {model::Matcher::Equal("a", "b")});
+  REQUIRE(set.ok());
+  while ((*set)->Next()) {
+  }
+  CHECK(absl::IsUnavailable((*set)->status()));
+  CHECK(std::string((*set)->status().message()).find("127.0.0.1:1") !=
+        std::string::npos);
+}
+
+}  // namespace narthex::cluster

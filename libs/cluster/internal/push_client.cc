@@ -1,0 +1,293 @@
+#include "libs/cluster/internal/push_client.h"
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <atomic>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/rpc/channel.h"
+#include "libs/rpc/status.h"
+#include "narthex/v1/ingester.grpc.pb.h"
+
+namespace narthex::cluster::internal {
+namespace {
+
+using std::chrono::milliseconds;
+
+// So many messages may be unanswered: enough to keep an ingester busy, few
+// enough to be sent again quickly.
+constexpr std::size_t kMaxUnderWay = 8;
+constexpr milliseconds kIdleWait{200};
+constexpr milliseconds kRetryWait{200};
+
+// Names a stream in the series table; 0 is none.
+std::uint32_t NextStreamId() {
+  static std::atomic<std::uint32_t> last{0};
+  return ++last;
+}
+
+bool MayRetry(absl::StatusCode code) {
+  return code == absl::StatusCode::kUnavailable ||
+         code == absl::StatusCode::kResourceExhausted ||
+         code == absl::StatusCode::kCancelled ||
+         code == absl::StatusCode::kDeadlineExceeded ||
+         code == absl::StatusCode::kAborted;
+}
+
+const char* ReasonName(v1::RejectReason reason) {
+  switch (reason) {
+    case v1::REJECT_REASON_OUT_OF_ORDER:
+      return "out_of_order";
+    case v1::REJECT_REASON_DUPLICATE:
+      return "duplicate";
+    case v1::REJECT_REASON_OUT_OF_BOUNDS:
+      return "out_of_bounds";
+    case v1::REJECT_REASON_UNKNOWN_SERIES:
+      return "unknown_series";
+    case v1::REJECT_REASON_LIMIT:
+      return "limit";
+    default:
+      return "unknown";
+  }
+}
+
+}  // namespace
+
+struct PushClient::Stream {
+  std::uint32_t id = NextStreamId();
+  std::uint64_t next_batch = 1;
+  std::unique_ptr<v1::Ingester::Stub> stub;
+  grpc::ClientContext context;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::PushRequest, v1::PushResponse>>
+      calls;
+  std::atomic<bool> broken{false};
+  absl::Status refusal;  // Set by the receiver when it broke the stream.
+};
+
+PushClient::PushClient(std::string address, const WriterOptions& options,
+                       SeriesTable& series, WriterMetrics& metrics,
+                       base::Logger log)
+    : address_(std::move(address)),
+      options_(options),
+      series_(series),
+      metrics_(metrics),
+      log_(log.With({{"ingester", address_}})),
+      channel_(rpc::NewChannel(address_)),
+      queue_(options.max_queued_samples),
+      sender_([this] { Run(); }) {}
+
+PushClient::~PushClient() { Stop(); }
+
+absl::Status PushClient::trouble() const {
+  base::ReaderMutexLock lock(mutex_);
+  return trouble_;
+}
+
+std::vector<PushPart> PushClient::Stop() {
+  {
+    base::MutexLock lock(mutex_);
+    stopping_ = true;
+    if (stream_ != nullptr) stream_->context.TryCancel();
+    changed_.NotifyAll();
+  }
+  queue_.Wake();
+  if (sender_.joinable()) sender_.join();
+  return queue_.Close();
+}
+
+void PushClient::Run() {
+  while (true) {
+    RunStream();
+    PutBackUnanswered();
+    base::MutexLock lock(mutex_);
+    if (!stopping_) changed_.WaitFor(mutex_, kRetryWait);
+    if (stopping_) return;
+  }
+}
+
+void PushClient::RunStream() {
+  // Connects only when there is something to send.
+  std::vector<PushPart> parts;
+  while (parts.empty()) {
+    parts = queue_.Take(options_.max_batch_samples, options_.linger, kIdleWait);
+    base::MutexLock lock(mutex_);
+    if (stopping_) break;
+  }
+  if (parts.empty()) return;
+  Stream stream;
+  {
+    base::MutexLock lock(mutex_);
+    if (!stopping_) stream_ = &stream;
+  }
+  stream.stub = v1::Ingester::NewStub(channel_);
+  stream.calls = stream.stub->Push(&stream.context);
+  std::thread receiver([this, &stream] { Receive(stream); });
+  bool alive = Send(stream, std::move(parts));
+  while (alive && !stream.broken) {
+    parts = queue_.Take(options_.max_batch_samples, options_.linger, kIdleWait);
+    {
+      base::MutexLock lock(mutex_);
+      if (stopping_) alive = false;
+    }
+    if (parts.empty()) continue;
+    if (!Send(stream, std::move(parts))) alive = false;
+  }
+  stream.context.TryCancel();
+  receiver.join();
+  const absl::Status status =
+      stream.refusal.ok() ? rpc::FromGrpc(stream.calls->Finish(), address_)
+                          : stream.refusal;
+  base::MutexLock lock(mutex_);
+  stream_ = nullptr;
+  if (stopping_) return;
+  if (trouble_.ok()) {
+    log_.Warn("push stream broke, samples wait until the ingester is back",
+              {{"err", status.ToString()}});
+    metrics_.streams_broken.With({address_}).Inc();
+  }
+  trouble_ =
+      status.ok()
+          ? absl::UnavailableError(absl::StrCat(address_, ": stream ended"))
+          : status;
+}
+
+bool PushClient::Send(Stream& stream, std::vector<PushPart> parts) {
+  v1::PushRequest request;
+  request.set_batch(stream.next_batch++);
+  PushEncoder encoder(&request);
+  for (const PushPart& part : parts) {
+    series_.DeclareOn(stream.id, part.samples, &request);
+    for (const RefSample& sample : part.samples) encoder.Add(sample);
+    if (part.resent) request.set_resent(true);
+    for (const storage::SeriesRef ref : part.released) {
+      request.add_released_refs(static_cast<std::uint32_t>(ref));
+    }
+  }
+  encoder.Finish();
+  {
+    base::MutexLock lock(mutex_);
+    while (under_way_.size() >= kMaxUnderWay && !stopping_ && !stream.broken) {
+      changed_.WaitFor(mutex_, kIdleWait);
+    }
+    under_way_.push_back({request.batch(), std::move(parts),
+                          base::Clock::System().MonotonicNs()});
+  }
+  return !stream.broken && stream.calls->Write(request);
+}
+
+void PushClient::Receive(Stream& stream) {
+  v1::PushResponse response;
+  while (stream.calls->Read(&response)) {
+    if (response.code() != 0) {
+      const absl::Status refusal(
+          static_cast<absl::StatusCode>(response.code()),
+          absl::StrCat(address_, ": ", response.message()));
+      if (MayRetry(refusal.code())) {
+        // Later batches must not overtake this one: all go round again.
+        stream.refusal = refusal;
+        break;
+      }
+    }
+    Message message;
+    {
+      base::MutexLock lock(mutex_);
+      if (under_way_.empty() || under_way_.front().batch != response.batch()) {
+        stream.refusal = absl::InternalError(absl::StrCat(
+            address_, ": answered batch ", response.batch(), " out of order"));
+        break;
+      }
+      message = std::move(under_way_.front());
+      under_way_.pop_front();
+      changed_.NotifyAll();
+    }
+    Settle(std::move(message), response);
+  }
+  stream.broken = true;
+  stream.context.TryCancel();
+  queue_.Wake();
+  base::MutexLock lock(mutex_);
+  changed_.NotifyAll();
+}
+
+void PushClient::Settle(Message message, const v1::PushResponse& response) {
+  absl::Status status;
+  if (response.code() != 0) {
+    status = absl::Status(static_cast<absl::StatusCode>(response.code()),
+                          absl::StrCat(address_, ": ", response.message()));
+    log_.Error("ingester refused a batch", {{"err", status.ToString()}});
+  }
+  NoteSuccess();
+  metrics_.batches.Inc();
+  metrics_.seconds.Observe(
+      static_cast<double>(base::Clock::System().MonotonicNs() -
+                          message.sent_ns) /
+      1e9);
+  std::vector<PushPart> again;
+  std::size_t first = 0;  // Position of the part's first sample in the message.
+  int next = 0;           // Next rejection.
+  for (PushPart& part : message.parts) {
+    std::vector<storage::Rejection> rejected;
+    PushPart forgotten;
+    const std::size_t end = first + part.samples.size();
+    for (; next < response.rejected_size() &&
+           response.rejected(next).index() < end;
+         ++next) {
+      const v1::RejectedSample& sample = response.rejected(next);
+      const std::size_t index = sample.index() - first;
+      if (sample.index() < first) continue;
+      if (sample.reason() == v1::REJECT_REASON_UNKNOWN_SERIES &&
+          !part.redeclared) {
+        forgotten.samples.push_back(part.samples[index]);
+        forgotten.positions.push_back(
+            static_cast<std::uint32_t>(part.PositionOf(index)));
+        continue;
+      }
+      metrics_.rejected.With({ReasonName(sample.reason())}).Inc();
+      rejected.push_back({part.PositionOf(index),
+                          static_cast<storage::RejectReason>(sample.reason())});
+    }
+    first = end;
+    if (status.ok()) {
+      metrics_.samples.Inc(static_cast<double>(
+          part.samples.size() - rejected.size() - forgotten.samples.size()));
+    }
+    if (!part.released.empty()) series_.Free(part.released);
+    if (!part.pending) continue;
+    if (forgotten.samples.empty()) {
+      part.pending->Finish(status, rejected);
+      continue;
+    }
+    series_.Undeclare(forgotten.samples);
+    part.pending->Keep(rejected);
+    forgotten.pending = part.pending;
+    forgotten.redeclared = true;
+    again.push_back(std::move(forgotten));
+  }
+  if (!again.empty()) queue_.PutBack(std::move(again));
+}
+
+void PushClient::PutBackUnanswered() {
+  std::vector<PushPart> parts;
+  {
+    base::MutexLock lock(mutex_);
+    for (Message& message : under_way_) {
+      for (PushPart& part : message.parts) {
+        part.resent = true;
+        parts.push_back(std::move(part));
+      }
+    }
+    under_way_.clear();
+  }
+  queue_.PutBack(std::move(parts));
+}
+
+void PushClient::NoteSuccess() {
+  base::MutexLock lock(mutex_);
+  if (trouble_.ok()) return;
+  trouble_ = absl::OkStatus();
+  log_.Info("ingester takes samples again");
+}
+
+}  // namespace narthex::cluster::internal

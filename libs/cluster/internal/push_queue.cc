@@ -1,0 +1,105 @@
+#include "libs/cluster/internal/push_queue.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace narthex::cluster::internal {
+
+void PendingPush::Expect(std::size_t more) {
+  base::MutexLock lock(mutex_);
+  parts_ += more;
+}
+
+void PendingPush::Keep(const std::vector<storage::Rejection>& rejected) {
+  base::MutexLock lock(mutex_);
+  outcome_.rejected.insert(outcome_.rejected.end(), rejected.begin(),
+                           rejected.end());
+}
+
+void PendingPush::Finish(const absl::Status& status,
+                         const std::vector<storage::Rejection>& rejected) {
+  Keep(rejected);
+  PushOutcome outcome;
+  {
+    base::MutexLock lock(mutex_);
+    outcome_.status.Update(status);
+    if (--parts_ > 0) return;
+    outcome = std::move(outcome_);
+  }
+  std::sort(outcome.rejected.begin(), outcome.rejected.end(),
+            [](const auto& a, const auto& b) { return a.index < b.index; });
+  done_(std::move(outcome));
+}
+
+bool PushQueue::Push(PushPart&& part) {
+  base::MutexLock lock(mutex_);
+  const std::size_t samples = part.samples.size();
+  if (closed_ || (samples > 0 && samples_ + samples > max_samples_)) {
+    return false;
+  }
+  samples_ += samples;
+  parts_.push_back(std::move(part));
+  changed_.NotifyAll();
+  return true;
+}
+
+void PushQueue::PutBack(std::vector<PushPart> parts) {
+  base::MutexLock lock(mutex_);
+  for (const PushPart& part : parts) samples_ += part.samples.size();
+  parts_.insert(parts_.begin(), std::make_move_iterator(parts.begin()),
+                std::make_move_iterator(parts.end()));
+  changed_.NotifyAll();
+}
+
+std::vector<PushPart> PushQueue::Take(std::size_t max_samples,
+                                      std::chrono::milliseconds linger,
+                                      std::chrono::milliseconds wait) {
+  using Clock = std::chrono::steady_clock;
+  base::MutexLock lock(mutex_);
+  const auto give_up = Clock::now() + wait;
+  while (parts_.empty() && !woken_ && !closed_) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        give_up - Clock::now());
+    if (left.count() <= 0) break;
+    changed_.WaitFor(mutex_, left);
+  }
+  const auto send_at = Clock::now() + linger;
+  while (!parts_.empty() && samples_ < max_samples && !woken_ && !closed_) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        send_at - Clock::now());
+    if (left.count() <= 0) break;
+    changed_.WaitFor(mutex_, left);
+  }
+  woken_ = false;
+  std::vector<PushPart> taken;
+  std::size_t samples = 0;
+  while (!parts_.empty()) {
+    const std::size_t more = parts_.front().samples.size();
+    if (!taken.empty() && samples + more > max_samples) break;
+    samples += more;
+    taken.push_back(std::move(parts_.front()));
+    parts_.pop_front();
+  }
+  samples_ -= samples;
+  return taken;
+}
+
+void PushQueue::Wake() {
+  base::MutexLock lock(mutex_);
+  woken_ = true;
+  changed_.NotifyAll();
+}
+
+std::vector<PushPart> PushQueue::Close() {
+  base::MutexLock lock(mutex_);
+  closed_ = true;
+  std::vector<PushPart> left(std::make_move_iterator(parts_.begin()),
+                             std::make_move_iterator(parts_.end()));
+  parts_.clear();
+  samples_ = 0;
+  changed_.NotifyAll();
+  return left;
+}
+
+}  // namespace narthex::cluster::internal

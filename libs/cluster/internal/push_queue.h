@@ -1,0 +1,95 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "libs/base/mutex.h"
+#include "libs/cluster/writer.h"
+
+namespace narthex::cluster::internal {
+
+/// Collects what becomes of the parts of one batch and reports once.
+class PendingPush {
+ public:
+  PendingPush(std::size_t parts, std::function<void(PushOutcome)> done)
+      : parts_(parts), done_(std::move(done)) {}
+
+  /// `more` further parts are to be settled.
+  void Expect(std::size_t more) ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Some samples are rejected for good while others of their part are tried
+  /// again.
+  void Keep(const std::vector<storage::Rejection>& rejected)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  /// One part is settled. The first error wins.
+  void Finish(const absl::Status& status,
+              const std::vector<storage::Rejection>& rejected)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  base::Mutex mutex_;
+  std::size_t parts_ ABSL_GUARDED_BY(mutex_);
+  PushOutcome outcome_ ABSL_GUARDED_BY(mutex_);
+  std::function<void(PushOutcome)> done_;
+};
+
+/// The share of a batch that one ingester gets.
+struct PushPart {
+  std::vector<RefSample> samples;
+  /// Where each sample stands in the batch; empty: the part is the batch.
+  std::vector<std::uint32_t> positions;
+  /// References that are free once this part, which has no samples then, has
+  /// passed: all earlier samples have been delivered by that time.
+  std::vector<storage::SeriesRef> released;
+  std::shared_ptr<PendingPush> pending;  // Null for releases.
+  /// It was under way when a stream broke.
+  bool resent = false;
+  /// Its series were declared a second time already.
+  bool redeclared = false;
+
+  std::size_t PositionOf(std::size_t index) const {
+    return positions.empty() ? index : positions[index];
+  }
+};
+
+/// Parts that wait for one ingester, first in, first out. Thread-safe.
+class PushQueue {
+ public:
+  explicit PushQueue(std::size_t max_samples) : max_samples_(max_samples) {}
+
+  /// False, and `part` untouched, when it would exceed the limit or the queue
+  /// is closed.
+  bool Push(PushPart&& part) ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Puts parts back to the front, in their order, over any limit.
+  void PutBack(std::vector<PushPart> parts) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  /// Takes parts of `max_samples` together, at least one. Waits up to
+  /// `linger` for more when there are fewer, and up to `wait` for the first;
+  /// returns none when that passes or Wake() is called.
+  std::vector<PushPart> Take(std::size_t max_samples,
+                             std::chrono::milliseconds linger,
+                             std::chrono::milliseconds wait)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  /// Ends a running Take() early.
+  void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Refuses further parts and returns those left.
+  std::vector<PushPart> Close() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  std::size_t samples() const { return samples_.load(); }
+
+ private:
+  const std::size_t max_samples_;
+  base::Mutex mutex_;
+  base::CondVar changed_;
+  std::deque<PushPart> parts_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
+  std::atomic<std::size_t> samples_{0};
+};
+
+}  // namespace narthex::cluster::internal

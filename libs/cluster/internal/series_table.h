@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "libs/base/mutex.h"
+#include "libs/cluster/push_columns.h"
+#include "libs/model/labels.h"
+
+namespace narthex::v1 {
+class PushRequest;
+}  // namespace narthex::v1
+
+namespace narthex::cluster::internal {
+
+/// The series that a Writer has declared: their labels, their hash and on
+/// which stream their labels were last sent. References are 1, 2, 3 ...;
+/// freed ones are used again. Thread-safe.
+class SeriesTable {
+ public:
+  storage::SeriesRef Declare(const model::Labels& labels)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Requires: no sample with these references is waiting or under way.
+  void Free(absl::Span<const storage::SeriesRef> refs)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  /// Hashes of the label sets behind the samples' references, in order; 0 for
+  /// references that are not declared.
+  void HashesOf(absl::Span<const RefSample> samples,
+                std::vector<std::uint64_t>* hashes) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  /// Puts the labels of those series of `samples` into `request` that have
+  /// not been sent on `stream` yet, and notes that they have been now.
+  void DeclareOn(std::uint32_t stream, absl::Span<const RefSample> samples,
+                 v1::PushRequest* request) ABSL_LOCKS_EXCLUDED(mutex_);
+  /// The other side of the stream has forgotten the series.
+  void Undeclare(absl::Span<const RefSample> samples)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  std::size_t size() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  struct Entry {
+    std::string labels;
+    std::uint64_t hash = 0;
+    std::uint32_t stream = 0;
+  };
+
+  mutable base::Mutex mutex_;
+  // Entry 0 stands for no series.
+  std::vector<Entry> entries_ ABSL_GUARDED_BY(mutex_) = std::vector<Entry>(1);
+  std::vector<storage::SeriesRef> free_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace narthex::cluster::internal

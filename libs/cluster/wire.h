@@ -1,0 +1,36 @@
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/model/matcher.h"
+#include "libs/storage/storage.h"
+
+namespace google::protobuf {
+template <typename T>
+class RepeatedPtrField;
+}  // namespace google::protobuf
+namespace narthex::v1 {
+class Matcher;
+class MatcherSet;
+class SeriesChunks;
+}  // namespace narthex::v1
+
+namespace narthex::cluster {
+
+/// The conversions between our model and the messages that carry it.
+void ToWire(const std::vector<model::Matcher>& matchers,
+            google::protobuf::RepeatedPtrField<v1::Matcher>* out);
+void ToWire(const std::vector<std::vector<model::Matcher>>& sets,
+            google::protobuf::RepeatedPtrField<v1::MatcherSet>* out);
+void ToWire(const storage::ChunkSeries& series, v1::SeriesChunks* out);
+
+/// kInvalidArgument for unknown types and malformed expressions.
+absl::StatusOr<std::vector<model::Matcher>> FromWire(
+    const google::protobuf::RepeatedPtrField<v1::Matcher>& matchers);
+absl::StatusOr<std::vector<std::vector<model::Matcher>>> FromWire(
+    const google::protobuf::RepeatedPtrField<v1::MatcherSet>& sets);
+/// Takes the bytes out of `*message`. kDataLoss for malformed label sets.
+absl::Status FromWire(v1::SeriesChunks* message, storage::ChunkSeries* series);
+
+}  // namespace narthex::cluster
