@@ -57,12 +57,12 @@ struct ClientConfig {
 };
 
 struct FetchRequest {
-  std::string url;
+  std::string url = {};
   std::string method = "GET";
-  Headers headers;
-  std::string body;
+  Headers headers = {};
+  std::string body = {};
   /// Null: the defaults of ClientConfig.
-  std::shared_ptr<const ClientConfig> config;
+  std::shared_ptr<const ClientConfig> config = nullptr;
   /// For the whole exchange; 0 is no limit.
   std::int64_t timeout_ms = 0;
   /// Largest body, after decompression; 0 is no limit.

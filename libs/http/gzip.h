@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
@@ -8,8 +9,24 @@
 
 namespace narthex::http {
 
-/// Compresses into the gzip format at zlib's fastest level, appending to
-/// `*out`.
+/// Compresses piece by piece into the gzip format at zlib's fastest level.
+class GzipStream {
+ public:
+  GzipStream();
+  ~GzipStream();
+  GzipStream(const GzipStream&) = delete;
+  GzipStream& operator=(const GzipStream&) = delete;
+
+  /// Appends to `*out` what compressing `data` yields so far; `last` ends the
+  /// stream.
+  void Add(absl::string_view data, bool last, std::string* out);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Compresses all of `data`, appending to `*out`.
 void GzipCompress(absl::string_view data, std::string* out);
 
 /// Appends the content of a gzip stream (one or more members) to `*out`.

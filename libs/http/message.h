@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -86,6 +87,12 @@ struct Request {
   std::string remote_address;
   std::function<bool()> is_cancelled;
 };
+
+/// Sets raw_path, path and raw_query from a request target. False when it is
+/// malformed.
+bool FillTarget(absl::string_view target, Request* request);
+/// Sets params from raw_query and a urlencoded body.
+void FillParams(Request* request);
 
 /// The answer that a handler fills. Default: 200 with an empty body.
 class Response {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -31,6 +32,8 @@ class Route {
 
  private:
   friend class Router;
+  void Set(absl::string_view method, const Handler& handler);
+
   std::string name_;
   std::vector<std::string> segments_;
   std::vector<std::pair<std::string, Handler>> methods_;
@@ -46,8 +49,8 @@ class Route {
 class Router {
  public:
   /// `methods` is a space-separated list ("GET POST"); GET brings HEAD with
-  /// it. Adding a method to a known pattern keeps the others; the options of
-  /// the last addition count.
+  /// it. Adding to a known pattern keeps its other methods and replaces those
+  /// named; the options of the last addition count.
   void Handle(absl::string_view methods, absl::string_view pattern,
               Handler handler, RouteOptions options = {});
   void Get(absl::string_view pattern, Handler handler) {
@@ -56,6 +59,10 @@ class Router {
   void Post(absl::string_view pattern, Handler handler) {
     Handle("POST", pattern, std::move(handler));
   }
+
+  /// All patterns are meant below this prefix ("" or "/prefix"); "/" itself
+  /// then redirects to it. Set before requests come.
+  void SetPrefix(std::string prefix) { prefix_ = std::move(prefix); }
 
   /// Asked before every handler; when it returns false it has answered and
   /// the handler is not run. At most one; set before requests come.
@@ -69,6 +76,9 @@ class Router {
   /// request's path_params. A handler's exception becomes a 500.
   void Serve(const Route& route, Request& request, Response& response) const;
 
+  /// Answers a request that has no route: 404, or the redirect to the prefix.
+  void ServeUnknown(const Request& request, Response& response) const;
+
   /// Finds and serves; 404 when there is no route. What tests call.
   void Serve(Request& request, Response& response) const;
 
@@ -79,6 +89,7 @@ class Router {
   // Most specific first.
   std::vector<std::shared_ptr<Route>> patterns_ ABSL_GUARDED_BY(mutex_);
   Filter filter_;
+  std::string prefix_;
 };
 
 }  // namespace narthex::http

@@ -51,8 +51,8 @@ struct ServerOptions {
   /// prometheus_http_response_size_bytes.
   metrics::Registry* registry = nullptr;
   /// Called after every answered request, on the serving thread.
-  std::function<void(const Exchange&)> observer;
-  std::shared_ptr<const ServerTls> tls;
+  std::function<void(const Exchange&)> observer = {};
+  std::shared_ptr<const ServerTls> tls = nullptr;
 };
 
 /// An HTTP/1.1 server: keep-alive, pipelining, HEAD, gzip, chunked streams.

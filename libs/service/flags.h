@@ -57,14 +57,14 @@ class FlagSet {
   struct Flag {
     std::string name;
     std::string help;
-    std::string default_text;
+    std::string default_text = {};
     bool is_switch = false;
     bool repeats = false;
     std::function<absl::Status(absl::string_view)> set;
     std::function<std::string()> text;
   };
   void Add(Flag flag);
-  const Flag* Find(absl::string_view name) const;
+  Flag* Find(absl::string_view name);
 
   std::string program_;
   std::string description_;

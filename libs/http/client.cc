@@ -1,0 +1,305 @@
+#include "libs/http/client.h"
+
+#include <curl/curl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "libs/base/clock.h"
+#include "libs/base/file.h"
+#include "libs/base/mutex.h"
+#include "libs/http/transfer.h"
+
+namespace narthex::http {
+
+namespace {
+
+constexpr int kMaxEvents = 256;
+constexpr std::size_t kMaxSpareHandles = 1024;
+
+absl::Status CancelledError() {
+  return absl::CancelledError("context canceled");
+}
+
+}  // namespace
+
+// The event loop: libcurl's sockets in an epoll set, its one timer as the
+// timeout of the wait, new requests through a queue and an eventfd.
+class Client::Loop {
+ public:
+  explicit Loop(ClientOptions options);
+  ~Loop();
+
+  FetchId Start(FetchRequest request, std::string* body, Callback done);
+  void Cancel(FetchId id);
+
+ private:
+  void Run();
+  void Wake() const;
+  void TakeCommands();
+  void Begin(std::unique_ptr<Transfer> transfer);
+  void CheckFinished();
+  void End(Transfer* transfer, CURLcode code);
+  int WaitMs() const;
+  CURL* TakeHandle();
+  void ReturnHandle(CURL* easy);
+
+  static int OnSocket(CURL*, curl_socket_t fd, int what, void* self,
+                      void* known);
+  static int OnTimer(CURLM*, long timeout_ms, void* self);
+
+  const ClientOptions options_;
+  CURLM* multi_ = nullptr;
+  base::UniqueFd epoll_;
+  base::UniqueFd wake_;
+  std::atomic<FetchId> next_id_{1};
+
+  base::Mutex mutex_;
+  std::vector<std::unique_ptr<Transfer>> queue_ ABSL_GUARDED_BY(mutex_);
+  std::vector<FetchId> cancels_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  // Of the loop's thread alone.
+  absl::flat_hash_map<FetchId, std::unique_ptr<Transfer>> running_;
+  std::vector<CURL*> spare_;
+  std::int64_t timer_ns_ = -1;
+
+  std::thread thread_;
+};
+
+Client::Loop::Loop(ClientOptions options) : options_(std::move(options)) {
+  // The only process-wide set-up libcurl needs.
+  static std::once_flag initialised;
+  std::call_once(initialised, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+  multi_ = curl_multi_init();
+  epoll_ = base::UniqueFd(epoll_create1(EPOLL_CLOEXEC));
+  wake_ = base::UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = wake_.get();
+  epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event);
+  curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &Loop::OnSocket);
+  curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
+  curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &Loop::OnTimer);
+  curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
+  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS,
+                    static_cast<long>(options_.max_idle_connections));
+  thread_ = std::thread([this] { Run(); });
+}
+
+Client::Loop::~Loop() {
+  {
+    base::MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  Wake();
+  thread_.join();
+  for (CURL* easy : spare_) curl_easy_cleanup(easy);
+  curl_multi_cleanup(multi_);
+}
+
+Client::FetchId Client::Loop::Start(FetchRequest request, std::string* body,
+                                    Callback done) {
+  const FetchId id = next_id_.fetch_add(1);
+  auto transfer =
+      std::make_unique<Transfer>(id, std::move(request), body, std::move(done));
+  {
+    base::MutexLock lock(mutex_);
+    queue_.push_back(std::move(transfer));
+    if (queue_.size() > 1) return id;  // The loop is awake already.
+  }
+  Wake();
+  return id;
+}
+
+void Client::Loop::Cancel(FetchId id) {
+  {
+    base::MutexLock lock(mutex_);
+    cancels_.push_back(id);
+  }
+  Wake();
+}
+
+void Client::Loop::Wake() const {
+  const std::uint64_t one = 1;
+  // Full means that a wake-up is pending.
+  [[maybe_unused]] const auto written = write(wake_.get(), &one, sizeof(one));
+}
+
+void Client::Loop::Run() {
+  epoll_event events[kMaxEvents];
+  int ignored = 0;
+  while (true) {
+    const int count = epoll_wait(epoll_.get(), events, kMaxEvents, WaitMs());
+    for (int i = 0; i < count; ++i) {
+      if (events[i].data.fd == wake_.get()) {
+        std::uint64_t value = 0;
+        [[maybe_unused]] const auto got =
+            read(wake_.get(), &value, sizeof(value));
+        continue;
+      }
+      int mask = 0;
+      if ((events[i].events & EPOLLIN) != 0) mask |= CURL_CSELECT_IN;
+      if ((events[i].events & EPOLLOUT) != 0) mask |= CURL_CSELECT_OUT;
+      if ((events[i].events & (EPOLLERR | EPOLLHUP)) != 0) {
+        mask |= CURL_CSELECT_ERR;
+      }
+      curl_multi_socket_action(multi_, events[i].data.fd, mask, &ignored);
+    }
+    if (timer_ns_ >= 0 && base::Clock::System().MonotonicNs() >= timer_ns_) {
+      timer_ns_ = -1;
+      curl_multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &ignored);
+    }
+    CheckFinished();
+    TakeCommands();
+    base::MutexLock lock(mutex_);
+    if (stopping_ && queue_.empty() && running_.empty()) return;
+  }
+}
+
+int Client::Loop::WaitMs() const {
+  if (timer_ns_ < 0) return 10'000;
+  const std::int64_t left = timer_ns_ - base::Clock::System().MonotonicNs();
+  if (left <= 0) return 0;
+  return static_cast<int>(std::min<std::int64_t>(left / 1'000'000 + 1, 10'000));
+}
+
+void Client::Loop::TakeCommands() {
+  std::vector<std::unique_ptr<Transfer>> queue;
+  std::vector<FetchId> cancels;
+  bool stopping = false;
+  {
+    base::MutexLock lock(mutex_);
+    queue.swap(queue_);
+    cancels.swap(cancels_);
+    stopping = stopping_;
+  }
+  for (auto& transfer : queue) {
+    if (stopping) {
+      transfer->Report(CancelledError());
+    } else {
+      Begin(std::move(transfer));
+    }
+  }
+  if (stopping) {
+    for (const auto& [id, transfer] : running_) cancels.push_back(id);
+  }
+  for (const FetchId id : cancels) {
+    const auto it = running_.find(id);
+    if (it == running_.end()) continue;
+    const std::unique_ptr<Transfer> transfer = std::move(it->second);
+    running_.erase(it);
+    curl_multi_remove_handle(multi_, transfer->easy());
+    ReturnHandle(transfer->easy());
+    transfer->Report(CancelledError());
+  }
+}
+
+void Client::Loop::Begin(std::unique_ptr<Transfer> transfer) {
+  CURL* easy = TakeHandle();
+  if (absl::Status status = transfer->Configure(easy, options_); !status.ok()) {
+    ReturnHandle(easy);
+    transfer->Report(std::move(status));
+    return;
+  }
+  curl_multi_add_handle(multi_, easy);
+  running_.emplace(transfer->id(), std::move(transfer));
+}
+
+void Client::Loop::CheckFinished() {
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    const CURLcode code = message->data.result;
+    Transfer* transfer = nullptr;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+    End(transfer, code);
+  }
+}
+
+void Client::Loop::End(Transfer* finished, CURLcode code) {
+  const auto it = running_.find(finished->id());
+  std::unique_ptr<Transfer> transfer = std::move(it->second);
+  running_.erase(it);
+  CURL* easy = transfer->easy();
+  const bool again = transfer->Finish(code);
+  curl_multi_remove_handle(multi_, easy);
+  ReturnHandle(easy);
+  if (again) {
+    Begin(std::move(transfer));
+  } else {
+    transfer->Report();
+  }
+}
+
+CURL* Client::Loop::TakeHandle() {
+  if (spare_.empty()) return curl_easy_init();
+  CURL* easy = spare_.back();
+  spare_.pop_back();
+  return easy;
+}
+
+void Client::Loop::ReturnHandle(CURL* easy) {
+  if (spare_.size() < kMaxSpareHandles) {
+    // It still points to the finished request.
+    curl_easy_reset(easy);
+    spare_.push_back(easy);
+  } else {
+    curl_easy_cleanup(easy);
+  }
+}
+
+int Client::Loop::OnSocket(CURL*, curl_socket_t fd, int what, void* self,
+                           void* known) {
+  auto& loop = *static_cast<Loop*>(self);
+  if (what == CURL_POLL_REMOVE) {
+    epoll_ctl(loop.epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+    return 0;
+  }
+  epoll_event event{};
+  event.data.fd = fd;
+  if ((what & CURL_POLL_IN) != 0) event.events |= EPOLLIN;
+  if ((what & CURL_POLL_OUT) != 0) event.events |= EPOLLOUT;
+  epoll_ctl(loop.epoll_.get(), known == nullptr ? EPOLL_CTL_ADD : EPOLL_CTL_MOD,
+            fd, &event);
+  // Any non-null mark says that the socket is in the set.
+  if (known == nullptr) curl_multi_assign(loop.multi_, fd, &loop);
+  return 0;
+}
+
+int Client::Loop::OnTimer(CURLM*, long timeout_ms, void* self) {
+  auto& loop = *static_cast<Loop*>(self);
+  loop.timer_ns_ = timeout_ms < 0 ? -1
+                                  : base::Clock::System().MonotonicNs() +
+                                        timeout_ms * 1'000'000;
+  return 0;
+}
+
+Client::Client(ClientOptions options)
+    : loop_(std::make_unique<Loop>(std::move(options))) {}
+Client::~Client() = default;
+
+Client::FetchId Client::Fetch(FetchRequest request, std::string* body,
+                              Callback done) {
+  return loop_->Start(std::move(request), body, std::move(done));
+}
+
+void Client::Cancel(FetchId id) { loop_->Cancel(id); }
+
+FetchResult Client::Fetch(FetchRequest request, std::string* body) {
+  std::promise<FetchResult> promise;
+  loop_->Start(std::move(request), body, [&promise](FetchResult result) {
+    promise.set_value(std::move(result));
+  });
+  return promise.get_future().get();
+}
+
+}  // namespace narthex::http

@@ -1,0 +1,250 @@
+#include "libs/http/client.h"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "libs/base/file.h"
+#include "libs/http/server.h"
+
+namespace narthex::http {
+
+namespace {
+
+struct Site {
+  Site() {
+    auto started = Server::Start({}, router, base::Logger::Discard());
+    REQUIRE(started.ok());
+    server = std::move(*started);
+  }
+  std::string Url(absl::string_view path) const {
+    return absl::StrCat("http://", server->address(), path);
+  }
+  Router router;
+  std::unique_ptr<Server> server;
+};
+
+void EchoHeaders(const Request& request, Response& response) {
+  for (const auto& [name, value] : request.headers.fields()) {
+    absl::StrAppend(&response.body(), name, ": ", value, "\n");
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a fetch brings status, headers and body") {
+  Site site;
+  site.router.Post("/a", [](const Request& request, Response& response) {
+    response.headers().Set("X-Answer", "yes");
+    response.Send(201, "text/plain", request.body + "!");
+  });
+  Client client;
+  std::string body = "old";
+  const auto result = client.Fetch({.url = site.Url("/a"),
+                                    .method = "POST",
+                                    .headers = {{"Content-Type", "text/plain"}},
+                                    .body = "hello"},
+                                   &body);
+  CHECK(result.status.ok());
+  CHECK(result.code == 201);
+  CHECK(result.headers.Get("x-answer") == "yes");
+  CHECK(body == "hello!");
+}
+
+TEST_CASE("many fetches run at once over one client") {
+  Site site;
+  site.router.Get("/{n}", [](const Request& request, Response& response) {
+    response.body() = request.path;
+  });
+  Client client;
+  constexpr int kCount = 300;
+  std::vector<std::string> bodies(kCount);
+  std::atomic<int> left{kCount};
+  std::promise<void> done;
+  for (int i = 0; i < kCount; ++i) {
+    client.Fetch({.url = site.Url(absl::StrCat("/", i))},
+                 &bodies[static_cast<std::size_t>(i)], [&](const FetchResult&) {
+                   if (--left == 0) done.set_value();
+                 });
+  }
+  done.get_future().wait();
+  for (int i = 0; i < kCount; ++i) {
+    CHECK(bodies[static_cast<std::size_t>(i)] == absl::StrCat("/", i));
+  }
+}
+
+TEST_CASE("failures are worded as on a targets page") {
+  Client client;
+  std::string body;
+  SECTION("nobody listens") {
+    int port = 0;
+    {
+      Site site;
+      port = site.server->port();
+    }
+    const std::string url = absl::StrCat("http://127.0.0.1:", port, "/m");
+    const auto result = client.Fetch({.url = url}, &body);
+    CHECK(absl::IsUnavailable(result.status));
+    CHECK(result.status.message() ==
+          absl::StrCat("Get \"", url, "\": dial tcp 127.0.0.1:", port,
+                       ": connect: connection refused"));
+  }
+  SECTION("the server is too slow") {
+    std::promise<void> release;
+    Site site;
+    site.router.Get(
+        "/", [&](const Request&, Response&) { release.get_future().wait(); });
+    const auto result =
+        client.Fetch({.url = site.Url("/"), .timeout_ms = 30}, &body);
+    CHECK(absl::IsDeadlineExceeded(result.status));
+    CHECK(
+        result.status.message() ==
+        absl::StrCat("Get \"", site.Url("/"), "\": context deadline exceeded"));
+    release.set_value();
+  }
+  SECTION("the body is too large") {
+    Site site;
+    site.router.Get("/", [&](const Request&, Response& response) {
+      response.Send(200, "text/plain", std::string(5000, 'x'));
+    });
+    const auto result =
+        client.Fetch({.url = site.Url("/"), .max_body_bytes = 4999}, &body);
+    CHECK(absl::IsResourceExhausted(result.status));
+    CHECK(result.status.message() == "body size limit exceeded");
+    CHECK(client.Fetch({.url = site.Url("/"), .max_body_bytes = 5000}, &body)
+              .status.ok());
+  }
+  SECTION("the server speaks no TLS") {
+    Site site;
+    const auto result = client.Fetch(
+        {.url = absl::StrCat("https://", site.server->address())}, &body);
+    CHECK(absl::EndsWith(result.status.message(),
+                         "http: server gave HTTP response to HTTPS client"));
+  }
+  SECTION("the scheme is unknown") {
+    const auto result = client.Fetch({.url = "ftp://a/b"}, &body);
+    CHECK(result.status.message() ==
+          "Get \"ftp://a/b\": unsupported protocol scheme \"ftp\"");
+  }
+}
+
+TEST_CASE("credentials are sent, from text or from a file") {
+  Site site;
+  site.router.Get("/", EchoHeaders);
+  Client client;
+  base::TemporaryDirectory directory;
+  const std::string file = directory.path() + "/token";
+  REQUIRE(base::WriteFileAtomically(file, "s3cret\n").ok());
+  struct Row {
+    ClientConfig config;
+    const char* expected;
+  };
+  std::vector<Row> rows(4);
+  rows[0].config.username = "u";
+  rows[0].config.password = "p";
+  rows[0].expected = "Authorization: Basic dTpw\n";
+  rows[1].config.credentials_file = file;
+  rows[1].expected = "Authorization: Bearer s3cret\n";
+  rows[2].config.credentials = "k";
+  rows[2].config.authorization_type = "Token";
+  rows[2].expected = "Authorization: Token k\n";
+  rows[3].config.headers = {{"X-Scope", "a"}};
+  rows[3].expected = "X-Scope: a\n";
+  for (const Row& row : rows) {
+    INFO(row.expected);
+    std::string body;
+    CHECK(client
+              .Fetch({.url = site.Url("/"),
+                      .config = std::make_shared<ClientConfig>(row.config)},
+                     &body)
+              .status.ok());
+    CHECK(absl::StrContains(body, row.expected));
+  }
+}
+
+TEST_CASE("a secret file that is missing fails the fetch with its name") {
+  Client client;
+  auto config = std::make_shared<ClientConfig>();
+  config->credentials_file = "/nonexistent/token";
+  std::string body;
+  const auto result =
+      client.Fetch({.url = "http://127.0.0.1:1/", .config = config}, &body);
+  CHECK_FALSE(result.status.ok());
+  CHECK(absl::StrContains(result.status.message(), "/nonexistent/token"));
+}
+
+TEST_CASE("redirects are followed, without secrets to another host") {
+  Site site;
+  Site other;
+  other.router.Get("/", EchoHeaders);
+  site.router.Get("/", EchoHeaders);
+  site.router.Get("/near", [](const Request&, Response& response) {
+    response.Redirect("/");
+  });
+  site.router.Handle("GET POST", "/far",
+                     [&](const Request&, Response& response) {
+                       response.Redirect(other.Url("/"));
+                     });
+  site.router.Get("/loop", [](const Request&, Response& response) {
+    response.Redirect("/loop");
+  });
+  Client client;
+  auto config = std::make_shared<ClientConfig>();
+  config->credentials = "s3cret";
+  config->headers = {{"X-Scope", "a"}};
+  std::string body;
+
+  auto result =
+      client.Fetch({.url = site.Url("/near"), .config = config}, &body);
+  CHECK(result.effective_url == site.Url("/"));
+  CHECK(absl::StrContains(body, "s3cret"));
+  CHECK(absl::StrContains(body, "X-Scope"));
+
+  result = client.Fetch({.url = site.Url("/far"),
+                         .method = "POST",
+                         .body = "x",
+                         .config = config},
+                        &body);
+  CHECK(result.code == 200);
+  CHECK_FALSE(absl::StrContains(body, "s3cret"));
+  CHECK_FALSE(absl::StrContains(body, "X-Scope"));
+
+  result = client.Fetch({.url = site.Url("/loop"), .config = config}, &body);
+  CHECK(absl::EndsWith(result.status.message(), "stopped after 10 redirects"));
+
+  auto stay = std::make_shared<ClientConfig>();
+  stay->follow_redirects = false;
+  result = client.Fetch({.url = site.Url("/near"), .config = stay}, &body);
+  CHECK(result.code == 302);
+}
+
+TEST_CASE("a cancelled fetch reports so, and so does the end of the client") {
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  Site site;
+  site.router.Get("/", [&](const Request&, Response&) { released.wait(); });
+  std::promise<absl::Status> first;
+  std::promise<absl::Status> second;
+  std::string first_body;
+  std::string second_body;
+  {
+    Client client;
+    const auto id = client.Fetch(
+        {.url = site.Url("/")}, &first_body,
+        [&](const FetchResult& result) { first.set_value(result.status); });
+    client.Cancel(id);
+    CHECK(absl::IsCancelled(first.get_future().get()));
+    client.Fetch(
+        {.url = site.Url("/")}, &second_body,
+        [&](const FetchResult& result) { second.set_value(result.status); });
+  }
+  CHECK(absl::IsCancelled(second.get_future().get()));
+  release.set_value();
+}
+
+}  // namespace narthex::http

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <curl/curl.h>
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace narthex::http {
+
+/// What libcurl knows about a failed transfer.
+struct FetchFailure {
+  CURLcode code = CURLE_OK;
+  std::string method;
+  std::string url;
+  /// The errno of the failed system call, 0 when there was none.
+  int os_error = 0;
+  /// "ip:port" of the peer, empty when none was reached.
+  std::string peer;
+  /// Whether the answer's head had come already.
+  bool got_head = false;
+  /// OpenSSL's verdict on the server's certificate.
+  long verify_result = 0;
+  /// libcurl's own words.
+  std::string detail;
+};
+
+/// Words a failure as Go's net/http does, e.g. `Get "http://a:1/": dial tcp
+/// 127.0.0.1:1: connect: connection refused`.
+absl::Status FetchError(const FetchFailure& failure);
+
+/// The host of a URL with its port, as it stands there.
+std::string UrlHostPort(absl::string_view url);
+
+}  // namespace narthex::http

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <curl/curl.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "libs/http/client.h"
+#include "libs/http/fetch_error.h"
+
+namespace narthex::http {
+
+/// One request on a libcurl handle, over all its redirects.
+class Transfer {
+ public:
+  Transfer(Client::FetchId id, FetchRequest request, std::string* body,
+           Client::Callback done);
+
+  /// Sets every option of `easy` for the next exchange. Secrets are read from
+  /// their files here: the error is that of a file.
+  absl::Status Configure(CURL* easy, const ClientOptions& options);
+
+  /// Takes the outcome of an exchange. True when a redirect is to be followed:
+  /// Configure() and run again.
+  bool Finish(CURLcode code);
+
+  /// Calls back with what Finish() found, or with `status` instead.
+  void Report() { done_(std::move(result_)); }
+  void Report(absl::Status status);
+
+  Client::FetchId id() const { return id_; }
+  CURL* easy() const { return easy_; }
+
+ private:
+  struct FreeList {
+    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+  };
+  using List = std::unique_ptr<curl_slist, FreeList>;
+
+  absl::Status SetHeaders(const ClientOptions& options);
+  absl::Status AddAuthorization(List* list);
+  void SetMethod();
+  void SetTls();
+  void SetServerName();
+  void SetProxy();
+  bool FollowRedirect();
+  FetchFailure Failure(CURLcode code) const;
+  std::int64_t TimeLeftMs() const;
+
+  static std::size_t OnBody(char* data, std::size_t, std::size_t size,
+                            void* self);
+  static std::size_t OnHeader(char* data, std::size_t, std::size_t size,
+                              void* self);
+
+  const Client::FetchId id_;
+  FetchRequest request_;
+  std::string* const body_;
+  Client::Callback done_;
+  const std::shared_ptr<const ClientConfig> config_;
+  const std::int64_t started_ns_;
+
+  CURL* easy_ = nullptr;
+  FetchResult result_;
+  List header_list_;
+  List proxy_header_list_;
+  List connect_to_;
+  char error_[CURL_ERROR_SIZE] = {};
+  int redirects_ = 0;
+  bool foreign_host_ = false;
+  bool too_large_ = false;
+};
+
+}  // namespace narthex::http
