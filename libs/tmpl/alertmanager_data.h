@@ -23,8 +23,8 @@ struct AlertData {
   std::string status;  ///< "firing" or "resolved".
   std::optional<Kv> labels;
   std::optional<Kv> annotations;
-  absl::Time starts_at = absl::UnixEpoch();
-  absl::Time ends_at = absl::UnixEpoch();
+  absl::Time starts_at = ZeroTime().at;
+  absl::Time ends_at = ZeroTime().at;
   std::string generator_url;
   std::string fingerprint;
 };

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "absl/strings/string_view.h"
+#include "libs/tmpl/value.h"
+
+namespace narthex::tmpl::internal {
+
+/// The functions of the language itself; `and` and `or` are among the names
+/// but belong to the executor, which need not evaluate all their arguments.
+const FuncMap& Builtins();
+bool IsBuiltin(absl::string_view name);
+
+/// Text with the characters that mean something in HTML replaced.
+std::string EscapeHtml(absl::string_view text);
+/// Text for use inside a JavaScript string.
+std::string EscapeJs(absl::string_view text);
+/// Text for use in a URL's query: space is "+".
+std::string EscapeQuery(absl::string_view text);
+
+}  // namespace narthex::tmpl::internal

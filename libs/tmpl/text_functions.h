@@ -1,0 +1,14 @@
+#pragma once
+
+#include "libs/tmpl/value.h"
+
+namespace narthex::tmpl {
+
+/// The functions that alert and notification templates share: toUpper,
+/// toLower, match, reReplaceAll, safeHtml and humanizeDuration.
+FuncMap TextFunctions();
+
+/// Every word with a capital; with `lower_rest` the other letters small.
+std::string Title(absl::string_view text, bool lower_rest);
+
+}  // namespace narthex::tmpl
