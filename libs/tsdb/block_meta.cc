@@ -30,7 +30,7 @@ T Get(const Json& object, const char* field) {
 Json GetObject(const Json& object, const char* field) {
   const auto it = object.find(field);
   if (it == object.end() || it->is_null()) return Json::object();
-  return *it;
+  return it->get_ref<const Json::object_t&>();
 }
 
 absl::Status ParseCompaction(const Json& json, BlockCompaction* compaction) {
@@ -45,8 +45,7 @@ absl::Status ParseCompaction(const Json& json, BlockCompaction* compaction) {
   for (const auto& parent : Get<std::vector<Json>>(json, "parents")) {
     NARTHEX_ASSIGN_OR_RETURN(const Ulid ulid,
                              Ulid::Parse(Get<std::string>(parent, "ulid")));
-    compaction->parents.push_back({ulid,
-                                   Get<std::int64_t>(parent, "minTime"),
+    compaction->parents.push_back({ulid, Get<std::int64_t>(parent, "minTime"),
                                    Get<std::int64_t>(parent, "maxTime")});
   }
   return absl::OkStatus();
