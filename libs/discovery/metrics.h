@@ -1,0 +1,24 @@
+#pragma once
+
+#include "libs/metrics/metrics.h"
+
+namespace narthex::discovery {
+
+/// Counters of discovery under Prometheus's names. One per registry.
+struct Metrics {
+  /// `name` tells apart what is discovered: "scrape", "notify".
+  Metrics(metrics::Registry& registry, const std::string& name);
+
+  metrics::Gauge& failed_configs;
+  metrics::GaugeFamily& discovered_targets;  // config
+  metrics::Counter& received_updates;
+  metrics::Counter& delayed_updates;
+  metrics::Counter& sent_updates;
+  metrics::GaugeFamily& file_mtime;  // filename
+  metrics::Counter& file_read_errors;
+  metrics::Counter& file_watcher_errors;
+
+  const std::string name;
+};
+
+}  // namespace narthex::discovery
