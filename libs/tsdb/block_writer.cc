@@ -68,10 +68,9 @@ absl::Status BlockWriter::Rep::WriteIndex() {
   for (const auto& [text, number] : symbols) texts[number] = &text;
   std::vector<std::uint32_t> sorted(texts.size());
   std::iota(sorted.begin(), sorted.end(), 0U);
-  std::sort(sorted.begin(), sorted.end(),
-            [&](std::uint32_t a, std::uint32_t b) {
-              return *texts[a] < *texts[b];
-            });
+  std::sort(
+      sorted.begin(), sorted.end(),
+      [&](std::uint32_t a, std::uint32_t b) { return *texts[a] < *texts[b]; });
 
   NARTHEX_ASSIGN_OR_RETURN(const auto index,
                            IndexWriter::Create(directory + "/index"));
@@ -129,6 +128,8 @@ absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(
       BufferedFile::Create(absl::StrCat(directory, "/", kPendingSeriesFile)));
 
   auto rep = std::make_unique<Rep>(std::move(pending));
+  // The empty text, the key of the list of all series, is a symbol too.
+  rep->SymbolNumber("");
   rep->final_directory = final_directory;
   rep->directory = directory;
   rep->meta = std::move(meta);
@@ -137,8 +138,8 @@ absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(
     rep->meta.compaction.sources.push_back(rep->meta.ulid);
   }
   NARTHEX_ASSIGN_OR_RETURN(
-      rep->chunks, ChunkSegmentWriter::Create(directory + "/chunks",
-                                              options.segment_bytes));
+      rep->chunks,
+      ChunkSegmentWriter::Create(directory + "/chunks", options.segment_bytes));
   return std::unique_ptr<BlockWriter>(new BlockWriter(std::move(rep)));
 }
 
@@ -153,9 +154,9 @@ absl::Status BlockWriter::AddSeries(const model::Labels& labels,
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     if (chunks[i].min_ms > chunks[i].max_ms ||
         (i > 0 && chunks[i].min_ms <= chunks[i - 1].max_ms)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "chunks of series ", labels.ToString(), " overlap at ",
-          chunks[i].min_ms));
+      return absl::InvalidArgumentError(
+          absl::StrCat("chunks of series ", labels.ToString(), " overlap at ",
+                       chunks[i].min_ms));
     }
   }
   rep.last_labels = labels;
