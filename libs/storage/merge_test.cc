@@ -40,11 +40,11 @@ std::vector<std::unique_ptr<ChunkSeriesSet>> Sets(
 }  // namespace
 
 TEST_CASE("sets merge by labels and chunks by time, replicas once") {
-  const auto merged = MergeChunkSeries(
-      Sets({{One("a", 10, "x"), One("c", 1, "z")},
-            {},
-            {One("a", 5, "y"), One("b", 1, "b")},
-            {One("a", 10, "x")}}));
+  const auto merged =
+      MergeChunkSeries(Sets({{One("a", 10, "x"), One("c", 1, "z")},
+                             {},
+                             {One("a", 5, "y"), One("b", 1, "b")},
+                             {One("a", 10, "x")}}));
   ChunkSeries series;
   REQUIRE(merged->Next(&series));
   CHECK(series.labels.metric_name() == "a");
@@ -62,8 +62,8 @@ TEST_CASE("sets merge by labels and chunks by time, replicas once") {
 
 TEST_CASE("the failure of one set fails the merged set") {
   std::vector<std::unique_ptr<ChunkSeriesSet>> sets;
-  sets.push_back(
-      std::make_unique<ListSet>(std::vector{One("a", 1, "a"), One("b", 1, "b")}));
+  sets.push_back(std::make_unique<ListSet>(
+      std::vector{One("a", 1, "a"), One("b", 1, "b")}));
   sets.push_back(std::make_unique<ListSet>(std::vector{One("a", 1, "a")},
                                            absl::UnavailableError("gone")));
   const auto merged = MergeChunkSeries(std::move(sets));

@@ -63,7 +63,8 @@ class Queryable {
 
   /// Series with samples in `hints.range` that satisfy all matchers.
   virtual absl::StatusOr<std::unique_ptr<SeriesSet>> Select(
-      const SelectHints& hints, const std::vector<model::Matcher>& matchers) = 0;
+      const SelectHints& hints,
+      const std::vector<model::Matcher>& matchers) = 0;
 
   /// Names of labels, sorted, of the series matching at least one of the
   /// matcher sets (all series when there is none) in `range`. `limit` 0: all.
@@ -116,9 +117,9 @@ using SeriesRef = std::uint64_t;
 
 /// Why a sample was not taken. The numbers cross the wire.
 enum class RejectReason : std::uint8_t {
-  kOutOfOrder = 1,   ///< Older than the newest sample of its series.
-  kDuplicate = 2,    ///< Same timestamp, another value.
-  kOutOfBounds = 3,  ///< Older than what the head still takes, or far future.
+  kOutOfOrder = 1,     ///< Older than the newest sample of its series.
+  kDuplicate = 2,      ///< Same timestamp, another value.
+  kOutOfBounds = 3,    ///< Older than what the head still takes, or far future.
   kUnknownSeries = 4,  ///< The reference is not (or no longer) known.
   kLimit = 5,          ///< The series is new and a limit is reached.
 };
