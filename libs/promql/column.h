@@ -1,0 +1,69 @@
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "libs/model/labels.h"
+#include "libs/model/sample.h"
+
+namespace narthex::promql {
+
+/// Marks a step at which a series has no value. It is the staleness marker,
+/// which no evaluation ever yields: it is dropped when samples are read, and
+/// arithmetic turns it (a signalling NaN) into another one.
+inline constexpr std::uint64_t kAbsentBits = model::kStaleNanBits;
+inline double Absent() { return std::bit_cast<double>(kAbsentBits); }
+inline bool IsAbsent(double value) {
+  return std::bit_cast<std::uint64_t>(value) == kAbsentBits;
+}
+inline bool IsPresent(double value) { return !IsAbsent(value); }
+
+/// One series of an instant vector over all steps of a grid: `values[i]` is its
+/// value at step i, or Absent().
+struct Column {
+  model::Labels labels;
+  /// With delayed name removal: the name goes at the end of the evaluation.
+  bool drop_name = false;
+  std::vector<double> values;
+};
+
+std::size_t CountPresent(const std::vector<double>& values);
+
+/// Receives the columns of a vector one by one. It may take the contents of the
+/// column by moving them out; otherwise the producer uses the memory again.
+using ColumnSink = absl::FunctionRef<absl::Status(Column& column)>;
+
+/// The error for two series of one vector with equal labels.
+absl::Status RepeatedLabelsError();
+
+/// Collects columns by labels. Columns with equal labels become one, provided
+/// that they have no step in common.
+class ColumnMerger {
+ public:
+  /// The column of `labels`, made with no value at any of `steps` steps when
+  /// it is new. The reference holds until the next call.
+  Column& Get(const model::Labels& labels, bool drop_name, std::size_t steps);
+  /// RepeatedLabelsError() when a column with these labels has a value at the
+  /// same step.
+  absl::Status Add(Column& column);
+
+  /// In order of first appearance.
+  std::vector<Column>& columns() { return columns_; }
+
+ private:
+  std::vector<Column> columns_;
+  absl::flat_hash_map<model::Labels, std::size_t> index_;
+};
+
+/// Without the labels that name and describe a metric: __name__, __type__ and
+/// __unit__.
+model::Labels WithoutMetadata(const model::Labels& labels);
+/// Whether __type__ or __unit__ are among the labels.
+bool HasTypeOrUnit(const model::Labels& labels);
+
+}  // namespace narthex::promql

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
+#include "libs/promql/parser.h"
+#include "libs/promql/value.h"
+#include "libs/storage/storage.h"
+
+namespace narthex::promql {
+
+/// Settings of all queries; the defaults are Prometheus's.
+struct EngineOptions {
+  std::int64_t timeout_ms = 120'000;
+  std::int64_t lookback_delta_ms = 300'000;
+  std::int64_t max_samples = 50'000'000;
+  /// Queries evaluated at a time; others wait, at most until their timeout.
+  int max_concurrency = 20;
+  ParserOptions parser;
+  bool delayed_name_removal = false;
+  /// rate() judges by __type__ whether a metric is a counter.
+  bool type_and_unit_labels = false;
+};
+
+/// Settings of one query.
+struct QueryOptions {
+  /// Shorter than the engine's timeout; 0: as that.
+  std::int64_t timeout_ms = 0;
+  /// 0: the engine's.
+  std::int64_t lookback_delta_ms = 0;
+  /// The step of subqueries that name none: the global evaluation interval.
+  std::int64_t default_subquery_step_ms = 60'000;
+  /// Most warnings, and most infos, in the result; 0: all.
+  std::size_t max_annotations = 0;
+  /// Set by another thread to end the query; may be null.
+  const std::atomic<bool>* cancelled = nullptr;
+};
+
+/// How much work a query was.
+struct QueryStats {
+  std::int64_t queue_ns = 0;    // Waiting for its turn.
+  std::int64_t prepare_ns = 0;  // Parsing.
+  std::int64_t eval_ns = 0;     // Reading and computing.
+  std::int64_t sort_ns = 0;     // Ordering the result.
+  std::int64_t total_samples = 0;
+  std::int64_t samples_read = 0;
+  std::int64_t peak_samples = 0;
+};
+
+struct QueryResult {
+  Value value;
+  std::vector<std::string> warnings;
+  std::vector<std::string> infos;
+  QueryStats stats;
+};
+
+/// Evaluates PromQL over any storage. Thread-safe.
+///
+/// Errors of both evaluations:
+///   kInvalidArgument     the expression is malformed or of a wrong type;
+///   kFailedPrecondition  it cannot be evaluated on the data;
+///   kDeadlineExceeded    it took longer than its timeout;
+///   kCancelled           it was cancelled;
+///   others               come from the storage.
+class Engine {
+ public:
+  Engine(EngineOptions options, base::Clock& clock)
+      : options_(options), clock_(clock) {}
+
+  /// Evaluates `expression` at one time.
+  absl::StatusOr<QueryResult> Instant(storage::Queryable& storage,
+                                      absl::string_view expression,
+                                      std::int64_t time_ms,
+                                      const QueryOptions& query = {});
+
+  /// Evaluates `expression` from `start_ms` to `end_ms`, both included, every
+  /// `step_ms` (positive). The result is a matrix.
+  absl::StatusOr<QueryResult> Range(storage::Queryable& storage,
+                                    absl::string_view expression,
+                                    std::int64_t start_ms, std::int64_t end_ms,
+                                    std::int64_t step_ms,
+                                    const QueryOptions& query = {});
+
+  const EngineOptions& options() const { return options_; }
+
+ private:
+  class Turn;
+  struct Times;
+
+  absl::StatusOr<QueryResult> Run(storage::Queryable& storage,
+                                  absl::string_view expression,
+                                  const Times& times,
+                                  const QueryOptions& query);
+
+  const EngineOptions options_;
+  base::Clock& clock_;
+  base::Mutex mutex_;
+  base::CondVar turn_;
+  int active_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace narthex::promql

@@ -1,0 +1,144 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
+#include "libs/promql/eval_nodes.h"
+#include "libs/promql/range_functions.h"
+
+namespace narthex::promql {
+namespace {
+
+absl::Status CheckModifiers(const RangeGeometry& geometry,
+                            const RangeFunction& function,
+                            absl::string_view name) {
+  const auto refuse = [&](absl::string_view modifier,
+                          absl::string_view allowed) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(modifier, " modifier can only be used with: ", allowed,
+                     " - not with ", name));
+  };
+  if (geometry.anchored && !function.allows_anchored) {
+    return refuse("anchored", AnchoredFunctionNames());
+  }
+  if (geometry.smoothed && !function.allows_smoothed) {
+    return refuse("smoothed", SmoothedFunctionNames());
+  }
+  return absl::OkStatus();
+}
+
+/// Lists where values fall, and clears the list of the series before.
+void FindFalls(const std::vector<double>& values,
+               std::vector<std::size_t>* falls) {
+  falls->clear();
+  for (std::size_t i = 1; i < values.size(); ++i) {
+    if (values[i] < values[i - 1]) falls->push_back(i);
+  }
+}
+
+/// rate() of a metric that does not look like a counter deserves a hint.
+void HintAtNonCounter(Evaluation& evaluation, const model::Labels& labels,
+                      PositionRange position) {
+  const absl::string_view name = labels.metric_name();
+  if (name.empty()) return;
+  if (evaluation.settings().type_and_unit_labels) {
+    const absl::string_view type = labels.Get("__type__");
+    if (type == "counter" || type == "histogram") return;
+    evaluation.annotations().PossibleNonCounterType(name, type, position);
+    return;
+  }
+  for (const absl::string_view suffix :
+       {"_total", "_sum", "_count", "_bucket"}) {
+    if (absl::EndsWith(name, suffix)) return;
+  }
+  evaluation.annotations().PossibleNonCounter(name, position);
+}
+
+/// One series with 1 at every step at which no series of `range` has samples.
+absl::Status EvaluateAbsentOverTime(Evaluation& evaluation, const Expr& range,
+                                    const RangeFunction& presence,
+                                    RangeContext& context, ColumnSink sink) {
+  std::vector<bool> found(context.grid.count, false);
+  std::vector<double> values(context.grid.count);
+  NARTHEX_RETURN_IF_ERROR(
+      EvaluateRange(evaluation, range, context.grid, [&](RangeSeries& series) {
+        presence.apply(series.samples, context, &values);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+          if (IsPresent(values[i])) found[i] = true;
+        }
+        return absl::OkStatus();
+      }));
+  evaluation.stats().total += context.samples_seen;
+  if (std::all_of(found.begin(), found.end(), [](bool f) { return f; })) {
+    return absl::OkStatus();
+  }
+  Column column;
+  column.labels = LabelsOfAbsent(range);
+  column.drop_name = true;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = found[i] ? Absent() : 1;
+  }
+  column.values = std::move(values);
+  return sink(column);
+}
+
+absl::StatusOr<RangeContext> MakeContext(Evaluation& evaluation,
+                                         const Call& call,
+                                         std::size_t range_arg,
+                                         const StepGrid& grid) {
+  RangeContext context;
+  context.grid = grid;
+  context.geometry = GeometryOf(Unwrap(*call.args[range_arg]), grid);
+  context.annotations = &evaluation.annotations();
+  context.position = Unwrap(*call.args[0]).position;
+  context.lookback_ms = evaluation.settings().lookback_delta_ms;
+  for (std::size_t i = 0; i < call.args.size(); ++i) {
+    if (i == range_arg) continue;
+    NARTHEX_ASSIGN_OR_RETURN(std::vector<double> values,
+                             evaluation.Scalar(*call.args[i], grid));
+    context.scalars.push_back(std::move(values));
+  }
+  return context;
+}
+
+}  // namespace
+
+absl::Status EvaluateRangeCall(Evaluation& evaluation, const Call& call,
+                               std::size_t range_arg, const StepGrid& grid,
+                               ColumnSink sink) {
+  const absl::string_view name = call.function->name;
+  const RangeFunction* function = FindRangeFunction(name);
+  if (function == nullptr) {
+    return absl::InternalError(
+        absl::StrCat("no implementation of function ", name));
+  }
+  const Expr& range = Unwrap(*call.args[range_arg]);
+  NARTHEX_ASSIGN_OR_RETURN(RangeContext context,
+                           MakeContext(evaluation, call, range_arg, grid));
+  NARTHEX_RETURN_IF_ERROR(CheckModifiers(context.geometry, *function, name));
+  if (name == "absent_over_time") {
+    return EvaluateAbsentOverTime(evaluation, range, *function, context, sink);
+  }
+  const bool hints = name == "rate" || name == "increase";
+  NameDropper dropper(evaluation, range, NameDropper::Repeats::kRefuse, sink);
+  Column column;
+  const auto apply = [&](RangeSeries& series) -> absl::Status {
+    if (function->needs_falls) {
+      FindFalls(series.samples.values, &context.falls);
+    }
+    column.values.resize(grid.count);
+    function->apply(series.samples, context, &column.values);
+    NARTHEX_RETURN_IF_ERROR(context.status);
+    if (CountPresent(column.values) == 0) return absl::OkStatus();
+    if (hints) HintAtNonCounter(evaluation, series.labels, context.position);
+    std::swap(column.labels, series.labels);
+    column.drop_name = series.drop_name;
+    return function->keeps_name ? sink(column) : dropper.Add(column);
+  };
+  NARTHEX_RETURN_IF_ERROR(EvaluateRange(evaluation, range, grid, apply));
+  evaluation.stats().total += context.samples_seen;
+  return dropper.Finish();
+}
+
+}  // namespace narthex::promql

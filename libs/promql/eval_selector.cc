@@ -1,0 +1,261 @@
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "libs/base/status.h"
+#include "libs/promql/eval_nodes.h"
+
+namespace narthex::promql {
+namespace {
+
+/// The times a selector looks at: first_ms, then step_ms apart.
+struct References {
+  std::int64_t first_ms = 0;
+  std::int64_t step_ms = 0;
+};
+
+References ReferencesOf(const TimeModifiers& time, const StepGrid& grid) {
+  if (time.at == TimeModifiers::At::kNone) {
+    return {grid.start_ms - time.offset_ms, grid.step_ms};
+  }
+  return {time.at_ms - time.offset_ms, 0};
+}
+
+/// The position of the newest sample not after each reference, provided it is
+/// younger than `lookback_ms`: calls found(step, sample) or missed(step).
+template <typename Found, typename Missed>
+void LookBack(const model::SampleColumns& samples, const References& references,
+              std::size_t steps, std::int64_t lookback_ms, const Found& found,
+              const Missed& missed) {
+  const std::int64_t* times = samples.timestamps_ms.data();
+  const std::size_t size = samples.size();
+  std::size_t next = 0;
+  std::int64_t reference = references.first_ms;
+  for (std::size_t i = 0; i < steps; ++i, reference += references.step_ms) {
+    while (next < size && times[next] <= reference) ++next;
+    if (next > 0 && times[next - 1] > reference - lookback_ms) {
+      found(i, next - 1);
+    } else {
+      missed(i);
+    }
+  }
+}
+
+/// A staleness marker that is found is copied as such: it reads as absent.
+void TakeValues(const model::SampleColumns& samples,
+                const References& references, std::int64_t lookback_ms,
+                std::vector<double>* out) {
+  LookBack(
+      samples, references, out->size(), lookback_ms,
+      [&](std::size_t step, std::size_t i) {
+        (*out)[step] = samples.values[i];
+      },
+      [&](std::size_t step) { (*out)[step] = Absent(); });
+}
+
+void TakeTimes(const model::SampleColumns& samples,
+               const References& references, std::int64_t lookback_ms,
+               std::vector<double>* out) {
+  LookBack(
+      samples, references, out->size(), lookback_ms,
+      [&](std::size_t step, std::size_t i) {
+        (*out)[step] =
+            IsAbsent(samples.values[i])
+                ? Absent()
+                : static_cast<double>(samples.timestamps_ms[i]) / 1000;
+      },
+      [&](std::size_t step) { (*out)[step] = Absent(); });
+}
+
+/// Interpolates between the samples around each reference; after the last
+/// sample its value stays.
+void TakeSmoothed(const model::SampleColumns& samples,
+                  const References& references, std::int64_t lookback_ms,
+                  std::vector<double>* out) {
+  const auto& times = samples.timestamps_ms;
+  std::int64_t reference = references.first_ms;
+  for (double& value : *out) {
+    value = Absent();
+    const auto at = std::lower_bound(times.begin(), times.end(), reference);
+    const auto next = static_cast<std::size_t>(at - times.begin());
+    const bool has_next = at != times.end() && *at <= reference + lookback_ms;
+    const bool has_previous =
+        next > 0 && times[next - 1] > reference - lookback_ms;
+    if (has_next && *at == reference) {
+      value = samples.values[next];
+    } else if (has_previous && has_next) {
+      const double before = samples.values[next - 1];
+      value = before + (samples.values[next] - before) *
+                           static_cast<double>(reference - times[next - 1]) /
+                           static_cast<double>(times[next] - times[next - 1]);
+    } else if (has_previous) {
+      value = samples.values[next - 1];
+    }
+    reference += references.step_ms;
+  }
+}
+
+void DropStaleMarkers(model::SampleColumns* samples) {
+  std::size_t kept = 0;
+  while (kept < samples->size() && !model::IsStaleNan(samples->values[kept])) {
+    ++kept;
+  }
+  for (std::size_t i = kept; i < samples->size(); ++i) {
+    if (model::IsStaleNan(samples->values[i])) continue;
+    samples->timestamps_ms[kept] = samples->timestamps_ms[i];
+    samples->values[kept++] = samples->values[i];
+  }
+  samples->timestamps_ms.resize(kept);
+  samples->values.resize(kept);
+}
+
+template <typename Take>
+absl::Status SelectColumns(Evaluation& evaluation,
+                           const VectorSelector& selector, const StepGrid& grid,
+                           const Take& take, ColumnSink sink) {
+  const std::int64_t lookback_ms = evaluation.settings().lookback_delta_ms;
+  const References references = ReferencesOf(selector.time, grid);
+  storage::TimeRange range;
+  range.min_ms = references.first_ms - lookback_ms + 1;
+  range.max_ms = references.first_ms +
+                 references.step_ms * static_cast<std::int64_t>(grid.count - 1);
+  if (selector.smoothed) range.max_ms += lookback_ms;
+  NARTHEX_ASSIGN_OR_RETURN(const auto all,
+                           evaluation.Select(selector, range, grid.step_ms, 0));
+
+  model::SampleColumns samples;
+  Column column;
+  for (const auto& series : all) {
+    NARTHEX_RETURN_IF_ERROR(evaluation.CheckAlive());
+    samples.clear();
+    NARTHEX_RETURN_IF_ERROR(series->Read(&samples));
+    if (selector.smoothed) DropStaleMarkers(&samples);
+    column.values.resize(grid.count);
+    take(samples, references, lookback_ms, &column.values);
+    const std::size_t present = CountPresent(column.values);
+    if (present == 0) continue;
+    evaluation.stats().total += static_cast<std::int64_t>(present);
+    evaluation.stats().read += static_cast<std::int64_t>(present);
+    SampleReservation held(&evaluation.budget());
+    NARTHEX_RETURN_IF_ERROR(held.Add(present));
+    held.Clear();  // Whoever keeps the column counts it.
+    column.labels = series->labels();
+    column.drop_name = false;
+    NARTHEX_RETURN_IF_ERROR(sink(column));
+  }
+  return absl::OkStatus();
+}
+
+using RangeSink = absl::FunctionRef<absl::Status(RangeSeries& series)>;
+
+absl::Status ReadMatrix(Evaluation& evaluation, const MatrixSelector& matrix,
+                        const StepGrid& grid, RangeSink sink) {
+  const std::int64_t lookback_ms = evaluation.settings().lookback_delta_ms;
+  const RangeGeometry geometry = GeometryOf(matrix, grid);
+  const std::int64_t last_end_ms =
+      geometry.first_end_ms +
+      geometry.step_ms * static_cast<std::int64_t>(grid.count - 1);
+  storage::TimeRange range{geometry.first_end_ms - geometry.range_ms + 1,
+                           last_end_ms};
+  if (geometry.anchored || geometry.smoothed) range.min_ms -= lookback_ms;
+  if (geometry.smoothed) range.max_ms += lookback_ms;
+  NARTHEX_ASSIGN_OR_RETURN(
+      const auto all, evaluation.Select(*matrix.selector, range, grid.step_ms,
+                                        geometry.range_ms));
+  RangeSeries series;
+  for (const auto& stored : all) {
+    NARTHEX_RETURN_IF_ERROR(evaluation.CheckAlive());
+    series.samples.clear();
+    NARTHEX_RETURN_IF_ERROR(stored->Read(&series.samples));
+    DropStaleMarkers(&series.samples);
+    if (series.samples.empty()) continue;
+    SampleReservation held(&evaluation.budget());
+    NARTHEX_RETURN_IF_ERROR(held.Add(series.samples.size()));
+    evaluation.stats().read += static_cast<std::int64_t>(series.samples.size());
+    series.labels = stored->labels();
+    series.drop_name = false;
+    NARTHEX_RETURN_IF_ERROR(sink(series));
+  }
+  return absl::OkStatus();
+}
+
+/// The steps of the inner expression: multiples of the step, so that they do
+/// not move with the time of the query.
+StepGrid InnerGrid(const RangeGeometry& geometry, std::int64_t step_ms,
+                   std::size_t windows) {
+  const std::int64_t begin_ms = geometry.first_end_ms - geometry.range_ms;
+  std::int64_t start_ms = begin_ms / step_ms * step_ms;
+  if (start_ms <= begin_ms) start_ms += step_ms;
+  const std::int64_t end_ms =
+      geometry.first_end_ms +
+      geometry.step_ms * static_cast<std::int64_t>(windows - 1);
+  return StepGrid::Between(start_ms, end_ms, step_ms);
+}
+
+absl::Status ReadSubquery(Evaluation& evaluation, const SubqueryExpr& subquery,
+                          const StepGrid& grid, RangeSink sink) {
+  const std::int64_t step_ms =
+      subquery.step_ms != 0 ? subquery.step_ms
+                            : evaluation.settings().default_subquery_step_ms;
+  const StepGrid inner =
+      InnerGrid(GeometryOf(subquery, grid), step_ms, grid.count);
+  RangeSeries series;
+  const auto forward = [&](Column& column) -> absl::Status {
+    series.samples.clear();
+    for (std::size_t i = 0; i < column.values.size(); ++i) {
+      if (IsAbsent(column.values[i])) continue;
+      series.samples.Append(inner.At(i), column.values[i]);
+    }
+    if (series.samples.empty()) return absl::OkStatus();
+    SampleReservation held(&evaluation.budget());
+    NARTHEX_RETURN_IF_ERROR(held.Add(series.samples.size()));
+    series.labels = column.labels;
+    series.drop_name = column.drop_name;
+    return sink(series);
+  };
+  return evaluation.Vector(*subquery.expr, inner, forward);
+}
+
+}  // namespace
+
+absl::Status EvaluateSelector(Evaluation& evaluation,
+                              const VectorSelector& selector,
+                              const StepGrid& grid, ColumnSink sink) {
+  return SelectColumns(evaluation, selector, grid,
+                       selector.smoothed ? TakeSmoothed : TakeValues, sink);
+}
+
+absl::Status EvaluateSelectorTimes(Evaluation& evaluation,
+                                   const VectorSelector& selector,
+                                   const StepGrid& grid, ColumnSink sink) {
+  return SelectColumns(evaluation, selector, grid, TakeTimes, sink);
+}
+
+RangeGeometry GeometryOf(const Expr& expr, const StepGrid& grid) {
+  const bool is_matrix = expr.kind == ExprKind::kMatrixSelector;
+  const TimeModifiers& time = is_matrix
+                                  ? expr.As<MatrixSelector>().selector->time
+                                  : expr.As<SubqueryExpr>().time;
+  const References references = ReferencesOf(time, grid);
+  RangeGeometry geometry;
+  geometry.first_end_ms = references.first_ms;
+  geometry.step_ms = references.step_ms;
+  geometry.range_ms = is_matrix ? expr.As<MatrixSelector>().range_ms
+                                : expr.As<SubqueryExpr>().range_ms;
+  if (is_matrix) {
+    geometry.anchored = expr.As<MatrixSelector>().selector->anchored;
+    geometry.smoothed = expr.As<MatrixSelector>().selector->smoothed;
+  }
+  return geometry;
+}
+
+absl::Status EvaluateRange(Evaluation& evaluation, const Expr& expr,
+                           const StepGrid& grid, RangeSink sink) {
+  if (grid.count == 0) return absl::OkStatus();
+  if (expr.kind == ExprKind::kMatrixSelector) {
+    return ReadMatrix(evaluation, expr.As<MatrixSelector>(), grid, sink);
+  }
+  return ReadSubquery(evaluation, expr.As<SubqueryExpr>(), grid, sink);
+}
+
+}  // namespace narthex::promql

@@ -1,0 +1,289 @@
+#include "libs/promql/evaluation.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "libs/base/status.h"
+#include "libs/promql/eval_nodes.h"
+
+namespace narthex::promql {
+
+absl::Status SampleBudget::Add(std::size_t samples) {
+  held_ += static_cast<std::int64_t>(samples);
+  peak_ = std::max(peak_, held_);
+  if (held_ <= limit_) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "query processing would load too many samples into memory in query "
+      "execution");
+}
+
+absl::Status SampleReservation::Add(std::size_t samples) {
+  samples_ += samples;
+  return budget_->Add(samples);
+}
+
+void SampleReservation::Clear() {
+  budget_->Remove(samples_);
+  samples_ = 0;
+}
+
+Evaluation::Evaluation(const EvaluationSettings& settings,
+                       storage::Queryable& storage, const base::Clock& clock,
+                       const Expr& root)
+    : settings_(settings),
+      storage_(storage),
+      clock_(clock),
+      budget_(settings.max_samples) {
+  FindUses(root, {});
+}
+
+void Evaluation::FindUses(const Expr& expr, const SelectorUse& use) {
+  if (expr.kind == ExprKind::kVectorSelector) {
+    uses_[&expr.As<VectorSelector>()] = use;
+    return;
+  }
+  SelectorUse inner = use;
+  if (expr.kind == ExprKind::kCall) {
+    inner = {std::string(expr.As<Call>().function->name), {}, false};
+  } else if (expr.kind == ExprKind::kAggregate) {
+    const auto& aggregate = expr.As<AggregateExpr>();
+    inner = {std::string(AggregateOpText(aggregate.op)), aggregate.grouping,
+             !aggregate.without};
+  } else if (expr.kind == ExprKind::kBinary) {
+    inner = {};
+  } else if (expr.kind != ExprKind::kMatrixSelector) {
+    inner.grouping.clear();
+    inner.by = false;
+  }
+  for (const Expr* child : Children(expr)) FindUses(*child, inner);
+}
+
+absl::Status Evaluation::CheckAlive() const {
+  if (settings_.cancelled != nullptr &&
+      settings_.cancelled->load(std::memory_order_relaxed)) {
+    return absl::CancelledError("query was canceled in expression evaluation");
+  }
+  if (clock_.MonotonicNs() >= settings_.deadline_ns) {
+    return absl::DeadlineExceededError(
+        "query timed out in expression evaluation");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Evaluation::Vector(const Expr& expr, const StepGrid& grid,
+                                ColumnSink sink) {
+  NARTHEX_RETURN_IF_ERROR(CheckAlive());
+  if (grid.count == 0) return absl::OkStatus();
+  switch (expr.kind) {
+    case ExprKind::kParen:
+      return Vector(*expr.As<ParenExpr>().expr, grid, sink);
+    case ExprKind::kStepInvariant:
+      return Invariant(*expr.As<StepInvariantExpr>().expr, grid, sink);
+    case ExprKind::kUnary:
+      return Unary(expr.As<UnaryExpr>(), grid, sink);
+    case ExprKind::kVectorSelector:
+      return EvaluateSelector(*this, expr.As<VectorSelector>(), grid, sink);
+    case ExprKind::kCall:
+      return EvaluateCall(*this, expr.As<Call>(), grid, sink);
+    case ExprKind::kAggregate:
+      return EvaluateAggregate(*this, expr.As<AggregateExpr>(), grid, sink);
+    case ExprKind::kBinary:
+      return EvaluateBinary(*this, expr.As<BinaryExpr>(), grid, sink);
+    default:
+      return absl::InternalError("expression is not an instant vector: " +
+                                 expr.String());
+  }
+}
+
+absl::Status Evaluation::Invariant(const Expr& expr, const StepGrid& grid,
+                                   ColumnSink sink) {
+  if (grid.count == 1) return Vector(expr, grid, sink);
+  return Vector(expr, grid.First(), [&](Column& column) {
+    column.values.assign(grid.count, column.values[0]);
+    return sink(column);
+  });
+}
+
+absl::Status Evaluation::Unary(const UnaryExpr& expr, const StepGrid& grid,
+                               ColumnSink sink) {
+  if (!expr.negative) return Vector(*expr.expr, grid, sink);
+  NameDropper dropper(*this, *expr.expr, NameDropper::Repeats::kMerge, sink);
+  NARTHEX_RETURN_IF_ERROR(Vector(*expr.expr, grid, [&](Column& column) {
+    for (double& value : column.values) {
+      value = IsAbsent(value) ? value : -value;
+    }
+    return dropper.Add(column);
+  }));
+  return dropper.Finish();
+}
+
+absl::StatusOr<Columns> Evaluation::Collect(const Expr& expr,
+                                            const StepGrid& grid) {
+  Columns columns{{}, SampleReservation(&budget_)};
+  const auto hold = [&](Column& column) -> absl::Status {
+    NARTHEX_RETURN_IF_ERROR(
+        columns.reservation.Add(CountPresent(column.values)));
+    columns.list.push_back(std::move(column));
+    return absl::OkStatus();
+  };
+  NARTHEX_RETURN_IF_ERROR(Vector(expr, grid, hold));
+  return columns;
+}
+
+absl::StatusOr<std::vector<double>> Evaluation::Scalar(const Expr& expr,
+                                                       const StepGrid& grid) {
+  NARTHEX_RETURN_IF_ERROR(CheckAlive());
+  switch (expr.kind) {
+    case ExprKind::kParen:
+      return Scalar(*expr.As<ParenExpr>().expr, grid);
+    case ExprKind::kStepInvariant: {
+      NARTHEX_ASSIGN_OR_RETURN(
+          std::vector<double> values,
+          Scalar(*expr.As<StepInvariantExpr>().expr, grid.First()));
+      values.resize(grid.count, values[0]);
+      return values;
+    }
+    case ExprKind::kNumber:
+      return std::vector<double>(grid.count, expr.As<NumberLiteral>().value);
+    case ExprKind::kUnary: {
+      const auto& unary = expr.As<UnaryExpr>();
+      NARTHEX_ASSIGN_OR_RETURN(std::vector<double> values,
+                               Scalar(*unary.expr, grid));
+      if (unary.negative) {
+        for (double& value : values) value = -value;
+      }
+      return values;
+    }
+    case ExprKind::kBinary:
+      return EvaluateScalarBinary(*this, expr.As<BinaryExpr>(), grid);
+    case ExprKind::kCall:
+      return ScalarCall(expr.As<Call>(), grid);
+    default:
+      return absl::InternalError("expression is not a scalar: " +
+                                 expr.String());
+  }
+}
+
+absl::StatusOr<std::vector<std::unique_ptr<storage::Series>>>
+Evaluation::Select(const VectorSelector& selector,
+                   const storage::TimeRange& range, std::int64_t step_ms,
+                   std::int64_t range_ms) {
+  storage::SelectHints hints;
+  hints.range = range;
+  hints.step_ms = settings_.step_ms == 0 ? 0 : step_ms;
+  hints.range_ms = range_ms;
+  if (const auto use = uses_.find(&selector); use != uses_.end()) {
+    hints.func = use->second.function;
+    hints.grouping = use->second.grouping;
+    hints.by = use->second.by;
+  }
+  return Select(hints, selector.matchers);
+}
+
+absl::StatusOr<std::vector<std::unique_ptr<storage::Series>>>
+Evaluation::Select(const storage::SelectHints& hints,
+                   const std::vector<model::Matcher>& matchers) {
+  constexpr absl::string_view kContext = "expanding series";
+  auto selected = storage_.Select(hints, matchers);
+  if (!selected.ok()) return base::Annotate(selected.status(), kContext);
+  std::vector<std::unique_ptr<storage::Series>> series;
+  storage::SeriesSet& set = **selected;
+  while (set.Next()) {
+    series.push_back(set.At());
+    // The clock costs more than taking a series.
+    if (series.size() % 256 == 0) NARTHEX_RETURN_IF_ERROR(CheckAlive());
+  }
+  for (std::string& warning : set.warnings()) {
+    annotations_.AddStorageWarning(std::move(warning));
+  }
+  NARTHEX_RETURN_IF_ERROR(base::Annotate(set.status(), kContext));
+  return series;
+}
+
+NameDropper::NameDropper(const Evaluation& evaluation, const Expr& source,
+                         Repeats repeats, ColumnSink sink)
+    : delayed_(evaluation.settings().delayed_name_removal),
+      may_repeat_(!delayed_ && !HasOneMetricName(source)),
+      hold_(may_repeat_ && repeats == Repeats::kMerge),
+      sink_(sink) {}
+
+absl::Status NameDropper::Add(Column& column) {
+  if (delayed_) {
+    column.drop_name = true;
+    return sink_(column);
+  }
+  const bool described = HasTypeOrUnit(column.labels);
+  column.labels = WithoutMetadata(column.labels);
+  if (hold_) return held_.Add(column);
+  if ((may_repeat_ || described) && !seen_.insert(column.labels).second) {
+    return RepeatedLabelsError();
+  }
+  return sink_(column);
+}
+
+absl::Status NameDropper::Finish() {
+  for (Column& column : held_.columns()) {
+    NARTHEX_RETURN_IF_ERROR(sink_(column));
+  }
+  return absl::OkStatus();
+}
+
+bool HasOneMetricName(const Expr& wrapped) {
+  const Expr& expr = Unwrap(wrapped);
+  const auto groups_by_name = [](const AggregateExpr& aggregate) {
+    if (aggregate.without) return false;
+    return std::find(aggregate.grouping.begin(), aggregate.grouping.end(),
+                     model::kMetricName) != aggregate.grouping.end();
+  };
+  switch (expr.kind) {
+    case ExprKind::kVectorSelector: {
+      const auto& matchers = expr.As<VectorSelector>().matchers;
+      return std::any_of(matchers.begin(), matchers.end(), [](const auto& m) {
+        return m.type() == model::MatchType::kEqual &&
+               m.name() == model::kMetricName;
+      });
+    }
+    case ExprKind::kMatrixSelector:
+      return HasOneMetricName(*expr.As<MatrixSelector>().selector);
+    case ExprKind::kSubquery:
+      return HasOneMetricName(*expr.As<SubqueryExpr>().expr);
+    case ExprKind::kUnary:
+      return HasOneMetricName(*expr.As<UnaryExpr>().expr);
+    case ExprKind::kAggregate: {
+      const auto& aggregate = expr.As<AggregateExpr>();
+      switch (aggregate.op) {
+        case AggregateOp::kTopk:
+        case AggregateOp::kBottomk:
+        case AggregateOp::kLimitk:
+        case AggregateOp::kLimitRatio:
+          return HasOneMetricName(*aggregate.expr);
+        case AggregateOp::kCountValues:
+          return false;  // It may count into __name__.
+        default:
+          return !groups_by_name(aggregate);
+      }
+    }
+    case ExprKind::kBinary: {
+      const auto& binary = expr.As<BinaryExpr>();
+      return binary.return_bool ||
+             (!IsComparison(binary.op) && !IsSetOperator(binary.op));
+    }
+    case ExprKind::kCall: {
+      const auto& call = expr.As<Call>();
+      if (call.function->name == "label_replace" ||
+          call.function->name == "label_join") {
+        return false;
+      }
+      return std::all_of(call.args.begin(), call.args.end(),
+                         [](const ExprPtr& arg) {
+                           return (arg->type() != ValueType::kVector &&
+                                   arg->type() != ValueType::kMatrix) ||
+                                  HasOneMetricName(*arg);
+                         });
+    }
+    default:
+      return false;
+  }
+}
+
+}  // namespace narthex::promql

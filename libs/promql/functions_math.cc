@@ -1,0 +1,132 @@
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "libs/base/status.h"
+#include "libs/promql/eval_nodes.h"
+#include "libs/promql/extremes.h"
+
+namespace narthex::promql {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/// Applies `function(value, step)` to every value and drops the names.
+template <typename Function>
+absl::Status MapValues(Evaluation& evaluation, const Expr& vector,
+                       const StepGrid& grid, ColumnSink sink,
+                       const Function& function) {
+  NameDropper dropper(evaluation, vector, NameDropper::Repeats::kMerge, sink);
+  NARTHEX_RETURN_IF_ERROR(evaluation.Vector(vector, grid, [&](Column& column) {
+    std::vector<double>& values = column.values;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (IsPresent(values[i])) values[i] = function(values[i], i);
+    }
+    return dropper.Add(column);
+  }));
+  return dropper.Finish();
+}
+
+template <double (*kFunction)(double)>
+absl::Status Map(Evaluation& evaluation, const Call& call, const StepGrid& grid,
+                 ColumnSink sink) {
+  return MapValues(evaluation, *call.args[0], grid, sink,
+                   [](double value, std::size_t) { return kFunction(value); });
+}
+
+double Sign(double value) {
+  if (value < 0) return -1;
+  return value > 0 ? 1 : value;
+}
+double Degrees(double value) { return value * 180 / M_PI; }
+double Radians(double value) { return value * M_PI / 180; }
+
+absl::Status Round(Evaluation& evaluation, const Call& call,
+                   const StepGrid& grid, ColumnSink sink) {
+  std::vector<double> inverse(grid.count, 1.0);
+  if (call.args.size() > 1) {
+    NARTHEX_ASSIGN_OR_RETURN(inverse, evaluation.Scalar(*call.args[1], grid));
+    // Multiplying by the inverse loses less than dividing.
+    for (double& value : inverse) value = 1.0 / value;
+  }
+  return MapValues(evaluation, *call.args[0], grid, sink,
+                   [&](double value, std::size_t step) {
+                     return std::floor(value * inverse[step] + 0.5) /
+                            inverse[step];
+                   });
+}
+
+absl::Status ClampBetween(Evaluation& evaluation, const Expr& vector,
+                          const std::vector<double>& low,
+                          const std::vector<double>& high, const StepGrid& grid,
+                          ColumnSink sink) {
+  return MapValues(evaluation, vector, grid, sink,
+                   [&](double value, std::size_t step) {
+                     if (high[step] < low[step]) return Absent();
+                     return MaxOf(low[step], MinOf(high[step], value));
+                   });
+}
+
+absl::Status Clamp(Evaluation& evaluation, const Call& call,
+                   const StepGrid& grid, ColumnSink sink) {
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> low,
+                           evaluation.Scalar(*call.args[1], grid));
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> high,
+                           evaluation.Scalar(*call.args[2], grid));
+  return ClampBetween(evaluation, *call.args[0], low, high, grid, sink);
+}
+
+absl::Status ClampMin(Evaluation& evaluation, const Call& call,
+                      const StepGrid& grid, ColumnSink sink) {
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> low,
+                           evaluation.Scalar(*call.args[1], grid));
+  return ClampBetween(evaluation, *call.args[0], low,
+                      std::vector<double>(grid.count, kInfinity), grid, sink);
+}
+
+absl::Status ClampMax(Evaluation& evaluation, const Call& call,
+                      const StepGrid& grid, ColumnSink sink) {
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> high,
+                           evaluation.Scalar(*call.args[1], grid));
+  return ClampBetween(evaluation, *call.args[0],
+                      std::vector<double>(grid.count, -kInfinity), high, grid,
+                      sink);
+}
+
+/// vector(s): one series without labels.
+absl::Status VectorOfScalar(Evaluation& evaluation, const Call& call,
+                            const StepGrid& grid, ColumnSink sink) {
+  Column column;
+  NARTHEX_ASSIGN_OR_RETURN(column.values,
+                           evaluation.Scalar(*call.args[0], grid));
+  return sink(column);
+}
+
+using Table = absl::flat_hash_map<absl::string_view, VectorFunction>;
+
+}  // namespace
+
+VectorFunction FindMathFunction(absl::string_view name) {
+  static const Table* const kTable = new Table{
+      {"abs", Map<std::fabs>},    {"ceil", Map<std::ceil>},
+      {"floor", Map<std::floor>}, {"exp", Map<std::exp>},
+      {"sqrt", Map<std::sqrt>},   {"ln", Map<std::log>},
+      {"log2", Map<std::log2>},   {"log10", Map<std::log10>},
+      {"sin", Map<std::sin>},     {"cos", Map<std::cos>},
+      {"tan", Map<std::tan>},     {"asin", Map<std::asin>},
+      {"acos", Map<std::acos>},   {"atan", Map<std::atan>},
+      {"sinh", Map<std::sinh>},   {"cosh", Map<std::cosh>},
+      {"tanh", Map<std::tanh>},   {"asinh", Map<std::asinh>},
+      {"acosh", Map<std::acosh>}, {"atanh", Map<std::atanh>},
+      {"sgn", Map<Sign>},         {"deg", Map<Degrees>},
+      {"rad", Map<Radians>},      {"round", Round},
+      {"clamp", Clamp},           {"clamp_min", ClampMin},
+      {"clamp_max", ClampMax},    {"vector", VectorOfScalar},
+  };
+  const auto it = kTable->find(name);
+  return it == kTable->end() ? nullptr : it->second;
+}
+
+}  // namespace narthex::promql
