@@ -32,6 +32,7 @@ struct TsdbMetrics {
   metrics::Counter& wal_truncations;
   metrics::Counter& wal_truncations_failed;
   metrics::Counter& wal_skipped_records;
+  metrics::Counter& wal_unknown_refs;
   metrics::Gauge& wal_segment_current;
   metrics::Histogram& wal_fsync_seconds;
   metrics::Histogram& wal_truncate_seconds;

@@ -83,7 +83,6 @@ class Wal {
 
   // The calls below are made by the one leader, which need not hold mutex_.
   void WriteGroup(const std::vector<Waiter*>& group);
-  absl::Status AddPayloads(const Waiter& waiter);
   absl::Status Flush();
   absl::Status OpenSegment(int number);
   absl::Status FinishSegment();

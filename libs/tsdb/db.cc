@@ -1,0 +1,230 @@
+#include "libs/tsdb/db.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "libs/base/status.h"
+#include "libs/storage/merge.h"
+#include "libs/tsdb/db_state.h"
+
+namespace narthex::tsdb {
+namespace {
+
+using MatcherSets = std::vector<std::vector<model::Matcher>>;
+
+bool HeadOverlaps(const Head& head, const storage::TimeRange& range) {
+  return !head.empty() && range.max_ms >= head.min_time() &&
+         range.min_ms <= head.max_time();
+}
+
+// Merges what `of_head` and `of_block` return for every matcher set.
+template <typename OfHead, typename OfBlock>
+absl::StatusOr<std::vector<std::string>> CollectNames(
+    const DbState& state, const storage::TimeRange& range,
+    const MatcherSets& matcher_sets, std::size_t limit, const OfHead& of_head,
+    const OfBlock& of_block) {
+  const MatcherSets all = {{}};
+  std::vector<std::vector<std::string>> lists;
+  for (const auto& matchers : matcher_sets.empty() ? all : matcher_sets) {
+    if (HeadOverlaps(state.head(), range)) {
+      NARTHEX_ASSIGN_OR_RETURN(std::vector<std::string> names,
+                               of_head(state.head(), matchers));
+      lists.push_back(std::move(names));
+    }
+    for (const auto& block : *state.blocks()) {
+      if (!block->Overlaps(range)) continue;
+      NARTHEX_ASSIGN_OR_RETURN(std::vector<std::string> names,
+                               of_block(*block, matchers));
+      lists.push_back(std::move(names));
+    }
+  }
+  return storage::MergeNames(std::move(lists), limit);
+}
+
+void KeepLargest(std::size_t limit, std::vector<NamedCount>* counts) {
+  const auto larger = [](const NamedCount& a, const NamedCount& b) {
+    return a.count != b.count ? a.count > b.count : a.name < b.name;
+  };
+  const auto end = counts->begin() +
+                   static_cast<std::ptrdiff_t>(std::min(limit, counts->size()));
+  std::partial_sort(counts->begin(), end, counts->end(), larger);
+  counts->erase(end, counts->end());
+}
+
+}  // namespace
+
+struct Db::Rep {
+  Rep(const std::string& directory, const DbOptions& options,
+      base::Logger logger, base::Clock& clock, metrics::Registry& registry)
+      : state(directory, options, std::move(logger), clock, registry) {}
+  DbState state;
+};
+
+Db::Db(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
+Db::~Db() { Close().IgnoreError(); }
+
+absl::StatusOr<std::unique_ptr<Db>> Db::Open(const std::string& directory,
+                                             const DbOptions& options,
+                                             base::Logger logger,
+                                             base::Clock& clock,
+                                             metrics::Registry& registry) {
+  if (options.block_ms <= 0) {
+    return absl::InvalidArgumentError("the span of a block must be positive");
+  }
+  NARTHEX_RETURN_IF_ERROR(base::CreateDirectories(directory));
+  auto rep = std::make_unique<Rep>(directory, options, std::move(logger), clock,
+                                   registry);
+  NARTHEX_RETURN_IF_ERROR(rep->state.Lock());
+  NARTHEX_RETURN_IF_ERROR(rep->state.RemoveLeftovers());
+  NARTHEX_RETURN_IF_ERROR(rep->state.LoadBlocks());
+  NARTHEX_RETURN_IF_ERROR(rep->state.ReplayLog());
+  return std::unique_ptr<Db>(new Db(std::move(rep)));
+}
+
+absl::StatusOr<storage::SeriesRef> Db::GetOrCreateSeries(
+    const model::Labels& labels) {
+  return rep_->state.head().GetOrCreateSeries(labels);
+}
+
+std::optional<model::Labels> Db::LabelsOf(storage::SeriesRef ref) const {
+  return rep_->state.head().LabelsOf(ref);
+}
+
+absl::Status Db::Append(absl::Span<const RefSample> samples,
+                        std::vector<storage::Rejection>* rejected) {
+  return rep_->state.head().Append(samples, rejected);
+}
+
+absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Db::SelectChunks(
+    const storage::TimeRange& range,
+    const std::vector<model::Matcher>& matchers) const {
+  std::vector<std::unique_ptr<storage::ChunkSeriesSet>> sets;
+  // The head first: what it loses to a block meanwhile is then in the list of
+  // blocks.
+  NARTHEX_ASSIGN_OR_RETURN(auto head,
+                           rep_->state.head().Select(range, matchers));
+  sets.push_back(std::move(head));
+  for (const auto& block : *rep_->state.blocks()) {
+    if (!block->Overlaps(range)) continue;
+    NARTHEX_ASSIGN_OR_RETURN(auto set, block->Select(range, matchers));
+    sets.push_back(std::move(set));
+  }
+  return storage::MergeChunkSeries(std::move(sets));
+}
+
+absl::StatusOr<std::vector<std::string>> Db::LabelNames(
+    const storage::TimeRange& range, const MatcherSets& matcher_sets,
+    std::size_t limit) const {
+  return CollectNames(
+      rep_->state, range, matcher_sets, limit,
+      [](const Head& head, const auto& matchers) {
+        return head.LabelNames(matchers);
+      },
+      [](const Block& block, const auto& matchers) {
+        return block.LabelNames(matchers);
+      });
+}
+
+absl::StatusOr<std::vector<std::string>> Db::LabelValues(
+    const std::string& name, const storage::TimeRange& range,
+    const MatcherSets& matcher_sets, std::size_t limit) const {
+  return CollectNames(
+      rep_->state, range, matcher_sets, limit,
+      [&name](const Head& head, const auto& matchers) {
+        return head.LabelValues(name, matchers);
+      },
+      [&name](const Block& block, const auto& matchers) {
+        return block.LabelValues(name, matchers);
+      });
+}
+
+Cardinality Db::GetCardinality(std::size_t limit) const {
+  const Head& head = rep_->state.head();
+  Cardinality result;
+  head.WithIndex([&](const LabelIndex& index) {
+    result.series = index.series_count();
+    result.label_pairs = index.pair_count();
+    index.ForEachPair([&](absl::string_view name, absl::string_view value,
+                          std::uint64_t series) {
+      if (name == model::kMetricName) {
+        result.series_by_metric.push_back({std::string(value), series});
+      }
+      result.series_by_pair.push_back({absl::StrCat(name, "=", value), series});
+    });
+    for (const LabelIndex::NameStatistics& one : index.Statistics()) {
+      result.values_by_label.push_back({std::string(one.name), one.values});
+      result.bytes_by_label.push_back({std::string(one.name), one.value_bytes});
+    }
+  });
+  result.chunks = static_cast<std::uint64_t>(head.chunk_count());
+  if (!head.empty()) {
+    result.min_ms = head.min_time();
+    result.max_ms = head.max_time();
+  }
+  for (auto* counts : {&result.series_by_metric, &result.values_by_label,
+                       &result.bytes_by_label, &result.series_by_pair}) {
+    KeepLargest(limit, counts);
+  }
+  return result;
+}
+
+std::optional<std::int64_t> Db::MinTime() const {
+  const auto blocks = rep_->state.blocks();
+  if (!blocks->empty()) return blocks->front()->min_ms();
+  const Head& head = rep_->state.head();
+  if (head.empty()) return std::nullopt;
+  return head.min_time();
+}
+
+std::vector<BlockMeta> Db::Blocks() const {
+  std::vector<BlockMeta> metas;
+  for (const auto& block : *rep_->state.blocks()) {
+    metas.push_back(block->meta());
+  }
+  return metas;
+}
+
+absl::Status Db::Maintain() {
+  NARTHEX_RETURN_IF_ERROR(CompactIfDue());
+  return ApplyRetention();
+}
+
+absl::Status Db::CompactIfDue() {
+  base::MutexLock lock(rep_->state.maintenance());
+  NARTHEX_RETURN_IF_ERROR(rep_->state.CompactHead());
+  return rep_->state.CompactStoredBlocks();
+}
+
+absl::Status Db::Flush() {
+  base::MutexLock lock(rep_->state.maintenance());
+  return rep_->state.FlushHead();
+}
+
+absl::Status Db::ApplyRetention() {
+  base::MutexLock lock(rep_->state.maintenance());
+  return rep_->state.ApplyRetention();
+}
+
+absl::Status Db::DeleteSeries(const storage::TimeRange& range,
+                              const std::vector<model::Matcher>& matchers) {
+  base::MutexLock lock(rep_->state.maintenance());
+  for (const auto& block : *rep_->state.blocks()) {
+    if (!block->Overlaps(range)) continue;
+    NARTHEX_RETURN_IF_ERROR(block->Delete(range, matchers));
+  }
+  return rep_->state.head().Delete(range, matchers);
+}
+
+absl::Status Db::CleanTombstones() {
+  base::MutexLock lock(rep_->state.maintenance());
+  return rep_->state.CleanTombstones();
+}
+
+absl::Status Db::Snapshot(const std::string& directory, bool skip_head) {
+  base::MutexLock lock(rep_->state.maintenance());
+  return rep_->state.Snapshot(directory, skip_head);
+}
+
+absl::Status Db::Close() { return rep_->state.Close(); }
+
+}  // namespace narthex::tsdb

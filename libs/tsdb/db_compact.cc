@@ -1,0 +1,278 @@
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
+#include "libs/tsdb/block_writer.h"
+#include "libs/tsdb/checkpoint.h"
+#include "libs/tsdb/compact.h"
+#include "libs/tsdb/db_state.h"
+#include "libs/tsdb/wal_directory.h"
+
+namespace narthex::tsdb {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kLargestBlockMs = std::int64_t{31} * 24 * 60 * 60 * 1000;
+
+// The end of the block that `timestamp_ms` falls into.
+std::int64_t BlockEnd(std::int64_t timestamp_ms, std::int64_t block_ms) {
+  return timestamp_ms / block_ms * block_ms + block_ms;
+}
+
+std::int64_t LargestBlock(const DbOptions& options) {
+  if (options.max_block_ms > 0) return options.max_block_ms;
+  std::int64_t largest = kLargestBlockMs;
+  if (options.retention_ms > 0) {
+    largest = std::min(largest, options.retention_ms / 10);
+  }
+  return std::max(largest, options.block_ms);
+}
+
+absl::Status LinkFiles(const std::string& from, const std::string& to) {
+  std::error_code error;
+  fs::create_directories(to, error);
+  for (auto it = fs::recursive_directory_iterator(from, error);
+       !error && it != fs::recursive_directory_iterator();
+       it.increment(error)) {
+    const fs::path target = to / fs::relative(it->path(), from, error);
+    if (error) break;
+    if (it->is_directory()) {
+      fs::create_directories(target, error);
+    } else {
+      fs::create_hard_link(it->path(), target, error);
+    }
+    if (error) break;
+  }
+  if (!error) return absl::OkStatus();
+  return base::ErrnoStatus(error.value(), absl::StrCat("link ", from, " to"),
+                           to);
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<BlockMeta>> DbState::WriteHeadBlock(
+    const std::string& parent, std::int64_t min_ms, std::int64_t max_ms) {
+  NARTHEX_ASSIGN_OR_RETURN(
+      const std::unique_ptr<storage::ChunkSeriesSet> set,
+      head_->Select({min_ms, max_ms - 1}, {}, Head::Edges::kTrimmed));
+  BlockMeta meta;
+  meta.ulid = Ulid::New(clock_.NowMs());
+  meta.min_ms = min_ms;
+  meta.max_ms = max_ms;
+  NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<BlockWriter> writer,
+                           BlockWriter::Create(parent, meta));
+  storage::ChunkSeries series;
+  while (set->Next(&series)) {
+    NARTHEX_RETURN_IF_ERROR(writer->AddSeries(series.labels, series.chunks));
+  }
+  NARTHEX_RETURN_IF_ERROR(set->status());
+  if (writer->series_count() == 0) return std::nullopt;
+  NARTHEX_ASSIGN_OR_RETURN(BlockMeta written, writer->Finish());
+  return written;
+}
+
+// Moves the samples before `max_ms` from the head into a block. The block's
+// rename is the commit point: after a crash the head leaves out of the log
+// what the blocks hold.
+absl::Status DbState::CutBlock(std::int64_t min_ms, std::int64_t max_ms) {
+  const std::int64_t start = clock_.MonotonicNs();
+  metrics_.compactions_triggered.Inc();
+  head_->CloseTimeBefore(max_ms);
+  const auto written = WriteHeadBlock(directory_, min_ms, max_ms);
+  if (!written.ok()) {
+    metrics_.compactions_failed.Inc();
+    return base::Annotate(written.status(), "write block of the head");
+  }
+  if (written->has_value()) {
+    const BlockMeta& meta = **written;
+    NARTHEX_ASSIGN_OR_RETURN(
+        const std::shared_ptr<Block> block,
+        Block::Open(absl::StrCat(directory_, "/", meta.ulid.ToString())));
+    Exchange(block, {});
+    const double seconds =
+        static_cast<double>(clock_.MonotonicNs() - start) * 1e-9;
+    metrics_.compactions.Inc();
+    metrics_.compaction_seconds.Observe(seconds);
+    logger_.Info("head block written", {{"ulid", meta.ulid.ToString()},
+                                        {"min_ms", meta.min_ms},
+                                        {"max_ms", meta.max_ms},
+                                        {"series", meta.stats.series},
+                                        {"samples", meta.stats.samples},
+                                        {"seconds", seconds}});
+  }
+  head_->Truncate(max_ms);
+  const absl::Status truncated = TruncateLog(max_ms);
+  if (!truncated.ok()) {
+    metrics_.wal_truncations_failed.Inc();
+    // The log is only longer than it need be; the next time may succeed.
+    logger_.Error("write-ahead log not truncated",
+                  {{"err", truncated.ToString()}});
+  }
+  return absl::OkStatus();
+}
+
+// Replaces the older two thirds of the segments by a checkpoint of what is
+// still in the head.
+absl::Status DbState::TruncateLog(std::int64_t min_ms) {
+  const std::int64_t start = clock_.MonotonicNs();
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<int> segments,
+                           ListWalSegments(wal_->directory()));
+  if (segments.empty()) return absl::OkStatus();
+  NARTHEX_RETURN_IF_ERROR(wal_->NextSegment());
+  const int first = segments.front();
+  const int last = first + (segments.back() - 1 - first) * 2 / 3;
+  if (last <= first) return absl::OkStatus();
+  CheckpointFilter filter;
+  filter.min_ms = min_ms;
+  filter.keep_series = [this, min_ms](storage::SeriesRef ref) {
+    return head_->HasSeries(ref) ||
+           (min_ms <= other_refs_until_ms_ && other_refs_.contains(ref));
+  };
+  NARTHEX_RETURN_IF_ERROR(
+      CheckpointWal(*wal_, last, filter, logger_, metrics_));
+  metrics_.wal_truncate_seconds.Observe(
+      static_cast<double>(clock_.MonotonicNs() - start) * 1e-9);
+  return absl::OkStatus();
+}
+
+absl::Status DbState::CompactHead() {
+  const std::int64_t due = options_.block_ms / 2 * 3;
+  while (!head_->empty() && head_->max_time() - head_->min_time() > due) {
+    const std::int64_t first = head_->FirstSampleTime();
+    if (first == Head::kNoMinTime || head_->max_time() - first <= due) break;
+    NARTHEX_RETURN_IF_ERROR(
+        CutBlock(first, BlockEnd(first, options_.block_ms)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DbState::FlushHead() {
+  const std::int64_t last = head_->max_time();
+  while (true) {
+    const std::int64_t first = head_->FirstSampleTime();
+    if (first == Head::kNoMinTime || first > last) return absl::OkStatus();
+    NARTHEX_RETURN_IF_ERROR(CutBlock(
+        first, std::min(BlockEnd(first, options_.block_ms), last + 1)));
+  }
+}
+
+absl::Status DbState::CompactStoredBlocks() {
+  const std::vector<std::int64_t> ranges =
+      CompactionRanges(options_.block_ms, LargestBlock(options_));
+  while (true) {
+    const std::vector<BlockMeta> plan = PlanCompaction(Metas(), ranges);
+    if (plan.empty()) return absl::OkStatus();
+    NARTHEX_RETURN_IF_ERROR(CompactGroup(plan));
+  }
+}
+
+absl::Status DbState::CompactGroup(const std::vector<BlockMeta>& plan) {
+  BlockList parents;
+  bool overlap = false;
+  for (const BlockMeta& meta : plan) {
+    const std::shared_ptr<Block> block = FindBlock(meta.ulid);
+    if (block == nullptr) continue;
+    overlap |= !parents.empty() && block->min_ms() < parents.back()->max_ms();
+    parents.push_back(block);
+  }
+  metrics_.compactions_triggered.Inc();
+  if (overlap) metrics_.vertical_compactions.Inc();
+  const absl::Status status = Rewrite(parents);
+  if (status.ok()) return absl::OkStatus();
+  metrics_.compactions_failed.Inc();
+  // A full disk passes; other reasons would only come again.
+  if (!absl::IsResourceExhausted(status)) {
+    NARTHEX_RETURN_IF_ERROR(MarkFailed(parents, status));
+  }
+  return base::Annotate(status, "compact blocks");
+}
+
+absl::Status DbState::MarkFailed(const BlockList& blocks,
+                                 const absl::Status& reason) {
+  for (const auto& block : blocks) {
+    logger_.Error(
+        "block is not compacted any more",
+        {{"ulid", block->ulid().ToString()}, {"err", reason.ToString()}});
+    BlockMeta meta = block->meta();
+    meta.compaction.failed = true;
+    NARTHEX_RETURN_IF_ERROR(WriteBlockMeta(block->directory(), meta));
+    NARTHEX_ASSIGN_OR_RETURN(const std::shared_ptr<Block> again,
+                             Block::Open(block->directory()));
+    Exchange(again, {block->ulid()});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DbState::Rewrite(const BlockList& parents) {
+  const std::int64_t start = clock_.MonotonicNs();
+  NARTHEX_ASSIGN_OR_RETURN(const std::optional<BlockMeta> made,
+                           CompactBlocks(directory_, parents, clock_.NowMs()));
+  std::shared_ptr<Block> block;
+  if (made.has_value()) {
+    NARTHEX_ASSIGN_OR_RETURN(
+        block,
+        Block::Open(absl::StrCat(directory_, "/", made->ulid.ToString())));
+  }
+  std::vector<Ulid> removed;
+  for (const auto& parent : parents) removed.push_back(parent->ulid());
+  Exchange(block, removed);
+  const double seconds =
+      static_cast<double>(clock_.MonotonicNs() - start) * 1e-9;
+  metrics_.compactions.Inc();
+  metrics_.compaction_seconds.Observe(seconds);
+  logger_.Info("blocks compacted",
+               {{"blocks", parents.size()},
+                {"ulid", block == nullptr ? "none" : made->ulid.ToString()},
+                {"seconds", seconds}});
+  return RemoveBlocks(removed);
+}
+
+absl::Status DbState::ApplyRetention() {
+  const std::vector<Ulid> old =
+      BlocksBeyondRetention(Metas(), options_.retention_ms);
+  if (!old.empty()) metrics_.time_retentions.Inc();
+  NARTHEX_RETURN_IF_ERROR(RemoveBlocks(old));
+  const std::vector<Ulid> excess =
+      BlocksBeyondSize(*blocks(), wal_->SizeBytes(), options_.retention_bytes);
+  if (!excess.empty()) metrics_.size_retentions.Inc();
+  return RemoveBlocks(excess);
+}
+
+absl::Status DbState::CleanTombstones() {
+  const std::int64_t start = clock_.MonotonicNs();
+  for (const auto& block : *blocks()) {
+    if (block->meta().stats.tombstones == 0) continue;
+    NARTHEX_RETURN_IF_ERROR(
+        base::Annotate(Rewrite({block}), "rewrite block with deletions"));
+  }
+  metrics_.tombstone_cleanup_seconds.Observe(
+      static_cast<double>(clock_.MonotonicNs() - start) * 1e-9);
+  return absl::OkStatus();
+}
+
+absl::Status DbState::Snapshot(const std::string& directory, bool skip_head) {
+  const auto write = [&]() -> absl::Status {
+    NARTHEX_RETURN_IF_ERROR(base::CreateDirectories(directory));
+    for (const auto& block : *blocks()) {
+      NARTHEX_RETURN_IF_ERROR(
+          LinkFiles(block->directory(),
+                    absl::StrCat(directory, "/", block->ulid().ToString())));
+    }
+    const std::int64_t first = head_->FirstSampleTime();
+    if (skip_head || first == Head::kNoMinTime) return absl::OkStatus();
+    return base::internal::ToStatus(
+        WriteHeadBlock(directory, first, head_->max_time() + 1));
+  };
+  if (base::Exists(directory)) {
+    return absl::AlreadyExistsError(absl::StrCat(directory, " exists"));
+  }
+  const absl::Status status = write();
+  if (!status.ok()) NARTHEX_RETURN_IF_ERROR(base::RemoveAll(directory));
+  return base::Annotate(status, "write snapshot");
+}
+
+}  // namespace narthex::tsdb

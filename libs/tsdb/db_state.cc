@@ -1,0 +1,239 @@
+#include "libs/tsdb/db_state.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
+#include "libs/tsdb/block_writer.h"
+#include "libs/tsdb/checkpoint.h"
+#include "libs/tsdb/head_replay.h"
+#include "libs/tsdb/wal_directory.h"
+
+namespace narthex::tsdb {
+namespace {
+
+std::string WalPath(const std::string& directory) {
+  return absl::StrCat(directory, "/wal");
+}
+
+// A name is a block's when it is a ULID.
+bool IsBlockName(const std::string& name) { return Ulid::Parse(name).ok(); }
+
+double Seconds(std::int64_t ms) { return static_cast<double>(ms) / 1000; }
+
+}  // namespace
+
+DbState::DbState(std::string directory, DbOptions options, base::Logger logger,
+                 base::Clock& clock, metrics::Registry& registry)
+    : directory_(std::move(directory)),
+      options_(std::move(options)),
+      logger_(std::move(logger)),
+      clock_(clock),
+      metrics_(registry),
+      head_(std::make_shared<Head>(
+          HeadOptions{{options_.block_ms, options_.samples_per_chunk},
+                      options_.max_series},
+          logger_, metrics_)),
+      blocks_(std::make_shared<BlockList>()) {
+  metrics_.retention_limit_seconds.Set(Seconds(options_.retention_ms));
+  metrics_.retention_limit_bytes.Set(
+      static_cast<double>(options_.retention_bytes));
+  RegisterFunctions(registry);
+}
+
+absl::Status DbState::Lock() {
+  if (!options_.lock_file) return absl::OkStatus();
+  const std::string path = absl::StrCat(directory_, "/lock");
+  lock_ =
+      base::UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!lock_) return base::ErrnoStatus(errno, "create", path);
+  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "data directory ", directory_, " is in use by another process"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DbState::RemoveLeftovers() {
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                           base::ListDirectory(directory_));
+  for (const std::string& name : names) {
+    // Snapshots of memory only shorten Prometheus's start; they would be out
+    // of date after this one.
+    if (!absl::EndsWith(name, kCreationSuffix) &&
+        !absl::EndsWith(name, kDeletionSuffix) &&
+        !absl::StartsWith(name, "chunk_snapshot.")) {
+      continue;
+    }
+    logger_.Info("removing what an earlier run left", {{"name", name}});
+    NARTHEX_RETURN_IF_ERROR(
+        base::RemoveAll(absl::StrCat(directory_, "/", name)));
+  }
+  return CleanUpCheckpoints(WalPath(directory_));
+}
+
+absl::Status DbState::LoadBlocks() {
+  metrics_.reloads.Inc();
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                           base::ListDirectory(directory_));
+  auto blocks = std::make_shared<BlockList>();
+  for (const std::string& name : names) {
+    if (!IsBlockName(name)) continue;
+    absl::StatusOr<std::shared_ptr<Block>> block =
+        Block::Open(absl::StrCat(directory_, "/", name));
+    if (absl::IsNotFound(block.status())) {
+      logger_.Warn("directory without meta.json is no block",
+                   {{"name", name}, {"err", block.status().message()}});
+      continue;
+    }
+    if (!block.ok()) {
+      metrics_.reloads_failed.Inc();
+      return base::Annotate(block.status(), absl::StrCat("open block ", name));
+    }
+    blocks->push_back(*std::move(block));
+  }
+  std::sort(blocks->begin(), blocks->end(), [](const auto& a, const auto& b) {
+    return a->min_ms() < b->min_ms();
+  });
+  {
+    base::MutexLock lock(blocks_mutex_);
+    blocks_ = blocks;
+  }
+  NARTHEX_RETURN_IF_ERROR(RemoveBlocks(SupersededBlocks(Metas())));
+  for (const auto& block : *this->blocks()) {
+    if (!block->meta().compaction.HasHint(kHintFromOutOfOrder)) {
+      head_->SetMinValidTime(block->max_ms());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DbState::ReplayLog() {
+  const std::int64_t start = clock_.MonotonicNs();
+  const std::string path = WalPath(directory_);
+  NARTHEX_ASSIGN_OR_RETURN(const ReplayResult result,
+                           ReplayWal(path, *head_, logger_, metrics_));
+  other_refs_.insert(result.other_refs.begin(), result.other_refs.end());
+  other_refs_until_ms_ = head_->max_time();
+  // All of it is in the log too, and it would soon contradict the log.
+  NARTHEX_RETURN_IF_ERROR(
+      base::RemoveAll(absl::StrCat(directory_, "/chunks_head")));
+  NARTHEX_ASSIGN_OR_RETURN(wal_,
+                           Wal::Open(path, options_.wal, logger_, metrics_));
+  head_->SetWal(wal_.get());
+  const double seconds =
+      static_cast<double>(clock_.MonotonicNs() - start) * 1e-9;
+  metrics_.replay_seconds.Set(seconds);
+  logger_.Info("write-ahead log replayed",
+               {{"segments", result.segments},
+                {"samples", result.samples},
+                {"series", head_->series_count()},
+                {"skipped_records", result.skipped_records},
+                {"seconds", seconds}});
+  return absl::OkStatus();
+}
+
+std::shared_ptr<const BlockList> DbState::blocks() const {
+  base::ReaderMutexLock lock(blocks_mutex_);
+  return blocks_;
+}
+
+std::vector<BlockMeta> DbState::Metas() const {
+  std::vector<BlockMeta> metas;
+  for (const auto& block : *blocks()) metas.push_back(block->meta());
+  return metas;
+}
+
+std::shared_ptr<Block> DbState::FindBlock(const Ulid& ulid) const {
+  for (const auto& block : *blocks()) {
+    if (block->ulid() == ulid) return block;
+  }
+  return nullptr;
+}
+
+void DbState::Exchange(const std::shared_ptr<Block>& added,
+                       const std::vector<Ulid>& removed) {
+  base::MutexLock lock(blocks_mutex_);
+  auto blocks = std::make_shared<BlockList>(*blocks_);
+  std::erase_if(*blocks, [&removed](const auto& block) {
+    return std::find(removed.begin(), removed.end(), block->ulid()) !=
+           removed.end();
+  });
+  if (added != nullptr) {
+    const auto at = std::upper_bound(
+        blocks->begin(), blocks->end(), added,
+        [](const auto& a, const auto& b) { return a->min_ms() < b->min_ms(); });
+    blocks->insert(at, added);
+  }
+  blocks_ = std::move(blocks);
+}
+
+// Selections under way keep the files of a block mapped.
+absl::Status DbState::RemoveBlocks(const std::vector<Ulid>& ulids) {
+  Exchange(nullptr, ulids);
+  for (const Ulid& ulid : ulids) {
+    const std::string path = absl::StrCat(directory_, "/", ulid.ToString());
+    const std::string doomed = absl::StrCat(path, kDeletionSuffix);
+    NARTHEX_RETURN_IF_ERROR(base::RenameDurably(path, doomed));
+    NARTHEX_RETURN_IF_ERROR(base::RemoveAll(doomed));
+    logger_.Info("block removed", {{"ulid", ulid.ToString()}});
+  }
+  return absl::OkStatus();
+}
+
+void DbState::RegisterFunctions(metrics::Registry& registry) {
+  // The registry may outlive the database.
+  const std::weak_ptr<Head> weak = head_;
+  const auto gauge = [&](absl::string_view name, absl::string_view help,
+                         std::function<double(const Head&)> value) {
+    registry.NewGaugeFunction(name, help,
+                              [weak, value = std::move(value)]() -> double {
+                                const auto head = weak.lock();
+                                return head == nullptr ? 0 : value(*head);
+                              });
+  };
+  const auto min = [](const Head& head) {
+    return head.empty() ? 0.0 : static_cast<double>(head.min_time());
+  };
+  const auto max = [](const Head& head) {
+    return head.empty() ? 0.0 : static_cast<double>(head.max_time());
+  };
+  gauge("prometheus_tsdb_head_series",
+        "Total number of series in the head block.", [](const Head& head) {
+          return static_cast<double>(head.series_count());
+        });
+  gauge("prometheus_tsdb_head_stale_series",
+        "Total number of stale series in the head block.",
+        [](const Head& head) {
+          return static_cast<double>(head.stale_series_count());
+        });
+  gauge("prometheus_tsdb_head_chunks",
+        "Total number of chunks in the head block.", [](const Head& head) {
+          return static_cast<double>(head.chunk_count());
+        });
+  gauge("prometheus_tsdb_head_min_time",
+        "Minimum time bound of the head block, in milliseconds.", min);
+  gauge("prometheus_tsdb_head_max_time",
+        "Maximum timestamp of the head block, in milliseconds.", max);
+  gauge("prometheus_tsdb_head_min_time_seconds",
+        "Minimum time bound of the head block.",
+        [min](const Head& head) { return min(head) / 1000; });
+  gauge("prometheus_tsdb_head_max_time_seconds",
+        "Maximum timestamp of the head block.",
+        [max](const Head& head) { return max(head) / 1000; });
+}
+
+absl::Status DbState::Close() {
+  const absl::Status status =
+      wal_ == nullptr ? absl::OkStatus() : wal_->Close();
+  lock_.reset();
+  return status;
+}
+
+}  // namespace narthex::tsdb

@@ -1,0 +1,237 @@
+#include "libs/tsdb/head.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/clock.h"
+#include "libs/base/status.h"
+
+namespace narthex::tsdb {
+namespace {
+
+constexpr std::chrono::seconds kMostWaitForReaders{60};
+
+SeriesId IdOf(storage::SeriesRef ref) {
+  // What does not fit is a reference never given out; 0 is none either.
+  return ref > std::numeric_limits<SeriesId>::max()
+             ? 0
+             : static_cast<SeriesId>(ref);
+}
+
+void Raise(std::int64_t to, std::atomic<std::int64_t>& value) {
+  std::int64_t known = value.load();
+  while (to > known && !value.compare_exchange_weak(known, to)) {
+  }
+}
+
+}  // namespace
+
+Head::Head(const HeadOptions& options, base::Logger logger,
+           TsdbMetrics& metrics)
+    : options_(options), logger_(std::move(logger)), metrics_(metrics) {}
+
+absl::StatusOr<storage::SeriesRef> Head::GetOrCreateSeries(
+    const model::Labels& labels) {
+  if (labels.empty()) {
+    return absl::InvalidArgumentError("a series needs at least one label");
+  }
+  {
+    base::ReaderMutexLock lock(index_mutex_);
+    if (const auto id = index_.Find(labels)) {
+      Shard& shard = shards_[ShardOf(*id)];
+      base::MutexLock shard_lock(shard.mutex);
+      MemSeries* series = shard.series.Find(*id);
+      if (series != nullptr) series->fresh = true;
+      return *id;
+    }
+  }
+  base::MutexLock lock(index_mutex_);
+  if (const auto id = index_.Find(labels)) return *id;
+  if (options_.max_series != 0 &&
+      index_.series_count() >= options_.max_series) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the head holds its limit of ", options_.max_series,
+                     " series; not created: ", labels.ToMetricString()));
+  }
+  if (last_id_ == std::numeric_limits<SeriesId>::max()) {
+    return absl::ResourceExhaustedError(
+        "all series references are used up; a new data directory is needed");
+  }
+  const SeriesId id = ++last_id_;
+  index_.Add(id, labels);
+  Shard& shard = shards_[ShardOf(id)];
+  base::MutexLock shard_lock(shard.mutex);
+  shard.series.Make(id);
+  metrics_.series_created.Inc();
+  return id;
+}
+
+std::optional<model::Labels> Head::LabelsOf(storage::SeriesRef ref) const {
+  base::ReaderMutexLock lock(index_mutex_);
+  model::Labels labels;
+  if (!index_.LabelsOf(IdOf(ref), &labels)) return std::nullopt;
+  return labels;
+}
+
+bool Head::HasSeries(storage::SeriesRef ref) const {
+  base::ReaderMutexLock lock(index_mutex_);
+  return index_.Has(IdOf(ref));
+}
+
+std::size_t Head::series_count() const {
+  base::ReaderMutexLock lock(index_mutex_);
+  return index_.series_count();
+}
+
+std::int64_t Head::FirstSampleTime() const {
+  std::int64_t first = kNoMinTime;
+  for (const Shard& shard : shards_) {
+    base::ReaderMutexLock lock(shard.mutex);
+    shard.series.ForEach([&](SeriesId, const MemSeries& series) {
+      if (!series.empty()) first = std::min(first, series.min_ms());
+    });
+  }
+  return first;
+}
+
+void Head::ExtendTimes(std::int64_t min_ms, std::int64_t max_ms) {
+  std::int64_t known = min_time_.load();
+  while (min_ms < known && !min_time_.compare_exchange_weak(known, min_ms)) {
+  }
+  Raise(max_ms, max_time_);
+}
+
+void Head::SetMinValidTime(std::int64_t min_ms) {
+  // Under this lock, so that every selection either clamps its range to the
+  // new bound or is waited for.
+  base::MutexLock lock(readers_mutex_);
+  Raise(min_ms, min_valid_time_);
+  Raise(min_ms, closed_before_);
+}
+
+void Head::CloseTimeBefore(std::int64_t min_ms) {
+  Raise(min_ms, closed_before_);
+  const ApplyGate::Measuring all_passed(append_gate_);
+}
+
+std::uint64_t Head::BeginReading(storage::TimeRange* range) const {
+  base::MutexLock lock(readers_mutex_);
+  range->min_ms = std::max(range->min_ms, min_valid_time_.load());
+  readers_.emplace(++last_reader_, range->min_ms);
+  return last_reader_;
+}
+
+void Head::EndReading(std::uint64_t reader) const {
+  base::MutexLock lock(readers_mutex_);
+  readers_.erase(reader);
+  reader_left_.NotifyAll();
+}
+
+void Head::WaitForReaders(std::int64_t min_ms) {
+  base::MutexLock lock(readers_mutex_);
+  const auto disturbed = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(readers_mutex_) {
+    return std::any_of(
+        readers_.begin(), readers_.end(),
+        [min_ms](const auto& reader) { return reader.second < min_ms; });
+  };
+  const auto deadline = std::chrono::steady_clock::now() + kMostWaitForReaders;
+  while (disturbed()) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) {
+      logger_.Warn("head truncated under selections that take too long");
+      return;
+    }
+    reader_left_.WaitFor(readers_mutex_, left);
+  }
+}
+
+void Head::Truncate(std::int64_t min_ms) {
+  metrics_.truncations.Inc();
+  SetMinValidTime(min_ms);
+  WaitForReaders(min_ms);
+  const std::int64_t start = base::Clock::System().MonotonicNs();
+  Raise(min_ms, truncated_to_);
+  const std::size_t before = series_count();
+  RemoveSeries(CollectGarbage(min_ms));
+  TruncateTombstones(min_ms);
+  Raise(min_ms, min_time_);
+  const auto took = base::Clock::System().MonotonicNs() - start;
+  metrics_.gc_seconds.Observe(static_cast<double>(took) * 1e-9);
+  logger_.Info("head truncated", {{"min_ms", min_ms},
+                                  {"series_before", before},
+                                  {"series", series_count()}});
+}
+
+// Drops old chunks; returns the series without any, ascending.
+Postings Head::CollectGarbage(std::int64_t min_ms) {
+  Postings empty;
+  std::size_t chunks = 0;
+  std::int64_t stale = 0;
+  for (Shard& shard : shards_) {
+    base::MutexLock lock(shard.mutex);
+    shard.series.ForEach([&](SeriesId id, MemSeries& series) {
+      if (series.stale()) --stale;
+      chunks += series.Truncate(min_ms);
+      if (series.stale()) ++stale;
+      if (!series.empty()) return;
+      // Who has just been given the reference may be about to append.
+      if (!series.fresh) empty.push_back(id);
+      series.fresh = false;
+    });
+  }
+  stale_series_ += stale;
+  chunks_ -= static_cast<std::int64_t>(chunks);
+  metrics_.chunks_removed.Inc(static_cast<double>(chunks));
+  std::sort(empty.begin(), empty.end());
+  return empty;
+}
+
+void Head::RemoveSeries(const Postings& candidates) {
+  base::MutexLock lock(index_mutex_);
+  Postings gone;
+  for (const SeriesId id : candidates) {
+    Shard& shard = shards_[ShardOf(id)];
+    base::MutexLock shard_lock(shard.mutex);
+    const MemSeries* series = shard.series.Find(id);
+    // It may have been asked for or appended to in the meantime.
+    if (series == nullptr || !series->empty() || series->fresh) continue;
+    shard.series.Erase(id);
+    gone.push_back(id);
+  }
+  index_.Remove(gone);
+  metrics_.series_removed.Inc(static_cast<double>(gone.size()));
+}
+
+void Head::TruncateTombstones(std::int64_t min_ms) {
+  base::MutexLock lock(tombstones_mutex_);
+  for (auto it = tombstones_.begin(); it != tombstones_.end();) {
+    std::erase_if(it->second, [min_ms](const storage::TimeRange& range) {
+      return range.max_ms < min_ms;
+    });
+    it = it->second.empty() ? tombstones_.erase(it) : std::next(it);
+  }
+}
+
+storage::SeriesRef Head::ReplaySeries(const RefSeries& declared) {
+  const SeriesId id = IdOf(declared.ref);
+  base::MutexLock lock(index_mutex_);
+  // Never given to another series: the log would be ambiguous.
+  last_id_ = std::max(last_id_, id);
+  if (const auto known = index_.Find(declared.labels)) return *known;
+  if (id == 0 || declared.labels.empty() || index_.Has(id)) return 0;
+  index_.Add(id, declared.labels);
+  Shard& shard = shards_[ShardOf(id)];
+  base::MutexLock shard_lock(shard.mutex);
+  shard.series.Make(id).logged = true;
+  metrics_.series_created.Inc();
+  return id;
+}
+
+void Head::ReplayTombstone(const RefTombstone& tombstone) {
+  base::MutexLock lock(tombstones_mutex_);
+  AddInterval(tombstone.range, &tombstones_[tombstone.ref]);
+}
+
+}  // namespace narthex::tsdb

@@ -1,0 +1,218 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "libs/base/log.h"
+#include "libs/base/mutex.h"
+#include "libs/model/labels.h"
+#include "libs/model/matcher.h"
+#include "libs/storage/storage.h"
+#include "libs/tsdb/apply_gate.h"
+#include "libs/tsdb/label_index.h"
+#include "libs/tsdb/mem_series.h"
+#include "libs/tsdb/metrics.h"
+#include "libs/tsdb/paged_array.h"
+#include "libs/tsdb/tombstones.h"
+#include "libs/tsdb/wal.h"
+#include "libs/tsdb/wal_records.h"
+
+namespace narthex::tsdb {
+
+struct HeadOptions {
+  ChunkRules chunks;
+  std::size_t max_series = 0;  ///< 0: no bound.
+};
+
+/// The newest samples, in memory. Series are spread over shards by reference:
+/// appends and reads lock a shard at a time. Held by shared_ptr, because
+/// selections read from it as they are walked. Thread-safe.
+class Head : public std::enable_shared_from_this<Head> {
+ public:
+  /// min_time and max_time while there is no sample.
+  static constexpr std::int64_t kNoMinTime =
+      std::numeric_limits<std::int64_t>::max();
+  static constexpr std::int64_t kNoMaxTime =
+      std::numeric_limits<std::int64_t>::min();
+
+  Head(const HeadOptions& options, base::Logger logger, TsdbMetrics& metrics);
+
+  /// Where appends are logged from now on. Called once, before the first.
+  void SetWal(Wal* wal) { wal_ = wal; }
+
+  /// As Db's functions of these names.
+  absl::StatusOr<storage::SeriesRef> GetOrCreateSeries(
+      const model::Labels& labels) ABSL_LOCKS_EXCLUDED(index_mutex_);
+  std::optional<model::Labels> LabelsOf(storage::SeriesRef ref) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+  absl::Status Append(absl::Span<const RefSample> samples,
+                      std::vector<storage::Rejection>* rejected);
+
+  /// Chunks as they are, or with the samples outside `range` cut off.
+  enum class Edges { kLoose, kTrimmed };
+  absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Select(
+      storage::TimeRange range, const std::vector<model::Matcher>& matchers,
+      Edges edges = Edges::kLoose) const ABSL_LOCKS_EXCLUDED(index_mutex_);
+  /// In no order and perhaps with repetitions.
+  absl::StatusOr<std::vector<std::string>> LabelNames(
+      const std::vector<model::Matcher>& matchers) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+  absl::StatusOr<std::vector<std::string>> LabelValues(
+      const std::string& name,
+      const std::vector<model::Matcher>& matchers) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+
+  /// Deletes the samples of matching series inside `range`, durably.
+  absl::Status Delete(const storage::TimeRange& range,
+                      const std::vector<model::Matcher>& matchers)
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+
+  /// Forgets everything before `min_ms`, which is in blocks by now, and the
+  /// series that are left without samples. Waits (a minute at most) for
+  /// selections that may read what goes; what then still reads it ends with
+  /// kAborted.
+  void Truncate(std::int64_t min_ms) ABSL_LOCKS_EXCLUDED(index_mutex_);
+  /// Refuses samples before `min_ms` from now on and waits for the appends
+  /// under way: after that nothing is added to the time before.
+  void CloseTimeBefore(std::int64_t min_ms);
+  /// Samples before this are refused, and read from blocks.
+  void SetMinValidTime(std::int64_t min_ms);
+  std::int64_t min_valid_time() const { return min_valid_time_.load(); }
+
+  /// Bounds of the samples; min_time may be lower than the first one.
+  std::int64_t min_time() const { return min_time_.load(); }
+  std::int64_t max_time() const { return max_time_.load(); }
+  bool empty() const { return min_time() == kNoMinTime; }
+  /// The time of the first sample; kNoMinTime without any. Walks all series.
+  std::int64_t FirstSampleTime() const;
+
+  std::size_t series_count() const ABSL_LOCKS_EXCLUDED(index_mutex_);
+  bool HasSeries(storage::SeriesRef ref) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+  /// Series whose last sample is a staleness marker.
+  std::int64_t stale_series_count() const { return stale_series_.load(); }
+  std::int64_t chunk_count() const { return chunks_.load(); }
+  /// Calls `visit` with the index, which must not be kept.
+  template <typename Visit>
+  void WithIndex(const Visit& visit) const {
+    base::ReaderMutexLock lock(index_mutex_);
+    visit(static_cast<const LabelIndex&>(index_));
+  }
+
+  /// For replay, before the head is used otherwise. Returns the reference
+  /// under which these labels are known, which is another one when they were
+  /// declared before; 0 when the reference cannot be kept.
+  storage::SeriesRef ReplaySeries(const RefSeries& series)
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+  /// Applies samples without logging them; returns how many references were
+  /// unknown. Samples before min_valid_time and out of order are left out.
+  std::size_t ReplaySamples(absl::Span<const RefSample> samples);
+  void ReplayTombstone(const RefTombstone& tombstone)
+      ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
+
+ private:
+  class SeriesSet;
+
+  static constexpr std::uint32_t kShards = 32;
+  struct Shard {
+    mutable base::Mutex mutex;
+    PagedArray<MemSeries> series ABSL_GUARDED_BY(mutex);
+  };
+  // A page of series is in one shard, so that the series of a target, made
+  // one after the other, need few locks.
+  static std::uint32_t ShardOf(SeriesId id) {
+    return PagedArray<MemSeries>::PageOf(id) % kShards;
+  }
+
+  struct Batch;  // Of samples being appended.
+  // A series found by a selection, and up to when it is seen.
+  struct Selected {
+    SeriesId id;
+    std::int64_t visible_ms;
+    model::Labels labels;
+  };
+
+  std::int64_t AppendableFrom(std::int64_t first_ms);
+  void Check(Batch& batch, std::int64_t min_valid_ms) const;
+  absl::Status LogBatch(const Batch& batch) const;
+  void Apply(Batch& batch);
+  void ExtendTimes(std::int64_t min_ms, std::int64_t max_ms);
+  void CountRejections(const std::vector<storage::Rejection>& rejected,
+                       std::size_t from);
+
+  absl::StatusOr<Postings> FindSeries(
+      const std::vector<model::Matcher>& matchers) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+  std::vector<Selected> Measure(const Postings& ids,
+                                const storage::TimeRange& range) const;
+  void Label(std::vector<Selected>* selected) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+  absl::Status ReadChunks(const Selected& selected,
+                          const storage::TimeRange& range, Edges edges,
+                          std::vector<storage::Chunk>* chunks) const;
+  Intervals DeletedOf(SeriesId id) const ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
+
+  // Selections under way, each with the earliest time it reads.
+  std::uint64_t BeginReading(storage::TimeRange* range) const
+      ABSL_LOCKS_EXCLUDED(readers_mutex_);
+  void EndReading(std::uint64_t reader) const
+      ABSL_LOCKS_EXCLUDED(readers_mutex_);
+  void WaitForReaders(std::int64_t min_ms) ABSL_LOCKS_EXCLUDED(readers_mutex_);
+
+  Postings CollectGarbage(std::int64_t min_ms);
+  void RemoveSeries(const Postings& candidates)
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+  void TruncateTombstones(std::int64_t min_ms)
+      ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
+
+  const HeadOptions options_;
+  const base::Logger logger_;
+  TsdbMetrics& metrics_;
+  Wal* wal_ = nullptr;
+
+  // Locked before a shard's.
+  mutable base::Mutex index_mutex_;
+  LabelIndex index_ ABSL_GUARDED_BY(index_mutex_);
+  SeriesId last_id_ ABSL_GUARDED_BY(index_mutex_) = 0;
+
+  std::array<Shard, kShards> shards_;
+  mutable ApplyGate gate_;
+  // Passed by appends as a whole; measured to wait for those under way.
+  ApplyGate append_gate_;
+
+  std::atomic<std::int64_t> min_time_{kNoMinTime};
+  std::atomic<std::int64_t> max_time_{kNoMaxTime};
+  std::atomic<std::int64_t> min_valid_time_{
+      std::numeric_limits<std::int64_t>::min()};
+  // Appends before this are refused; not below min_valid_time_.
+  std::atomic<std::int64_t> closed_before_{
+      std::numeric_limits<std::int64_t>::min()};
+  // Up to here samples are gone from memory.
+  std::atomic<std::int64_t> truncated_to_{
+      std::numeric_limits<std::int64_t>::min()};
+
+  std::atomic<std::int64_t> stale_series_{0};
+  std::atomic<std::int64_t> chunks_{0};
+
+  mutable base::Mutex tombstones_mutex_;
+  Tombstones tombstones_ ABSL_GUARDED_BY(tombstones_mutex_);
+
+  mutable base::Mutex readers_mutex_;
+  mutable base::CondVar reader_left_;
+  mutable std::uint64_t last_reader_ ABSL_GUARDED_BY(readers_mutex_) = 0;
+  mutable std::map<std::uint64_t, std::int64_t> readers_
+      ABSL_GUARDED_BY(readers_mutex_);
+};
+
+}  // namespace narthex::tsdb

@@ -1,0 +1,218 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
+#include "libs/tsdb/chunk_series.h"
+#include "libs/tsdb/head.h"
+
+namespace narthex::tsdb {
+namespace {
+
+// No chunk of a head holds more samples.
+constexpr int kMostSamplesPerChunk = 65535;
+
+// Replaces `*chunk` by one without the samples outside `range` and inside
+// `deleted`. False when nothing is left.
+absl::StatusOr<bool> Rewrite(const storage::TimeRange& range,
+                             const Intervals& deleted, storage::Chunk* chunk) {
+  model::SampleColumns all;
+  NARTHEX_RETURN_IF_ERROR(DecodeChunk(*chunk, range, &all));
+  model::SampleColumns kept;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::int64_t time = all.timestamps_ms[i];
+    if (!Covers(deleted, {time, time})) kept.Append(time, all.values[i]);
+  }
+  if (kept.empty()) return false;
+  std::vector<storage::Chunk> encoded;
+  EncodeChunks(kept, kMostSamplesPerChunk, &encoded);
+  *chunk = std::move(encoded.front());
+  return true;
+}
+
+bool Inside(const storage::Chunk& chunk, const storage::TimeRange& range) {
+  return chunk.min_ms >= range.min_ms && chunk.max_ms <= range.max_ms;
+}
+
+}  // namespace
+
+// Reads the selected series one after the other.
+class Head::SeriesSet : public storage::ChunkSeriesSet {
+ public:
+  SeriesSet(std::shared_ptr<const Head> head, std::uint64_t reader,
+            storage::TimeRange range, Edges edges)
+      : head_(std::move(head)), reader_(reader), range_(range), edges_(edges) {}
+  ~SeriesSet() override { head_->EndReading(reader_); }
+
+  void Fill(std::vector<Selected> selected) { selected_ = std::move(selected); }
+
+  bool Next(storage::ChunkSeries* series) override {
+    while (status_.ok() && next_ < selected_.size()) {
+      Selected& selected = selected_[next_++];
+      series->chunks.clear();
+      status_ = head_->ReadChunks(selected, range_, edges_, &series->chunks);
+      if (!status_.ok() || series->chunks.empty()) continue;
+      series->labels = std::move(selected.labels);
+      return true;
+    }
+    return false;
+  }
+
+  absl::Status status() const override { return status_; }
+
+ private:
+  const std::shared_ptr<const Head> head_;
+  const std::uint64_t reader_;
+  const storage::TimeRange range_;
+  const Edges edges_;
+  std::vector<Selected> selected_;
+  std::size_t next_ = 0;
+  absl::Status status_;
+};
+
+absl::StatusOr<Postings> Head::FindSeries(
+    const std::vector<model::Matcher>& matchers) const {
+  base::ReaderMutexLock lock(index_mutex_);
+  return PostingsForMatchers(index_, matchers);
+}
+
+// Notes, of all series at one moment between appends, how far they reach.
+std::vector<Head::Selected> Head::Measure(
+    const Postings& ids, const storage::TimeRange& range) const {
+  std::vector<Selected> selected;
+  const ApplyGate::Measuring measuring(gate_);
+  for (std::size_t i = 0; i < ids.size();) {
+    // Neighbours of one page share a shard, hence its lock.
+    const Shard& shard = shards_[ShardOf(ids[i])];
+    const std::uint32_t page = PagedArray<MemSeries>::PageOf(ids[i]);
+    base::ReaderMutexLock lock(shard.mutex);
+    PagedArray<MemSeries>::Cursor cursor(shard.series);
+    for (; i < ids.size() && PagedArray<MemSeries>::PageOf(ids[i]) == page;
+         ++i) {
+      const MemSeries* series = cursor.Find(ids[i]);
+      if (series == nullptr || series->empty()) continue;
+      if (series->max_ms() < range.min_ms || series->min_ms() > range.max_ms) {
+        continue;
+      }
+      selected.push_back({ids[i], series->max_ms(), {}});
+    }
+  }
+  return selected;
+}
+
+// Gives the series their labels and sorts them by these.
+void Head::Label(std::vector<Selected>* selected) const {
+  {
+    base::ReaderMutexLock lock(index_mutex_);
+    std::erase_if(*selected, [this](Selected& one)
+                                 ABSL_SHARED_LOCKS_REQUIRED(index_mutex_) {
+                                   return !index_.LabelsOf(one.id, &one.labels);
+                                 });
+  }
+  std::sort(
+      selected->begin(), selected->end(),
+      [](const Selected& a, const Selected& b) { return a.labels < b.labels; });
+}
+
+absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Head::Select(
+    storage::TimeRange range, const std::vector<model::Matcher>& matchers,
+    Edges edges) const {
+  const std::uint64_t reader = BeginReading(&range);
+  auto set =
+      std::make_unique<SeriesSet>(shared_from_this(), reader, range, edges);
+  if (range.min_ms > range.max_ms) return set;
+  NARTHEX_ASSIGN_OR_RETURN(const Postings ids, FindSeries(matchers));
+  std::vector<Selected> selected = Measure(ids, range);
+  Label(&selected);
+  set->Fill(std::move(selected));
+  return set;
+}
+
+Intervals Head::DeletedOf(SeriesId id) const {
+  base::ReaderMutexLock lock(tombstones_mutex_);
+  const auto it = tombstones_.find(id);
+  return it == tombstones_.end() ? Intervals() : it->second;
+}
+
+absl::Status Head::ReadChunks(const Selected& selected,
+                              const storage::TimeRange& range, Edges edges,
+                              std::vector<storage::Chunk>* chunks) const {
+  {
+    const Shard& shard = shards_[ShardOf(selected.id)];
+    base::ReaderMutexLock lock(shard.mutex);
+    const MemSeries* series = shard.series.Find(selected.id);
+    if (series != nullptr) {
+      series->CopyChunks(
+          {range.min_ms, std::min(range.max_ms, selected.visible_ms)}, chunks);
+    }
+  }
+  if (truncated_to_.load() > range.min_ms) {
+    return absl::AbortedError(
+        absl::StrCat("series ", selected.labels.ToMetricString(),
+                     ": its samples went into a block while the selection was "
+                     "read; select again"));
+  }
+  const Intervals deleted = DeletedOf(selected.id);
+  storage::TimeRange kept{model::kMinTime, selected.visible_ms};
+  if (edges == Edges::kTrimmed) {
+    kept = {range.min_ms, std::min(range.max_ms, selected.visible_ms)};
+  }
+  auto out = chunks->begin();
+  for (storage::Chunk& chunk : *chunks) {
+    const bool whole =
+        Inside(chunk, kept) && !Overlaps(deleted, {chunk.min_ms, chunk.max_ms});
+    if (!whole) {
+      NARTHEX_ASSIGN_OR_RETURN(const bool left, Rewrite(kept, deleted, &chunk));
+      if (!left) continue;
+    }
+    if (&*out != &chunk) *out = std::move(chunk);
+    ++out;
+  }
+  chunks->erase(out, chunks->end());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> Head::LabelNames(
+    const std::vector<model::Matcher>& matchers) const {
+  base::ReaderMutexLock lock(index_mutex_);
+  if (matchers.empty()) return index_.LabelNames();
+  NARTHEX_ASSIGN_OR_RETURN(const Postings ids,
+                           PostingsForMatchers(index_, matchers));
+  return index_.LabelNames(ids);
+}
+
+absl::StatusOr<std::vector<std::string>> Head::LabelValues(
+    const std::string& name,
+    const std::vector<model::Matcher>& matchers) const {
+  base::ReaderMutexLock lock(index_mutex_);
+  if (matchers.empty()) return index_.LabelValues(name);
+  NARTHEX_ASSIGN_OR_RETURN(const Postings ids,
+                           PostingsForMatchers(index_, matchers));
+  return index_.LabelValues(name, ids);
+}
+
+absl::Status Head::Delete(const storage::TimeRange& range,
+                          const std::vector<model::Matcher>& matchers) {
+  NARTHEX_ASSIGN_OR_RETURN(const Postings ids, FindSeries(matchers));
+  std::vector<RefTombstone> tombstones;
+  for (const SeriesId id : ids) {
+    const Shard& shard = shards_[ShardOf(id)];
+    base::ReaderMutexLock lock(shard.mutex);
+    const MemSeries* series = shard.series.Find(id);
+    if (series == nullptr || series->empty()) continue;
+    // Only what is there: samples to come are not deleted.
+    const storage::TimeRange deleted{std::max(range.min_ms, series->min_ms()),
+                                     std::min(range.max_ms, series->max_ms())};
+    if (deleted.min_ms <= deleted.max_ms) tombstones.push_back({id, deleted});
+  }
+  if (wal_ != nullptr) {
+    std::string record;
+    EncodeTombstones(tombstones, &record);
+    NARTHEX_RETURN_IF_ERROR(wal_->Log({&record, 1}));
+  }
+  for (const RefTombstone& one : tombstones) ReplayTombstone(one);
+  return absl::OkStatus();
+}
+
+}  // namespace narthex::tsdb

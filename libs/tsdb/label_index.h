@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "libs/model/labels.h"
+#include "libs/tsdb/paged_array.h"
+#include "libs/tsdb/postings.h"
+
+namespace narthex::tsdb {
+
+/// Which series there are in the head: from label sets to ids and back, and
+/// from label pairs to the ids that have them. Every distinct pair is held
+/// once; a series holds the numbers of its pairs. Ids must be added in
+/// ascending order, apart from rare exceptions. Not thread-safe: calls of
+/// const functions may run at the same time, views stay valid until the next
+/// call of another.
+class LabelIndex : public PostingsSource {
+ public:
+  /// The number of a label pair.
+  using PairId = std::uint32_t;
+
+  /// What is known about one label name.
+  struct NameStatistics {
+    absl::string_view name;
+    std::uint64_t values = 0;
+    std::uint64_t value_bytes = 0;
+  };
+
+  std::optional<SeriesId> Find(const model::Labels& labels) const;
+  /// Requires: neither the id nor the labels are in the index.
+  void Add(SeriesId id, const model::Labels& labels);
+  void Remove(const Postings& ids);
+
+  std::size_t series_count() const { return series_count_; }
+  bool Has(SeriesId id) const { return series_.Find(id) != nullptr; }
+  /// The labels of a series; false when it is not in the index.
+  bool LabelsOf(SeriesId id, model::Labels* labels) const;
+
+  absl::StatusOr<PostingsView> All() const override;
+  absl::StatusOr<PostingsView> Find(absl::string_view name,
+                                    absl::string_view value) const override;
+  absl::Status ForEachValue(absl::string_view name, absl::string_view prefix,
+                            const Visit& visit) const override;
+
+  /// Names of all labels, in no order; of the series in `ids` only.
+  std::vector<std::string> LabelNames() const;
+  std::vector<std::string> LabelNames(const Postings& ids) const;
+  std::vector<std::string> LabelValues(absl::string_view name) const;
+  std::vector<std::string> LabelValues(absl::string_view name,
+                                       const Postings& ids) const;
+
+  std::size_t pair_count() const { return pairs_.size() - free_.size(); }
+  std::vector<NameStatistics> Statistics() const;
+  /// Calls `visit(name, value, series)` for every pair.
+  template <typename VisitPair>
+  void ForEachPair(const VisitPair& visit) const {
+    for (const Pair& pair : pairs_) {
+      if (pair.name == nullptr) continue;
+      visit(absl::string_view(pair.name->name), absl::string_view(pair.value),
+            pair.postings.size());
+    }
+  }
+
+ private:
+  struct Name {
+    std::string name;
+    // The keys are views of the values in the pairs.
+    absl::flat_hash_map<absl::string_view, PairId> values;
+  };
+  struct Pair {
+    const Name* name = nullptr;  // Null: the number is free.
+    std::string value;
+    Postings postings;
+  };
+  // The numbers of a series' pairs as varints, in order of names, after
+  // their count.
+  using PairList = std::unique_ptr<std::uint8_t[]>;
+
+  const Pair* FindPair(absl::string_view name, absl::string_view value) const;
+  PairId GetOrCreatePair(absl::string_view name, absl::string_view value);
+  void RemovePair(PairId number);
+  bool Equals(const PairList& list, const model::Labels& labels) const;
+  template <typename VisitPair>
+  void Walk(const PairList& list, const VisitPair& visit) const;
+
+  // Names stay where they are. An unused one is kept: there are few.
+  absl::flat_hash_map<absl::string_view, std::unique_ptr<Name>> names_;
+  std::deque<Pair> pairs_;
+  std::vector<PairId> free_;
+
+  mutable PagedArray<PairList> series_;
+  std::size_t series_count_ = 0;
+  Postings all_;
+  absl::flat_hash_map<std::uint64_t, SeriesId> by_hash_;
+  // Label sets whose hash another set has.
+  absl::flat_hash_map<std::string, SeriesId> collisions_;
+};
+
+}  // namespace narthex::tsdb

@@ -1,0 +1,150 @@
+#include "libs/tsdb/metrics.h"
+
+#include <vector>
+
+namespace narthex::tsdb {
+namespace {
+
+std::vector<double> LongBuckets() {
+  return metrics::ExponentialBuckets(1, 2, 14);
+}
+
+std::vector<double> ShortBuckets() {
+  return metrics::ExponentialBuckets(0.001, 4, 8);
+}
+
+}  // namespace
+
+TsdbMetrics::TsdbMetrics(metrics::Registry& r)
+    : series_created(
+          r.NewCounter("prometheus_tsdb_head_series_created_total",
+                       "Total number of series created in the head")),
+      series_removed(
+          r.NewCounter("prometheus_tsdb_head_series_removed_total",
+                       "Total number of series removed in the head")),
+      series_not_found(
+          r.NewCounter("prometheus_tsdb_head_series_not_found_total",
+                       "Total number of requests for series that were not "
+                       "found.")),
+      chunks_created(
+          r.NewCounter("prometheus_tsdb_head_chunks_created_total",
+                       "Total number of chunks created in the head")),
+      chunks_removed(
+          r.NewCounter("prometheus_tsdb_head_chunks_removed_total",
+                       "Total number of chunks removed in the head")),
+      samples_appended(r.NewCounter(
+          "prometheus_tsdb_head_samples_appended_total",
+          "Total number of appended samples.", {{"type", "float"}})),
+      out_of_order(r.NewCounter("prometheus_tsdb_out_of_order_samples_total",
+                                "Total number of samples refused because they "
+                                "were out of order.",
+                                {{"type", "float"}})),
+      out_of_bounds(r.NewCounter("prometheus_tsdb_out_of_bound_samples_total",
+                                 "Total number of samples refused because "
+                                 "they were out of bounds.",
+                                 {{"type", "float"}})),
+      duplicates(r.NewCounter("narthex_tsdb_duplicate_samples_total",
+                              "Total number of samples refused because "
+                              "another value is stored for their timestamp.")),
+      truncations(r.NewCounter("prometheus_tsdb_head_truncations_total",
+                               "Total number of head truncations attempted.")),
+      truncations_failed(
+          r.NewCounter("prometheus_tsdb_head_truncations_failed_total",
+                       "Total number of head truncations that failed.")),
+      active_appenders(
+          r.NewGauge("prometheus_tsdb_head_active_appenders",
+                     "Number of currently active appender transactions")),
+      gc_seconds(r.NewHistogram("prometheus_tsdb_head_gc_duration_seconds",
+                                "Runtime of garbage collection in the head "
+                                "block.",
+                                ShortBuckets())),
+      wal_corruptions(r.NewCounter("prometheus_tsdb_wal_corruptions_total",
+                                   "Total number of WAL corruptions.")),
+      wal_writes_failed(
+          r.NewCounter("prometheus_tsdb_wal_writes_failed_total",
+                       "Total number of write log writes that failed.")),
+      wal_page_flushes(r.NewCounter("prometheus_tsdb_wal_page_flushes_total",
+                                    "Total number of page flushes.")),
+      wal_completed_pages(
+          r.NewCounter("prometheus_tsdb_wal_completed_pages_total",
+                       "Total number of completed pages.")),
+      wal_truncations(
+          r.NewCounter("prometheus_tsdb_wal_truncations_total",
+                       "Total number of write log truncations attempted.")),
+      wal_truncations_failed(
+          r.NewCounter("prometheus_tsdb_wal_truncations_failed_total",
+                       "Total number of write log truncations that failed.")),
+      wal_skipped_records(
+          r.NewCounter("narthex_tsdb_wal_replay_skipped_records_total",
+                       "Total number of records of kinds that are not kept, "
+                       "met during WAL replay.")),
+      wal_unknown_refs(
+          r.NewCounter("prometheus_tsdb_wal_replay_unknown_refs_total",
+                       "Total number of unknown series references "
+                       "encountered during WAL replay.",
+                       {{"type", "samples"}})),
+      wal_segment_current(
+          r.NewGauge("prometheus_tsdb_wal_segment_current",
+                     "Write log segment index that TSDB is currently writing "
+                     "to.")),
+      wal_fsync_seconds(
+          r.NewHistogram("prometheus_tsdb_wal_fsync_duration_seconds",
+                         "Duration of write log fsync.", ShortBuckets())),
+      wal_truncate_seconds(
+          r.NewHistogram("prometheus_tsdb_wal_truncate_duration_seconds",
+                         "Duration of WAL truncation.", ShortBuckets())),
+      checkpoints_created(
+          r.NewCounter("prometheus_tsdb_checkpoint_creations_total",
+                       "Total number of checkpoint creations attempted.")),
+      checkpoints_failed(
+          r.NewCounter("prometheus_tsdb_checkpoint_creations_failed_total",
+                       "Total number of checkpoint creations that failed.")),
+      replay_seconds(r.NewGauge("prometheus_tsdb_data_replay_duration_seconds",
+                                "Time taken to replay the data on disk.")),
+      compactions(r.NewCounter("prometheus_tsdb_compactions_total",
+                               "Total number of compactions that were "
+                               "executed for the partition.")),
+      compactions_failed(
+          r.NewCounter("prometheus_tsdb_compactions_failed_total",
+                       "Total number of compactions that failed for the "
+                       "partition.")),
+      compactions_triggered(
+          r.NewCounter("prometheus_tsdb_compactions_triggered_total",
+                       "Total number of triggered compactions for the "
+                       "partition.")),
+      vertical_compactions(
+          r.NewCounter("prometheus_tsdb_vertical_compactions_total",
+                       "Total number of compactions done on overlapping "
+                       "blocks.")),
+      compaction_seconds(
+          r.NewHistogram("prometheus_tsdb_compaction_duration_seconds",
+                         "Duration of compaction runs", LongBuckets())),
+      reloads(r.NewCounter("prometheus_tsdb_reloads_total",
+                           "Number of times the database reloaded block data "
+                           "from disk.")),
+      reloads_failed(
+          r.NewCounter("prometheus_tsdb_reloads_failures_total",
+                       "Number of times the database could not reload block "
+                       "data from disk.")),
+      time_retentions(
+          r.NewCounter("prometheus_tsdb_time_retentions_total",
+                       "The number of times that blocks were deleted because "
+                       "the maximum time limit was exceeded.")),
+      size_retentions(
+          r.NewCounter("prometheus_tsdb_size_retentions_total",
+                       "The number of times that blocks were deleted because "
+                       "the maximum number of bytes was exceeded.")),
+      retention_limit_bytes(
+          r.NewGauge("prometheus_tsdb_retention_limit_bytes",
+                     "Max number of bytes to be retained in the tsdb blocks, "
+                     "configured 0 means disabled")),
+      retention_limit_seconds(
+          r.NewGauge("prometheus_tsdb_retention_limit_seconds",
+                     "How long to retain samples in storage.")),
+      tombstone_cleanup_seconds(
+          r.NewHistogram("prometheus_tsdb_tombstone_cleanup_seconds",
+                         "The time taken to recompact blocks to remove "
+                         "tombstones.",
+                         LongBuckets())) {}
+
+}  // namespace narthex::tsdb
