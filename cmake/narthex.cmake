@@ -49,7 +49,7 @@ function(narthex_test name)
 endfunction()
 
 # narthex_service(ingester SRCS main.cc DEPS ingester) declares the program
-# narthex-ingester in build/<preset>/bin.
+# narthex-ingester in build/<preset>/bin, part of the target `services`.
 function(narthex_service name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_executable(narthex-${name} ${ARG_SRCS})
@@ -57,6 +57,7 @@ function(narthex_service name)
                         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
   _narthex_target(narthex-${name})
   _narthex_link(narthex-${name} PRIVATE ${ARG_DEPS})
+  add_dependencies(services narthex-${name})
 endfunction()
 
 # narthex_proto(push SRCS narthex/v1/push.proto DEPS types [GRPC]) declares

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+
+#include "libs/service/process.h"
+#include "services/ingester/options.h"
+
+namespace narthex::ingester {
+
+inline const service::Identity kIdentity{"ingester", "Narthex Ingester",
+                                         "127.0.0.1:9101"};
+
+/// The ingester: a database behind the Ingester contract.
+class IngesterApp : public service::App {
+ public:
+  IngesterApp();
+  ~IngesterApp() override;
+
+  void AddFlags(service::FlagSet& flags) override;
+  absl::Status Start(service::Process& process) override;
+
+  /// The gRPC port, once started.
+  int grpc_port() const;
+
+ private:
+  struct Running;
+  Options options_;
+  std::unique_ptr<Running> running_;
+};
+
+}  // namespace narthex::ingester

@@ -1,0 +1,177 @@
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "libs/base/file.h"
+#include "libs/cluster/queryable.h"
+#include "libs/cluster/writer.h"
+#include "services/ingester/app.h"
+
+namespace narthex::ingester {
+namespace {
+
+using std::chrono::seconds;
+
+// An ingester in this process, on free ports.
+class Ingester {
+ public:
+  explicit Ingester(const std::string& path,
+                    std::vector<std::string> arguments = {})
+      : process_(kIdentity, app_) {
+    arguments.push_back("--web.listen-address=127.0.0.1:0");
+    arguments.push_back("--grpc.listen-address=127.0.0.1:0");
+    arguments.push_back("--log.level=error");
+    arguments.push_back("--storage.tsdb.path=" + path);
+    const absl::Status status = process_.Start(arguments);
+    INFO(status.ToString());
+    REQUIRE(status.ok());
+  }
+
+  cluster::AddressList addresses() const {
+    return {{"127.0.0.1:" + std::to_string(app_.grpc_port())}, ""};
+  }
+  service::Process& process() { return process_; }
+
+ private:
+  IngesterApp app_;
+  service::Process process_;
+};
+
+model::Labels Named(int i) {
+  return model::Labels{{"__name__", "m"}, {"i", std::to_string(i)}};
+}
+
+// All samples of the metric "m", by series.
+std::map<std::string, model::SampleColumns> ReadAll(const Ingester& ingester) {
+  const auto queryable =
+      cluster::IngesterQueryable::Create(ingester.addresses(), {}).value();
+  storage::SelectHints hints;
+  hints.range = {0, 1'000'000};
+  auto set = queryable->Select(hints, {model::Matcher::Equal("__name__", "m")});
+  REQUIRE(set.ok());
+  std::map<std::string, model::SampleColumns> all;
+  while ((*set)->Next()) {
+    const auto series = (*set)->At();
+    REQUIRE(series->Read(&all[series->labels().ToString()]).ok());
+  }
+  INFO((*set)->status().ToString());
+  REQUIRE((*set)->status().ok());
+  return all;
+}
+
+struct Writing {
+  explicit Writing(const Ingester& ingester)
+      : writer(cluster::Writer::Create(ingester.addresses(), {},
+                                       base::Logger::Discard(), registry)
+                   .value()) {}
+  metrics::Registry registry;
+  std::unique_ptr<cluster::Writer> writer;
+};
+
+}  // namespace
+
+TEST_CASE("what was acknowledged is there after a restart") {
+  const base::TemporaryDirectory directory;
+  {
+    const Ingester ingester(directory.path());
+    Writing w(ingester);
+    std::vector<cluster::RefSample> batch;
+    for (int i = 0; i < 50; ++i) {
+      const auto ref = w.writer->Declare(Named(i));
+      for (int t = 0; t < 300; ++t) batch.push_back({ref, t * 1000, t * 0.5});
+    }
+    const auto outcome = w.writer->PushAndWait(batch, seconds(20));
+    REQUIRE(outcome.status.ok());
+    REQUIRE(outcome.rejected.empty());
+    CHECK(ReadAll(ingester).size() == 50);
+  }
+  const Ingester again(directory.path());
+  const auto all = ReadAll(again);
+  REQUIRE(all.size() == 50);
+  for (const auto& [name, samples] : all) {
+    INFO(name);
+    REQUIRE(samples.size() == 300);
+    CHECK(samples.timestamps_ms.back() == 299'000);
+    CHECK(samples.values.back() == 149.5);
+  }
+}
+
+TEST_CASE("refused samples are told by index and reason, others are kept") {
+  const base::TemporaryDirectory directory;
+  const Ingester ingester(directory.path());
+  Writing w(ingester);
+  const auto ref = w.writer->Declare(Named(1));
+  const auto outcome = w.writer->PushAndWait({{ref, 2000, 1},
+                                              {ref, 1000, 1},
+                                              {ref, 2000, 1},
+                                              {ref, 2000, 7},
+                                              {ref, 3000, 1}},
+                                             seconds(20));
+  REQUIRE(outcome.status.ok());
+  REQUIRE(outcome.rejected.size() == 2);
+  CHECK(outcome.rejected[0].index == 1);
+  CHECK(outcome.rejected[0].reason == storage::RejectReason::kOutOfOrder);
+  CHECK(outcome.rejected[1].index == 3);
+  CHECK(outcome.rejected[1].reason == storage::RejectReason::kDuplicate);
+  CHECK(ReadAll(ingester).begin()->second.size() == 2);
+}
+
+TEST_CASE("new series beyond the limit are refused, known ones go on") {
+  const base::TemporaryDirectory directory;
+  const Ingester ingester(directory.path(), {"--storage.tsdb.max-series=1"});
+  Writing w(ingester);
+  const auto one = w.writer->Declare(Named(1));
+  const auto two = w.writer->Declare(Named(2));
+  REQUIRE(w.writer->PushAndWait({{one, 1, 1}}, seconds(20)).rejected.empty());
+  const auto outcome =
+      w.writer->PushAndWait({{two, 2, 1}, {one, 2, 1}}, seconds(20));
+  REQUIRE(outcome.status.ok());
+  REQUIRE(outcome.rejected.size() == 1);
+  CHECK(outcome.rejected[0].index == 0);
+  CHECK(outcome.rejected[0].reason == storage::RejectReason::kLimit);
+}
+
+TEST_CASE("labels, cardinality, deletion and snapshots are served") {
+  const base::TemporaryDirectory directory;
+  const Ingester ingester(directory.path());
+  Writing w(ingester);
+  std::vector<cluster::RefSample> batch;
+  for (int i = 0; i < 3; ++i) {
+    batch.push_back({w.writer->Declare(Named(i)), 1000, 1});
+  }
+  REQUIRE(w.writer->PushAndWait(batch, seconds(20)).status.ok());
+  const auto queryable =
+      cluster::IngesterQueryable::Create(ingester.addresses(), {}).value();
+  const storage::TimeRange range{0, 10'000};
+  CHECK(queryable->LabelNames(range, {}, 0).value() ==
+        std::vector<std::string>{"__name__", "i"});
+  CHECK(queryable->LabelValues("i", range, {}, 2).value() ==
+        std::vector<std::string>{"0", "1"});
+  const std::vector<model::Matcher> one = {model::Matcher::Equal("i", "1")};
+  CHECK(queryable->SeriesLabels(range, {one}, 0).value() ==
+        std::vector<model::Labels>{Named(1)});
+  const auto cardinality = queryable->HeadCardinality(10);
+  REQUIRE(cardinality.ok());
+  CHECK(cardinality->series == 3);
+  REQUIRE_FALSE(cardinality->series_by_metric.empty());
+  CHECK(cardinality->series_by_metric[0].name == "m");
+  CHECK(cardinality->series_by_metric[0].count == 3);
+  const auto snapshot = queryable->Snapshot(false);
+  REQUIRE(snapshot.ok());
+  CHECK(base::Exists(directory.path() + "/snapshots/" + snapshot->at(0)));
+  REQUIRE(queryable->DeleteSeries(range, {one}).ok());
+  CHECK(ReadAll(ingester).size() == 2);
+}
+
+TEST_CASE("bad flags are refused with the reason") {
+  const base::TemporaryDirectory directory;
+  IngesterApp app;
+  service::Process process(kIdentity, app);
+  const absl::Status status =
+      process.Start({"--storage.tsdb.path=" + directory.path(),
+                     "--storage.tsdb.wal-segment-size=1MB", "--log.level=error",
+                     "--web.listen-address=127.0.0.1:0"});
+  CHECK(std::string(status.message()).find("wal-segment-size") !=
+        std::string::npos);
+}
+
+}  // namespace narthex::ingester

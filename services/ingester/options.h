@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "libs/service/flags.h"
+#include "libs/tsdb/db.h"
+
+namespace narthex::ingester {
+
+/// The command line of an ingester.
+struct Options {
+  std::string grpc_address = "127.0.0.1:9101";
+  std::string path = "data/";
+  std::int64_t retention_ms = 0;
+  std::int64_t retention_bytes = 0;
+  std::int64_t min_block_ms = 2 * 60 * 60 * 1000;
+  std::int64_t max_block_ms = 0;
+  bool wal_compression = true;
+  std::string wal_compression_type = "snappy";
+  std::int64_t wal_segment_bytes = 0;
+  std::string wal_fsync = "segment";
+  bool no_lockfile = false;
+  std::int64_t max_series = 0;
+
+  void AddTo(service::FlagSet& flags);
+
+  /// What the flags mean to the database. kInvalidArgument when they
+  /// contradict each other.
+  absl::StatusOr<tsdb::DbOptions> ForDb() const;
+};
+
+}  // namespace narthex::ingester

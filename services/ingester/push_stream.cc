@@ -1,0 +1,133 @@
+#include "services/ingester/push_stream.h"
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
+
+namespace narthex::ingester {
+namespace {
+
+// A writer numbers its series densely, so a reference beyond this is a
+// mistake and not a reason to reserve gigabytes.
+constexpr std::uint32_t kMaxRef = 200'000'000;
+
+const char* ReasonName(storage::RejectReason reason) {
+  switch (reason) {
+    case storage::RejectReason::kOutOfOrder:
+      return "out_of_order";
+    case storage::RejectReason::kDuplicate:
+      return "duplicate";
+    case storage::RejectReason::kOutOfBounds:
+      return "out_of_bounds";
+    case storage::RejectReason::kUnknownSeries:
+      return "unknown_series";
+    case storage::RejectReason::kLimit:
+      return "limit";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+v1::PushResponse PushStream::Handle(const v1::PushRequest& request) {
+  v1::PushResponse response;
+  response.set_batch(request.batch());
+  metrics_.pushed_samples.Inc(request.samples());
+  absl::Status status = Declare(request);
+  if (status.ok()) status = Store(request, &response);
+  if (!status.ok()) {
+    metrics_.failed_batches.Inc();
+    log_.Error("storing a batch",
+               {{"samples", request.samples()}, {"err", status.ToString()}});
+    response.clear_rejected();
+    response.set_code(status.raw_code());
+    response.set_message(std::string(status.message()));
+  }
+  return response;
+}
+
+absl::Status PushStream::Declare(const v1::PushRequest& request) {
+  if (request.new_refs_size() != request.new_labels_size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("push declares ", request.new_refs_size(), " series with ",
+                     request.new_labels_size(), " label sets"));
+  }
+  for (int i = 0; i < request.new_refs_size(); ++i) {
+    const std::uint32_t ref = request.new_refs(i);
+    model::Labels labels;
+    if (ref > kMaxRef ||
+        !model::Labels::FromEncoded(request.new_labels(i), &labels)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("push declares series ", ref,
+                       " with a malformed label "
+                       "set or too high a reference"));
+    }
+    if (ref >= series_.size()) series_.resize(ref + 1, kUnknown);
+    const auto known = db_.GetOrCreateSeries(labels);
+    if (known.ok()) {
+      series_[ref] = *known;
+      continue;
+    }
+    if (!absl::IsResourceExhausted(known.status())) return known.status();
+    series_[ref] = kRefused;
+    if (!limit_logged_) {
+      limit_logged_ = true;
+      log_.Warn("refusing new series", {{"series", labels.ToString()},
+                                        {"err", known.status().ToString()}});
+    }
+  }
+  return absl::OkStatus();
+}
+
+void PushStream::Reject(std::size_t index, storage::RejectReason reason,
+                        v1::PushResponse* response) {
+  metrics_.rejected_samples.With({ReasonName(reason)}).Inc();
+  v1::RejectedSample* sample = response->add_rejected();
+  sample->set_index(static_cast<std::uint32_t>(index));
+  sample->set_reason(static_cast<v1::RejectReason>(reason));
+}
+
+absl::Status PushStream::Store(const v1::PushRequest& request,
+                               v1::PushResponse* response) {
+  NARTHEX_RETURN_IF_ERROR(cluster::DecodePush(request, &received_));
+  known_.clear();
+  positions_.clear();
+  std::vector<storage::Rejection> unknown;
+  for (std::size_t i = 0; i < received_.size(); ++i) {
+    const cluster::RefSample& sample = received_[i];
+    const storage::SeriesRef ref =
+        sample.ref < series_.size() ? series_[sample.ref] : kUnknown;
+    if (ref == kUnknown || ref == kRefused) {
+      unknown.push_back({i, ref == kRefused
+                                ? storage::RejectReason::kLimit
+                                : storage::RejectReason::kUnknownSeries});
+      continue;
+    }
+    known_.push_back({ref, sample.timestamp_ms, sample.value});
+    positions_.push_back(i);
+  }
+  rejected_.clear();
+  NARTHEX_RETURN_IF_ERROR(db_.Append(known_, &rejected_));
+  // Both lists ascend; the writer wants one that does.
+  auto next = unknown.begin();
+  for (const storage::Rejection& rejection : rejected_) {
+    const std::size_t index = positions_[rejection.index];
+    for (; next != unknown.end() && next->index < index; ++next) {
+      Reject(next->index, next->reason, response);
+    }
+    if (request.resent() &&
+        rejection.reason == storage::RejectReason::kOutOfOrder) {
+      metrics_.resent_samples.Inc();
+      continue;
+    }
+    Reject(index, rejection.reason, response);
+  }
+  for (; next != unknown.end(); ++next) {
+    Reject(next->index, next->reason, response);
+  }
+  for (const std::uint32_t ref : request.released_refs()) {
+    if (ref < series_.size()) series_[ref] = kUnknown;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace narthex::ingester

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "libs/base/log.h"
+#include "libs/cluster/push_columns.h"
+#include "libs/tsdb/db.h"
+#include "narthex/v1/ingester.pb.h"
+#include "services/ingester/metrics.h"
+
+namespace narthex::ingester {
+
+/// What one push stream knows: which series of the database its writer's
+/// references stand for. Used by one thread.
+class PushStream {
+ public:
+  PushStream(tsdb::Db& db, Metrics& metrics, base::Logger log)
+      : db_(db), metrics_(metrics), log_(std::move(log)) {}
+
+  /// Stores a batch and says what became of it.
+  v1::PushResponse Handle(const v1::PushRequest& request);
+
+ private:
+  // What stands behind a reference. Series of the database count from 1.
+  static constexpr storage::SeriesRef kUnknown = 0;
+  static constexpr storage::SeriesRef kRefused = ~storage::SeriesRef{0};
+
+  absl::Status Declare(const v1::PushRequest& request);
+  absl::Status Store(const v1::PushRequest& request,
+                     v1::PushResponse* response);
+  void Reject(std::size_t index, storage::RejectReason reason,
+              v1::PushResponse* response);
+
+  tsdb::Db& db_;
+  Metrics& metrics_;
+  const base::Logger log_;
+  std::vector<storage::SeriesRef> series_;
+  bool limit_logged_ = false;
+  // Reused from batch to batch.
+  std::vector<cluster::RefSample> received_;
+  std::vector<tsdb::RefSample> known_;
+  std::vector<std::size_t> positions_;
+  std::vector<storage::Rejection> rejected_;
+};
+
+}  // namespace narthex::ingester

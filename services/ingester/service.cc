@@ -1,0 +1,190 @@
+#include "services/ingester/service.h"
+
+#include <atomic>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "libs/base/status.h"
+#include "libs/cluster/wire.h"
+#include "libs/rpc/status.h"
+#include "services/ingester/push_stream.h"
+
+namespace narthex::ingester {
+namespace {
+
+// Series are collected up to about this size before they are sent.
+constexpr std::size_t kMessageBytes = 512 << 10;
+
+void Fill(const std::vector<tsdb::NamedCount>& counts,
+          google::protobuf::RepeatedPtrField<v1::NamedCount>* out) {
+  for (const tsdb::NamedCount& count : counts) {
+    v1::NamedCount* wire = out->Add();
+    wire->set_name(count.name);
+    wire->set_count(count.count);
+  }
+}
+
+std::size_t BytesOf(const storage::ChunkSeries& series) {
+  std::size_t bytes = series.labels.encoded().size();
+  for (const storage::Chunk& chunk : series.chunks) {
+    bytes += chunk.bytes.size() + 24;
+  }
+  return bytes;
+}
+
+// Unique within the process and, by its time, between runs.
+std::string SnapshotName(std::int64_t now_ms) {
+  static std::atomic<std::uint32_t> serial{0};
+  return absl::StrCat(
+      absl::FormatTime("%Y%m%dT%H%M%SZ", absl::FromUnixMillis(now_ms),
+                       absl::UTCTimeZone()),
+      absl::StrFormat("-%08x%08x", now_ms & 0xffffffff, ++serial));
+}
+
+}  // namespace
+
+void IngesterService::EndPushStreams() {
+  base::MutexLock lock(mutex_);
+  stopping_ = true;
+  for (grpc::ServerContext* context : push_streams_) context->TryCancel();
+}
+
+grpc::Status IngesterService::Push(
+    grpc::ServerContext* context,
+    grpc::ServerReaderWriter<v1::PushResponse, v1::PushRequest>* stream) {
+  {
+    base::MutexLock lock(mutex_);
+    if (stopping_) {
+      return {grpc::StatusCode::UNAVAILABLE, "the ingester is stopping"};
+    }
+    push_streams_.insert(context);
+  }
+  metrics_.push_streams.Add(1);
+  PushStream push(db_, metrics_, log_.With({{"peer", context->peer()}}));
+  v1::PushRequest request;
+  while (stream->Read(&request)) {
+    if (!stream->Write(push.Handle(request))) break;
+  }
+  metrics_.push_streams.Add(-1);
+  base::MutexLock lock(mutex_);
+  push_streams_.erase(context);
+  return grpc::Status::OK;
+}
+
+absl::Status IngesterService::SendSeries(
+    const v1::SelectRequest& request, grpc::ServerContext* context,
+    grpc::ServerWriter<v1::SelectResponse>* writer) {
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<model::Matcher> matchers,
+                           cluster::FromWire(request.matchers()));
+  NARTHEX_ASSIGN_OR_RETURN(
+      const auto set,
+      db_.SelectChunks({request.min_ms(), request.max_ms()}, matchers));
+  v1::SelectResponse message;
+  std::size_t bytes = 0;
+  std::uint64_t sent = 0;
+  storage::ChunkSeries series;
+  while ((request.limit() == 0 || sent < request.limit()) &&
+         set->Next(&series)) {
+    if (request.labels_only()) series.chunks.clear();
+    cluster::ToWire(series, message.add_series());
+    ++sent;
+    bytes += BytesOf(series);
+    if (bytes < kMessageBytes) continue;
+    if (context->IsCancelled() || !writer->Write(message)) {
+      return absl::CancelledError("the querier hung up");
+    }
+    message.Clear();
+    bytes = 0;
+  }
+  NARTHEX_RETURN_IF_ERROR(set->status());
+  metrics_.selected_series.Inc(static_cast<double>(sent));
+  if (message.series_size() > 0) {
+    writer->WriteLast(message, grpc::WriteOptions());
+  }
+  return absl::OkStatus();
+}
+
+grpc::Status IngesterService::Select(
+    grpc::ServerContext* context, const v1::SelectRequest* request,
+    grpc::ServerWriter<v1::SelectResponse>* writer) {
+  metrics_.selects.Inc();
+  return rpc::ToGrpc(SendSeries(*request, context, writer));
+}
+
+grpc::Status IngesterService::LabelNames(grpc::ServerContext*,
+                                         const v1::LabelNamesRequest* request,
+                                         v1::LabelNamesResponse* response) {
+  const auto sets = cluster::FromWire(request->matcher_sets());
+  if (!sets.ok()) return rpc::ToGrpc(sets.status());
+  const auto names = db_.LabelNames({request->min_ms(), request->max_ms()},
+                                    *sets, request->limit());
+  if (!names.ok()) return rpc::ToGrpc(names.status());
+  for (const std::string& name : *names) response->add_names(name);
+  return grpc::Status::OK;
+}
+
+grpc::Status IngesterService::LabelValues(grpc::ServerContext*,
+                                          const v1::LabelValuesRequest* request,
+                                          v1::LabelValuesResponse* response) {
+  const auto sets = cluster::FromWire(request->matcher_sets());
+  if (!sets.ok()) return rpc::ToGrpc(sets.status());
+  const auto values =
+      db_.LabelValues(request->name(), {request->min_ms(), request->max_ms()},
+                      *sets, request->limit());
+  if (!values.ok()) return rpc::ToGrpc(values.status());
+  for (const std::string& value : *values) response->add_values(value);
+  return grpc::Status::OK;
+}
+
+grpc::Status IngesterService::Cardinality(grpc::ServerContext*,
+                                          const v1::CardinalityRequest* request,
+                                          v1::CardinalityResponse* response) {
+  const tsdb::Cardinality counts = db_.GetCardinality(request->limit());
+  response->set_series(counts.series);
+  response->set_label_pairs(counts.label_pairs);
+  response->set_chunks(counts.chunks);
+  response->set_min_ms(counts.min_ms);
+  response->set_max_ms(counts.max_ms);
+  Fill(counts.series_by_metric, response->mutable_series_by_metric());
+  Fill(counts.values_by_label, response->mutable_values_by_label());
+  Fill(counts.bytes_by_label, response->mutable_bytes_by_label());
+  Fill(counts.series_by_pair, response->mutable_series_by_pair());
+  return grpc::Status::OK;
+}
+
+grpc::Status IngesterService::DeleteSeries(
+    grpc::ServerContext*, const v1::DeleteSeriesRequest* request,
+    v1::DeleteSeriesResponse*) {
+  const auto sets = cluster::FromWire(request->matcher_sets());
+  if (!sets.ok()) return rpc::ToGrpc(sets.status());
+  for (const auto& matchers : *sets) {
+    const absl::Status status =
+        db_.DeleteSeries({request->min_ms(), request->max_ms()}, matchers);
+    if (!status.ok()) return rpc::ToGrpc(status);
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status IngesterService::CleanTombstones(grpc::ServerContext*,
+                                              const v1::CleanTombstonesRequest*,
+                                              v1::CleanTombstonesResponse*) {
+  return rpc::ToGrpc(db_.CleanTombstones());
+}
+
+grpc::Status IngesterService::Snapshot(grpc::ServerContext*,
+                                       const v1::SnapshotRequest* request,
+                                       v1::SnapshotResponse* response) {
+  const std::string name = SnapshotName(clock_.NowMs());
+  response->set_name(name);
+  return rpc::ToGrpc(db_.Snapshot(absl::StrCat(snapshot_directory_, "/", name),
+                                  request->skip_head()));
+}
+
+grpc::Status IngesterService::Flush(grpc::ServerContext*,
+                                    const v1::FlushRequest*,
+                                    v1::FlushResponse*) {
+  return rpc::ToGrpc(db_.Flush());
+}
+
+}  // namespace narthex::ingester

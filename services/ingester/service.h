@@ -1,0 +1,76 @@
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "libs/base/clock.h"
+#include "libs/base/log.h"
+#include "libs/base/mutex.h"
+#include "libs/tsdb/db.h"
+#include "narthex/v1/ingester.grpc.pb.h"
+#include "services/ingester/metrics.h"
+
+namespace narthex::ingester {
+
+/// Serves the Ingester contract over one database. Thread-safe.
+class IngesterService : public v1::Ingester::Service {
+ public:
+  /// All references must outlive the service. Snapshots go below
+  /// `snapshot_directory`.
+  IngesterService(tsdb::Db& db, std::string snapshot_directory,
+                  base::Clock& clock, base::Logger log, Metrics& metrics)
+      : db_(db),
+        snapshot_directory_(std::move(snapshot_directory)),
+        clock_(clock),
+        log_(std::move(log)),
+        metrics_(metrics) {}
+
+  /// Ends the push streams after the batch at hand; writers keep what has
+  /// not been answered. Other calls end by themselves.
+  void EndPushStreams() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  grpc::Status Push(grpc::ServerContext* context,
+                    grpc::ServerReaderWriter<v1::PushResponse, v1::PushRequest>*
+                        stream) override ABSL_LOCKS_EXCLUDED(mutex_);
+  grpc::Status Select(grpc::ServerContext* context,
+                      const v1::SelectRequest* request,
+                      grpc::ServerWriter<v1::SelectResponse>* writer) override;
+  grpc::Status LabelNames(grpc::ServerContext* context,
+                          const v1::LabelNamesRequest* request,
+                          v1::LabelNamesResponse* response) override;
+  grpc::Status LabelValues(grpc::ServerContext* context,
+                           const v1::LabelValuesRequest* request,
+                           v1::LabelValuesResponse* response) override;
+  grpc::Status Cardinality(grpc::ServerContext* context,
+                           const v1::CardinalityRequest* request,
+                           v1::CardinalityResponse* response) override;
+  grpc::Status DeleteSeries(grpc::ServerContext* context,
+                            const v1::DeleteSeriesRequest* request,
+                            v1::DeleteSeriesResponse* response) override;
+  grpc::Status CleanTombstones(grpc::ServerContext* context,
+                               const v1::CleanTombstonesRequest* request,
+                               v1::CleanTombstonesResponse* response) override;
+  grpc::Status Snapshot(grpc::ServerContext* context,
+                        const v1::SnapshotRequest* request,
+                        v1::SnapshotResponse* response) override;
+  grpc::Status Flush(grpc::ServerContext* context,
+                     const v1::FlushRequest* request,
+                     v1::FlushResponse* response) override;
+
+ private:
+  absl::Status SendSeries(const v1::SelectRequest& request,
+                          grpc::ServerContext* context,
+                          grpc::ServerWriter<v1::SelectResponse>* writer);
+
+  tsdb::Db& db_;
+  const std::string snapshot_directory_;
+  base::Clock& clock_;
+  const base::Logger log_;
+  Metrics& metrics_;
+
+  base::Mutex mutex_;
+  std::set<grpc::ServerContext*> push_streams_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace narthex::ingester
