@@ -99,6 +99,10 @@ void EmitHttpClient(const HttpClientConfig& config, yaml::Emitter* out);
 void SetDirectory(const std::string& directory, HttpClientConfig* config);
 
 absl::Status Decode(const yaml::Node& node, TlsConfig* config);
+absl::Status Decode(const yaml::Node& node, BasicAuth* config);
+absl::Status Decode(const yaml::Node& node, Authorization* config);
+absl::Status Decode(const yaml::Node& node, OAuth2* config);
+absl::Status Decode(const yaml::Node& node, HttpHeader* header);
 /// Prints `tls_config` into the open map unless it is empty.
 void EmitTls(const TlsConfig& config, yaml::Emitter* out);
 void SetDirectory(const std::string& directory, TlsConfig* config);

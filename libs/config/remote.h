@@ -65,6 +65,8 @@ struct RemoteReadConfig {
 absl::Status Decode(const yaml::Node& node, relabel::NameValidation validation,
                     RemoteWriteConfig* config);
 absl::Status Decode(const yaml::Node& node, RemoteReadConfig* config);
+absl::Status Decode(const yaml::Node& node, QueueConfig* config);
+absl::Status Decode(const yaml::Node& node, MetadataConfig* config);
 void Emit(const RemoteWriteConfig& config, yaml::Emitter* out);
 void Emit(const RemoteReadConfig& config, yaml::Emitter* out);
 

@@ -244,6 +244,11 @@ bool Apply(const std::vector<Rule>& rules, model::LabelsBuilder* labels) {
 }
 
 absl::Status Decode(const yaml::Node& node, Rule* rule) {
+  return Decode(node, NameValidation::kUtf8, rule);
+}
+
+absl::Status Decode(const yaml::Node& node, NameValidation validation,
+                    Rule* rule) {
   Config config;
   yaml::Decoder d(node);
   d.Field("source_labels", &config.source_labels);
@@ -256,7 +261,7 @@ absl::Status Decode(const yaml::Node& node, Rule* rule) {
     config.action.clear();
   }
   NARTHEX_RETURN_IF_ERROR(d.Done());
-  auto created = Rule::Create(std::move(config), NameValidation::kUtf8);
+  auto created = Rule::Create(std::move(config), validation);
   if (!created.ok()) return node.Error(created.status().message());
   *rule = std::move(*created);
   return absl::OkStatus();
@@ -269,7 +274,7 @@ void Emit(const Rule& rule, yaml::Emitter* out) {
     out->FlowField("source_labels", config.source_labels);
   }
   out->Field("separator", config.separator);
-  out->Field("regex", config.regex);
+  if (config.regex != Config().regex) out->Field("regex", config.regex);
   if (config.modulus != 0) {
     out->Field("modulus", static_cast<std::int64_t>(config.modulus));
   }

@@ -89,7 +89,10 @@ class Rule {
 /// state is then unspecified.
 bool Apply(const std::vector<Rule>& rules, model::LabelsBuilder* labels);
 
-/// Reads one entry of relabel_configs; names are validated as UTF-8.
+/// Reads one entry of relabel_configs; names are validated as UTF-8 unless
+/// said otherwise.
+absl::Status Decode(const yaml::Node& node, NameValidation validation,
+                    Rule* rule);
 absl::Status Decode(const yaml::Node& node, Rule* rule);
 /// Prints the entry with its defaults, as Prometheus does.
 void Emit(const Rule& rule, yaml::Emitter* out);

@@ -1,0 +1,148 @@
+#include "libs/config/fields.h"
+
+#include <filesystem>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace narthex::config {
+namespace {
+
+constexpr const char* kReservedHeaders[] = {
+    "host",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "user-agent",
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "www-authenticate",
+    "accept-encoding",
+    "x-prometheus-remote-write-version",
+    "x-prometheus-remote-read-version",
+    "x-amz-date",
+    "x-amz-security-token",
+    "x-amz-content-sha256",
+};
+
+bool IsReservedHeader(const std::string& lower_name) {
+  for (const char* reserved : kReservedHeaders) {
+    if (lower_name == reserved) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void SetDirectory(const std::string& directory, std::string* path) {
+  if (path->empty() || path->front() == '/') return;
+  *path =
+      (std::filesystem::path(directory) / *path).lexically_normal().string();
+}
+
+std::string RedactUrl(const std::string& url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string::npos) return url;
+  const std::size_t start = scheme + 3;
+  const std::size_t authority_end = url.find_first_of("/?#", start);
+  const std::size_t at = url.substr(0, authority_end).rfind('@');
+  if (at == std::string::npos || at < start) return url;
+  const std::size_t colon = url.find(':', start);
+  if (colon == std::string::npos || colon > at) return url;
+  return absl::StrCat(url.substr(0, colon + 1), "xxxxx", url.substr(at));
+}
+
+std::string FormatSize(std::int64_t bytes) {
+  std::string out;
+  std::int64_t unit = std::int64_t{1} << 60;
+  for (const char* name : {"EiB", "PiB", "TiB", "GiB", "MiB", "KiB", "B"}) {
+    if (bytes >= unit) absl::StrAppend(&out, bytes / unit, name);
+    bytes %= unit;
+    unit >>= 10;
+  }
+  return out.empty() ? "0B" : out;
+}
+
+void DecodeRules(yaml::Decoder& d, absl::string_view field,
+                 relabel::NameValidation validation,
+                 std::vector<relabel::Rule>* rules) {
+  const yaml::Node* list = d.Take(field);
+  if (list == nullptr || list->is_null()) return;
+  if (!list->is_sequence()) d.Fail(list->Error("expected a list"));
+  for (const auto& item : list->items()) {
+    if (item->is_null()) {
+      d.Fail(item->Error("empty or null relabeling rule"));
+      return;
+    }
+    relabel::Rule rule;
+    d.Fail(relabel::Decode(*item, validation, &rule));
+    if (!d.ok()) return;
+    rules->push_back(std::move(rule));
+  }
+}
+
+void CheckHeaders(yaml::Decoder& d,
+                  const std::map<std::string, std::string>& headers,
+                  absl::string_view authorization_message) {
+  for (const auto& [name, value] : headers) {
+    const std::string lower = absl::AsciiStrToLower(name);
+    if (lower == "authorization") {
+      d.FailField("headers", authorization_message);
+    } else if (IsReservedHeader(lower)) {
+      d.FailField("headers",
+                  absl::StrCat(name,
+                               " is a reserved header. It must not be "
+                               "changed"));
+    }
+  }
+}
+
+void EmitRules(absl::string_view field, const std::vector<relabel::Rule>& rules,
+               yaml::Emitter* out) {
+  if (rules.empty()) return;
+  out->Key(field).BeginSequence();
+  for (const relabel::Rule& rule : rules) relabel::Emit(rule, out);
+  out->EndSequence();
+}
+
+void EmitText(absl::string_view field, const std::string& text,
+              yaml::Emitter* out) {
+  if (!text.empty()) out->Field(field, text);
+}
+
+void EmitSecret(absl::string_view field, const std::string& text,
+                yaml::Emitter* out) {
+  if (!text.empty()) out->Field(field, kHiddenSecret);
+}
+
+void EmitTrue(absl::string_view field, bool value, yaml::Emitter* out) {
+  if (value) out->Field(field, true);
+}
+
+void EmitCount(absl::string_view field, std::uint64_t value,
+               yaml::Emitter* out) {
+  if (value != 0) out->Field(field, static_cast<std::int64_t>(value));
+}
+
+void EmitDuration(absl::string_view field, std::int64_t milliseconds,
+                  yaml::Emitter* out) {
+  if (milliseconds != 0) out->Key(field).Duration(milliseconds);
+}
+
+void EmitList(absl::string_view field, const std::vector<std::string>& list,
+              yaml::Emitter* out) {
+  if (!list.empty()) out->Field(field, list);
+}
+
+void EmitMap(absl::string_view field,
+             const std::map<std::string, std::string>& map,
+             yaml::Emitter* out) {
+  if (map.empty()) return;
+  out->Key(field).BeginMap();
+  for (const auto& [name, value] : map) out->Field(name, value);
+  out->EndMap();
+}
+
+}  // namespace narthex::config
