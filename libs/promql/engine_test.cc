@@ -1,0 +1,210 @@
+#include "libs/promql/engine.h"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "libs/model/sample.h"
+#include "libs/promql/series_description.h"
+#include "libs/storage/memory_storage.h"
+
+namespace narthex::promql {
+namespace {
+
+constexpr std::int64_t kStepMs = 60'000;
+
+/// An engine over series described as in test scripts, one value a minute.
+class Fixture {
+ public:
+  explicit Fixture(const std::vector<std::string>& series,
+                   EngineOptions options = {})
+      : engine(options, clock) {
+    for (const std::string& text : series) {
+      const auto description = ParseSeriesDescription(text);
+      REQUIRE(description.ok());
+      model::SampleColumns samples;
+      for (std::size_t i = 0; i < description->values.size(); ++i) {
+        if (description->values[i].kind == SequenceValue::Kind::kOmitted) {
+          continue;
+        }
+        samples.Append(static_cast<std::int64_t>(i) * kStepMs,
+                       description->values[i].value);
+      }
+      storage.Add(description->labels, samples);
+    }
+  }
+
+  /// The instant vector as lines "{labels} value".
+  std::vector<std::string> Lines(const std::string& query,
+                                 std::int64_t time_ms) {
+    const auto result = engine.Instant(storage, query, time_ms);
+    INFO(result.status().ToString());
+    REQUIRE(result.ok());
+    std::vector<std::string> lines;
+    for (const VectorSample& sample : result->value.vector) {
+      lines.push_back(
+          absl::StrCat(sample.labels.ToString(), " ", sample.value));
+    }
+    return lines;
+  }
+
+  absl::Status Failure(const std::string& query, std::int64_t time_ms) {
+    return engine.Instant(storage, query, time_ms).status();
+  }
+
+  base::FakeClock clock{0};
+  storage::MemoryStorage storage;
+  Engine engine;
+};
+
+using Lines = std::vector<std::string>;
+
+TEST_CASE("an instant query gives each type of value") {
+  Fixture f({R"(m{a="1"} 0+1x10)"});
+
+  const auto scalar = f.engine.Instant(f.storage, "1 + 2", 5000);
+  REQUIRE(scalar.ok());
+  CHECK(scalar->value.type == ValueType::kScalar);
+  CHECK(scalar->value.scalar == 3);
+  CHECK(scalar->value.timestamp_ms == 5000);
+
+  const auto text = f.engine.Instant(f.storage, R"("x")", 0);
+  REQUIRE(text.ok());
+  CHECK(text->value.type == ValueType::kString);
+  CHECK(text->value.text == "x");
+
+  const auto matrix = f.engine.Instant(f.storage, "m[2m]", 5 * kStepMs);
+  REQUIRE(matrix.ok());
+  CHECK(matrix->value.type == ValueType::kMatrix);
+  REQUIRE(matrix->value.matrix.size() == 1);
+  // The range is open at its left end.
+  CHECK(matrix->value.matrix[0].samples.values == std::vector<double>{4, 5});
+
+  CHECK(f.Lines("m", 5 * kStepMs) == Lines{R"({__name__="m", a="1"} 5)"});
+}
+
+TEST_CASE("a range query gives a value for every step that has one") {
+  Fixture f({R"(m 1 _ _ _ _ _ _ 8)"});
+  const auto result =
+      f.engine.Range(f.storage, "m * 10", 0, 8 * kStepMs, 2 * kStepMs);
+  REQUIRE(result.ok());
+  CHECK(result->value.type == ValueType::kMatrix);
+  REQUIRE(result->value.matrix.size() == 1);
+  const model::SampleColumns& samples = result->value.matrix[0].samples;
+  // The look-back of five minutes ends before the fifth is reached.
+  CHECK(samples.timestamps_ms ==
+        std::vector<std::int64_t>{0, 120'000, 240'000, 480'000});
+  CHECK(samples.values == std::vector<double>{10, 10, 10, 80});
+}
+
+TEST_CASE("a staleness marker ends a series at once") {
+  Fixture f({"m 1 stale _ 4"});
+  CHECK(f.Lines("m", 0).size() == 1);
+  CHECK(f.Lines("m", kStepMs).empty());
+  CHECK(f.Lines("m", 2 * kStepMs).empty());
+  CHECK(f.Lines("count_over_time(m[10m])", 3 * kStepMs) == Lines{"{} 2"});
+}
+
+TEST_CASE("errors say by their code what went wrong") {
+  EngineOptions options;
+  options.max_samples = 3;
+  Fixture f({R"(m{a="1"} 1)", R"(m{a="2"} 2)", R"(n{a="1"} 0+1x9)"}, options);
+
+  CHECK(absl::IsInvalidArgument(f.Failure("m{", 0)));
+  CHECK(absl::IsFailedPrecondition(f.Failure("m + on() m", 0)));
+  const absl::Status too_many = f.Failure("n[10m]", 9 * kStepMs);
+  CHECK(absl::IsFailedPrecondition(too_many));
+  CHECK(too_many.message() ==
+        "query processing would load too many samples into memory in query "
+        "execution");
+  const auto range = f.engine.Range(f.storage, "m[5m]", 0, 10, 1);
+  CHECK(absl::IsInvalidArgument(range.status()));
+
+  std::atomic<bool> cancelled = true;
+  QueryOptions query;
+  query.cancelled = &cancelled;
+  const auto result = f.engine.Instant(f.storage, "m", 0, query);
+  CHECK(absl::IsCancelled(result.status()));
+}
+
+TEST_CASE("a query ends at its deadline") {
+  EngineOptions options;
+  options.timeout_ms = 0;
+  Fixture f({"m 1"}, options);
+  CHECK(absl::IsDeadlineExceeded(f.Failure("m", 0)));
+}
+
+TEST_CASE("a match that is not unique names both series") {
+  Fixture f({R"(a{x="1"} 1)", R"(b{x="1",y="1"} 2)", R"(b{x="1",y="2"} 3)"});
+  CHECK(f.Failure("a + on(x) b", 0).message() ==
+        "found duplicate series for the match group {x=\"1\"} on the right "
+        "hand-side of the operation: [{__name__=\"b\", x=\"1\", y=\"1\"}, "
+        "{__name__=\"b\", x=\"1\", y=\"2\"}];many-to-many matching not "
+        "allowed: matching labels must be unique on one side");
+  CHECK(f.Failure("b + on(x) a", 0).message() ==
+        "multiple matches for labels: many-to-one matching must be explicit "
+        "(group_left/group_right)");
+  CHECK(f.Lines("b + on(x) group_left a", 0) ==
+        Lines{R"({x="1", y="1"} 3)", R"({x="1", y="2"} 4)"});
+}
+
+TEST_CASE("dropping the name must not make two series of one") {
+  Fixture f({R"(a{x="1"} 1)", R"(b{x="1"} 2)"});
+  const std::string both = R"({__name__=~"a|b"})";
+  CHECK(f.Failure(absl::StrCat("-", both), 0).message() ==
+        "vector cannot contain metrics with the same labelset");
+  CHECK_FALSE(
+      f.Failure(absl::StrCat("count_over_time(", both, "[5m])"), 0).ok());
+  CHECK(f.Lines("-a", 0) == Lines{R"({x="1"} -1)"});
+}
+
+TEST_CASE("sums keep what plain addition loses") {
+  Fixture f({R"(m{i="1"} 2)", R"(m{i="2"} 1e100)", R"(m{i="3"} -1e100)",
+             R"(big{i="1"} 1e308)", R"(big{i="2"} 1e308)",
+             R"(t 1 1e100 1 -1e100)"});
+  CHECK(f.Lines("sum(m)", 0) == Lines{"{} 2"});
+  CHECK(f.Lines("avg(big)", 0) == Lines{"{} 1e+308"});
+  CHECK(f.Lines("sum_over_time(t[10m])", 3 * kStepMs) == Lines{"{} 2"});
+}
+
+TEST_CASE("annotations carry the position of their cause") {
+  Fixture f({"gauge 0+1x10"});
+  const auto rate =
+      f.engine.Instant(f.storage, "1 + rate(gauge[5m])", 5 * kStepMs);
+  REQUIRE(rate.ok());
+  CHECK(rate->infos ==
+        Lines{"PromQL info: metric might not be a counter, name does not end "
+              "in _total/_sum/_count/_bucket: \"gauge\" (1:10)"});
+  const auto quantile =
+      f.engine.Instant(f.storage, "quantile(1.5,\n gauge)", 5 * kStepMs);
+  REQUIRE(quantile.ok());
+  CHECK(quantile->warnings ==
+        Lines{"PromQL warning: quantile value should be between 0 and 1, got "
+              "1.5 (1:10)"});
+}
+
+TEST_CASE("topk of an instant query is ordered, best first, NaN last") {
+  Fixture f(
+      {R"(m{i="1"} 1)", R"(m{i="2"} NaN)", R"(m{i="3"} 3)", R"(m{i="4"} 2)"});
+  CHECK(f.Lines("topk(2, m)", 0) ==
+        Lines{R"({__name__="m", i="3"} 3)", R"({__name__="m", i="4"} 2)"});
+  CHECK(f.Lines("bottomk(1, m)", 0) == Lines{R"({__name__="m", i="1"} 1)"});
+  CHECK(f.Lines("topk(4, m)", 0).back() == R"({__name__="m", i="2"} nan)");
+}
+
+TEST_CASE("what does not depend on the step is evaluated once") {
+  Fixture f({"m 0+1x10"});
+  const auto result =
+      f.engine.Range(f.storage, "m @ 120 + time() * 0", 0, 3000, 1000);
+  REQUIRE(result.ok());
+  REQUIRE(result->value.matrix.size() == 1);
+  CHECK(result->value.matrix[0].samples.values ==
+        std::vector<double>{2, 2, 2, 2});
+  CHECK(result->stats.samples_read == 1);
+}
+
+}  // namespace
+}  // namespace narthex::promql
