@@ -52,6 +52,8 @@ class BlockSeriesSet : public storage::ChunkSeriesSet {
         tombstones_(block_->tombstones()),
         postings_(std::move(postings)),
         range_(range),
+        range_holds_all_(range.min_ms <= block_->min_ms() &&
+                         range.max_ms >= block_->max_ms()),
         encodings_(encodings) {}
 
   bool Next(storage::ChunkSeries* series) override {
@@ -72,6 +74,8 @@ class BlockSeriesSet : public storage::ChunkSeriesSet {
   const std::shared_ptr<const Tombstones> tombstones_;
   const Postings postings_;
   const storage::TimeRange range_;
+  // Then no series is left out, and its entry is decoded in one go.
+  const bool range_holds_all_;
   const Encodings encodings_;
   std::size_t next_ = 0;
   std::vector<ChunkMeta> metas_;
@@ -80,15 +84,18 @@ class BlockSeriesSet : public storage::ChunkSeriesSet {
 
 absl::Status BlockSeriesSet::Load(SeriesId id, storage::ChunkSeries* series) {
   series->chunks.clear();
-  NARTHEX_RETURN_IF_ERROR(block_->index_->Series(id, nullptr, &metas_));
+  NARTHEX_RETURN_IF_ERROR(block_->index_->Series(
+      id, range_holds_all_ ? &series->labels : nullptr, &metas_));
   const auto in_range = [&](const ChunkMeta& meta) {
     return meta.max_ms >= range_.min_ms && meta.min_ms <= range_.max_ms;
   };
   if (std::none_of(metas_.begin(), metas_.end(), in_range)) {
     return absl::OkStatus();
   }
-  NARTHEX_RETURN_IF_ERROR(
-      block_->index_->Series(id, &series->labels, nullptr));
+  if (!range_holds_all_) {
+    NARTHEX_RETURN_IF_ERROR(
+        block_->index_->Series(id, &series->labels, nullptr));
+  }
   const auto stones = tombstones_->find(id);
   const Intervals* deleted =
       stones == tombstones_->end() ? nullptr : &stones->second;
@@ -97,8 +104,8 @@ absl::Status BlockSeriesSet::Load(SeriesId id, storage::ChunkSeries* series) {
     const absl::Status status = LoadChunk(meta, deleted, series);
     if (!status.ok()) {
       return base::Annotate(
-          status, absl::StrCat("block ", block_->ulid().ToString(),
-                               ": series ", series->labels.ToMetricString()));
+          status, absl::StrCat("block ", block_->ulid().ToString(), ": series ",
+                               series->labels.ToMetricString()));
     }
   }
   return absl::OkStatus();
@@ -182,8 +189,7 @@ absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Block::Select(
 
 absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Block::SelectAll()
     const {
-  NARTHEX_ASSIGN_OR_RETURN(Postings postings,
-                           PostingsForMatchers(*index_, {}));
+  NARTHEX_ASSIGN_OR_RETURN(Postings postings, PostingsForMatchers(*index_, {}));
   return std::make_unique<BlockSeriesSet>(shared_from_this(),
                                           std::move(postings), kAllTime,
                                           BlockSeriesSet::Encodings::kAny);

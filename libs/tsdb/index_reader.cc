@@ -34,8 +34,8 @@ void ReadChunkMetas(ByteReader& reader, std::vector<ChunkMeta>* chunks) {
     if (i == 0) {
       min = static_cast<std::uint64_t>(reader.Varint());
     } else {
-      min = static_cast<std::uint64_t>(chunks->back().max_ms) +
-            reader.Uvarint();
+      min =
+          static_cast<std::uint64_t>(chunks->back().max_ms) + reader.Uvarint();
     }
     chunk.min_ms = static_cast<std::int64_t>(min);
     chunk.max_ms = static_cast<std::int64_t>(min + reader.Uvarint());
@@ -53,8 +53,7 @@ IndexReader::IndexReader(std::string path, base::MappedFile file)
 
 absl::StatusOr<std::unique_ptr<IndexReader>> IndexReader::Open(
     const std::string& path) {
-  NARTHEX_ASSIGN_OR_RETURN(base::MappedFile file,
-                           base::MappedFile::Open(path));
+  NARTHEX_ASSIGN_OR_RETURN(base::MappedFile file, base::MappedFile::Open(path));
   std::unique_ptr<IndexReader> reader(new IndexReader(path, std::move(file)));
   NARTHEX_RETURN_IF_ERROR(reader->Load());
   return reader;
@@ -132,8 +131,7 @@ absl::Status IndexReader::LoadSymbols(std::uint64_t offset) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<absl::string_view> IndexReader::Symbol(
-    std::uint32_t ref) const {
+absl::StatusOr<absl::string_view> IndexReader::Symbol(std::uint32_t ref) const {
   // In version 1 the number of a symbol is its offset in the file.
   if (version_ == index_format::kVersion1) {
     if (ref >= file_.data().size()) return Corrupt(ref, "no such symbol");
@@ -279,8 +277,8 @@ absl::StatusOr<PostingsView> IndexReader::Find(absl::string_view name,
   const NameEntries* entries = FindName(name);
   if (entries == nullptr) return PostingsView();
   PostingsView postings;
-  NARTHEX_RETURN_IF_ERROR(Scan(
-      *entries, value, [&](const Entry& entry) -> absl::StatusOr<bool> {
+  NARTHEX_RETURN_IF_ERROR(
+      Scan(*entries, value, [&](const Entry& entry) -> absl::StatusOr<bool> {
         if (entry.value != value) return false;
         NARTHEX_ASSIGN_OR_RETURN(postings, PostingsAt(entry.postings_offset));
         return false;
@@ -294,15 +292,14 @@ absl::Status IndexReader::ForEachValue(absl::string_view name,
   // The entry without a name holds all series, it is not a label.
   const NameEntries* entries = name.empty() ? nullptr : FindName(name);
   if (entries == nullptr) return absl::OkStatus();
-  return Scan(*entries, prefix,
-              [&](const Entry& entry) -> absl::StatusOr<bool> {
-                if (!absl::StartsWith(entry.value, prefix)) return false;
-                const std::uint64_t offset = entry.postings_offset;
-                NARTHEX_RETURN_IF_ERROR(visit(entry.value, [this, offset] {
-                  return PostingsAt(offset);
-                }));
-                return true;
-              });
+  return Scan(
+      *entries, prefix, [&](const Entry& entry) -> absl::StatusOr<bool> {
+        if (!absl::StartsWith(entry.value, prefix)) return false;
+        const std::uint64_t offset = entry.postings_offset;
+        NARTHEX_RETURN_IF_ERROR(
+            visit(entry.value, [this, offset] { return PostingsAt(offset); }));
+        return true;
+      });
 }
 
 std::vector<std::string> IndexReader::LabelNames() const {
@@ -324,11 +321,13 @@ absl::StatusOr<std::vector<std::string>> IndexReader::LabelValues(
   return values;
 }
 
+std::uint64_t IndexReader::SeriesOffset(SeriesId id) const {
+  if (version_ == index_format::kVersion1) return id;
+  return std::uint64_t{id} * index_format::kSeriesAlignment;
+}
+
 absl::StatusOr<absl::string_view> IndexReader::SeriesBody(SeriesId id) const {
-  const std::uint64_t offset =
-      version_ == index_format::kVersion1
-          ? std::uint64_t{id}
-          : std::uint64_t{id} * index_format::kSeriesAlignment;
+  const std::uint64_t offset = SeriesOffset(id);
   if (offset >= file_.data().size()) return Corrupt(offset, "no such series");
   ByteReader reader(file_.data().substr(offset));
   const absl::string_view body = reader.UvarintBytes();
@@ -357,7 +356,7 @@ absl::Status IndexReader::Series(SeriesId id, model::Labels* labels,
   if (chunks != nullptr && reader.ok()) ReadChunkMetas(reader, chunks);
   if (!reader.ok() ||
       (labels != nullptr && !model::Labels::FromEncoded(encoded, labels))) {
-    return Corrupt(id, "series: malformed (offset is its id)");
+    return Corrupt(SeriesOffset(id), "series: malformed");
   }
   return absl::OkStatus();
 }
@@ -373,7 +372,7 @@ absl::StatusOr<absl::string_view> IndexReader::LabelValue(
     NARTHEX_ASSIGN_OR_RETURN(const absl::string_view symbol, Symbol(name_ref));
     if (symbol == name) return Symbol(value_ref);
   }
-  if (!reader.ok()) return Corrupt(id, "series: malformed (offset is its id)");
+  if (!reader.ok()) return Corrupt(SeriesOffset(id), "series: malformed");
   return absl::string_view();
 }
 

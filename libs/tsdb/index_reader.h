@@ -85,6 +85,7 @@ class IndexReader : public PostingsSource {
       const NameEntries& entries, absl::string_view from,
       const std::function<absl::StatusOr<bool>(const Entry&)>& visit) const;
   absl::StatusOr<PostingsView> PostingsAt(std::uint64_t offset) const;
+  std::uint64_t SeriesOffset(SeriesId id) const;
   absl::StatusOr<absl::string_view> SeriesBody(SeriesId id) const;
 
   std::string path_;

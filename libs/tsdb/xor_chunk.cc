@@ -281,11 +281,11 @@ void XorChunk::Append(std::int64_t timestamp_ms, double value) {
     std::string start(kCountBytes, '\0');
     base::PutVarint(timestamp_ms, &start);
     base::PutBe64(std::bit_cast<std::uint64_t>(value), &start);
-    for (const char c : start) PutByte(static_cast<std::uint8_t>(c));
+    PutBytes(start);
   } else if (before == 1) {
     std::string bytes;
     base::PutUvarint(delta, &bytes);
-    for (const char c : bytes) PutByte(static_cast<std::uint8_t>(c));
+    PutBytes(bytes);
     delta_ = delta;
     PutValue(value);
   } else {
@@ -300,22 +300,23 @@ void XorChunk::Append(std::int64_t timestamp_ms, double value) {
 }
 
 void XorChunk::PutDod(std::int64_t dod) {
-  const auto bits = static_cast<std::uint64_t>(dod);
   if (dod == 0) return PutBits(0, 1);
   for (int ones = 1; ones <= 3; ++ones) {
     const int n = kDodBits[ones];
     if (!FitsDod(dod, n)) continue;
     // `ones` ones and a zero.
-    PutBits((std::uint64_t{2} << ones) - 2, ones + 1);
-    return PutBits(bits & ((std::uint64_t{1} << n) - 1), n);
+    const std::uint64_t prefix = (std::uint64_t{2} << ones) - 2;
+    const std::uint64_t low = (std::uint64_t{1} << n) - 1;
+    return PutBits(prefix << n | (static_cast<std::uint64_t>(dod) & low),
+                   ones + 1 + n);
   }
   PutBits(0b1111, 4);
-  PutBits(bits, 64);
+  PutBits(static_cast<std::uint64_t>(dod), 64);
 }
 
 void XorChunk::PutValue(double value) {
-  const std::uint64_t changed =
-      std::bit_cast<std::uint64_t>(value) ^ std::bit_cast<std::uint64_t>(value_);
+  const std::uint64_t changed = std::bit_cast<std::uint64_t>(value) ^
+                                std::bit_cast<std::uint64_t>(value_);
   if (changed == 0) return PutBits(0, 1);
   // Five bits hold the number of leading zeros.
   const int leading = std::min(std::countl_zero(changed), 31);
@@ -327,38 +328,41 @@ void XorChunk::PutValue(double value) {
   leading_ = static_cast<std::uint8_t>(leading);
   trailing_ = static_cast<std::uint8_t>(trailing);
   const int meaningful = 64 - leading - trailing;
-  PutBits(0b11, 2);
-  PutBits(static_cast<std::uint64_t>(leading), 5);
-  PutBits(static_cast<std::uint64_t>(meaningful & 63), 6);
+  PutBits(0b11 << 11 | leading << 6 | (meaningful & 63), 13);
   PutBits(changed >> trailing, meaningful);
 }
 
 void XorChunk::PutBits(std::uint64_t bits, int n) {
+  bits <<= 64 - n;  // The first on top.
   if (free_bits_ > 0) {
     auto& last = reinterpret_cast<std::uint8_t&>(data_[size_ - 1]);
+    last = static_cast<std::uint8_t>(last | bits >> (64 - free_bits_));
     if (n <= free_bits_) {
       free_bits_ = static_cast<std::uint8_t>(free_bits_ - n);
-      last = static_cast<std::uint8_t>(last | bits << free_bits_);
       return;
     }
+    bits <<= free_bits_;
     n -= free_bits_;
-    last = static_cast<std::uint8_t>(last | bits >> n);
-    free_bits_ = 0;
   }
-  for (; n >= 8; n -= 8) {
-    PutByte(static_cast<std::uint8_t>(bits >> (n - 8)));
-  }
-  if (n == 0) return;
-  PutByte(static_cast<std::uint8_t>(bits << (8 - n)));
-  free_bits_ = static_cast<std::uint8_t>(8 - n);
+  PutWord(bits, (n + 7) / 8);
+  free_bits_ = static_cast<std::uint8_t>(-n & 7);
 }
 
-void XorChunk::PutByte(std::uint8_t byte) {
-  if (size_ == capacity_) {
+void XorChunk::PutWord(std::uint64_t word, int bytes) {
+  // Room for all of the word, so that one store writes it.
+  if (capacity_ < size_ + sizeof(word)) {
     const std::uint32_t grown = capacity_ + std::max(capacity_ / 4, 16U);
     SetCapacity((grown + 15) / 16 * 16);
   }
-  data_[size_++] = static_cast<char>(byte);
+  const std::uint64_t swapped = __builtin_bswap64(word);
+  std::memcpy(data_.get() + size_, &swapped, sizeof(swapped));
+  size_ += static_cast<std::uint32_t>(bytes);
+}
+
+void XorChunk::PutBytes(absl::string_view bytes) {
+  for (const char c : bytes) {
+    PutWord(static_cast<std::uint64_t>(static_cast<unsigned char>(c)) << 56, 1);
+  }
 }
 
 void XorChunk::SetCapacity(std::uint32_t capacity) {

@@ -51,8 +51,11 @@ class XorChunk {
 
  private:
   void SetCapacity(std::uint32_t capacity);
-  void PutByte(std::uint8_t byte);
+  /// Appends the low `n` bits (1 to 64).
   void PutBits(std::uint64_t bits, int n);
+  /// Appends the upper `bytes` bytes; requires free_bits_ to be 0.
+  void PutWord(std::uint64_t word, int bytes);
+  void PutBytes(absl::string_view bytes);
   void PutDod(std::int64_t dod);
   void PutValue(double value);
 
