@@ -9,7 +9,6 @@
 #include <thread>
 #include <vector>
 
-#include "libs/base/clock.h"
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
 #include "libs/discovery/config.h"

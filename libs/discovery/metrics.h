@@ -1,16 +1,18 @@
 #pragma once
 
+#include <string>
+
 #include "libs/metrics/metrics.h"
 
 namespace narthex::discovery {
 
-/// Counters of discovery under Prometheus's names. One per registry.
+/// Counters of discovery under Prometheus's names.
 struct Metrics {
-  /// `name` tells apart what is discovered: "scrape", "notify".
-  Metrics(metrics::Registry& registry, const std::string& name);
+  /// `what` tells apart whose targets these are: "scrape", "notify".
+  Metrics(metrics::Registry& registry, const std::string& what);
 
   metrics::Gauge& failed_configs;
-  metrics::GaugeFamily& discovered_targets;  // config
+  metrics::GaugeFamily& discovered_targets;  // name, config
   metrics::Counter& received_updates;
   metrics::Counter& delayed_updates;
   metrics::Counter& sent_updates;
