@@ -14,8 +14,8 @@
 #include "libs/base/status.h"
 #include "libs/tmpl/go_time.h"
 #include "libs/tmpl/humanize.h"
-#include "libs/tmpl/internal/builtins.h"
 #include "libs/tmpl/text_functions.h"
+#include "libs/tmpl/url_query.h"
 
 namespace narthex::tmpl {
 namespace {
@@ -122,12 +122,11 @@ absl::StatusOr<Value> StripDomain(Args args) {
 }
 
 Function LinkFunction(int tab) {
-  return {
-      "s", [tab](Args args) {
-        return Value::String(absl::StrCat(
-            "/graph?g0.expr=", internal::EscapeQuery(args[0].string_value()),
-            "&g0.tab=", tab));
-      }};
+  return {"s", [tab](Args args) {
+            return Value::String(absl::StrCat(
+                "/graph?g0.expr=", EscapeUrlQuery(args[0].string_value()),
+                "&g0.tab=", tab));
+          }};
 }
 
 std::string LabelOf(const Value& sample, const std::string& name) {
@@ -259,7 +258,7 @@ FuncMap PrometheusFunctions() {
       {"urlQueryEscape",
        {"s",
         [](Args args) {
-          return Value::String(internal::EscapeQuery(args[0].string_value()));
+          return Value::String(EscapeUrlQuery(args[0].string_value()));
         }}},
       {"tmpl", {"sa", NoTemplates}},
   };

@@ -1,6 +1,5 @@
 #include "libs/tmpl/internal/builtins.h"
 
-#include <cctype>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -12,6 +11,7 @@
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
 #include "libs/tmpl/print.h"
+#include "libs/tmpl/url_query.h"
 
 namespace narthex::tmpl::internal {
 namespace {
@@ -289,7 +289,7 @@ const FuncMap& Table() {
        {"a*", [](Args args) { return Value::String(EscapeJs(Joined(args))); }}},
       {"urlquery",
        {"a*",
-        [](Args args) { return Value::String(EscapeQuery(Joined(args))); }}},
+        [](Args args) { return Value::String(EscapeUrlQuery(Joined(args))); }}},
       {"call",
        {"aa*",
         [](Args) -> absl::StatusOr<Value> {
@@ -362,22 +362,6 @@ std::string EscapeJs(absl::string_view text) {
         } else {
           out += c;
         }
-    }
-  }
-  return out;
-}
-
-std::string EscapeQuery(absl::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '_' || c == '.' ||
-        c == '~') {
-      out += c;
-    } else if (c == ' ') {
-      out += '+';
-    } else {
-      absl::StrAppendFormat(&out, "%%%02X", byte);
     }
   }
   return out;

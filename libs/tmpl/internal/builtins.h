@@ -14,7 +14,5 @@ bool IsBuiltin(absl::string_view name);
 std::string EscapeHtml(absl::string_view text);
 /// Text for use inside a JavaScript string.
 std::string EscapeJs(absl::string_view text);
-/// Text for use in a URL's query: space is "+".
-std::string EscapeQuery(absl::string_view text);
 
 }  // namespace narthex::tmpl::internal

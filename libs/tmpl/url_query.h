@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace narthex::tmpl {
+
+/// `text` for use in the query of a URL, as Go's url.QueryEscape: a space is
+/// "+".
+std::string EscapeUrlQuery(absl::string_view text);
+
+}  // namespace narthex::tmpl
