@@ -20,6 +20,13 @@ class SeriesCache {
   storage::SeriesRef Get(const model::Labels& labels)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  /// The reference behind a key that GetByKey() knows, else 0.
+  storage::SeriesRef Find(const base::Hash128& key)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    base::MutexLock lock(mutex_);
+    return FindLocked(key);
+  }
+
   /// As Get() for callers with a cheaper key than the label set: `key` must
   /// name the labels without doubt; `make_labels` is called for a new key.
   template <typename MakeLabels>

@@ -1,0 +1,154 @@
+#include "services/querier/app.h"
+
+#include <chrono>
+#include <utility>
+
+#include "libs/base/status.h"
+#include "libs/cluster/queryable.h"
+#include "libs/cluster/writer.h"
+#include "libs/rpc/server.h"
+#include "services/querier/admin_api.h"
+#include "services/querier/federate.h"
+#include "services/querier/grpc_service.h"
+#include "services/querier/loaded_config.h"
+#include "services/querier/remote_write.h"
+#include "services/querier/rules_api.h"
+#include "services/querier/series_api.h"
+#include "services/querier/status_api.h"
+#include "services/querier/targets_api.h"
+#include "services/querier/ui.h"
+
+namespace narthex::querier {
+namespace {
+
+constexpr std::chrono::milliseconds kStopGrace{5'000};
+
+absl::StatusOr<std::unique_ptr<Peers>> MakePeers(const std::string& addresses,
+                                                 absl::string_view flag,
+                                                 base::Clock& clock) {
+  auto list = cluster::ParseAddressList(addresses);
+  if (!list.ok()) return base::Annotate(list.status(), flag);
+  return std::make_unique<Peers>(*std::move(list), clock);
+}
+
+}  // namespace
+
+struct QuerierApp::Running {
+  Running(service::Process& process, const Options& options,
+          const promql::EngineOptions& engine_options)
+      : config(options.config_file, process.clock(), process.log()),
+        metrics(process.registry(), engine_options.max_concurrency),
+        engine(engine_options, process.clock()) {}
+
+  LoadedConfig config;
+  Metrics metrics;
+  promql::Engine engine;
+  HangupWatch hangups;
+  std::unique_ptr<cluster::IngesterQueryable> ingesters;
+  std::unique_ptr<cluster::Writer> writer;
+  std::unique_ptr<Peers> scrapers;
+  std::unique_ptr<Peers> rulers;
+  std::unique_ptr<QueryContext> queries;
+  std::unique_ptr<RemoteWrite> remote_write;
+  std::unique_ptr<QuerierService> service;
+  std::unique_ptr<rpc::Server> server;
+};
+
+QuerierApp::QuerierApp() = default;
+QuerierApp::~QuerierApp() = default;
+
+void QuerierApp::AddFlags(service::FlagSet& flags) { options_.AddTo(flags); }
+
+int QuerierApp::grpc_port() const { return running_->server->port(); }
+
+absl::Status QuerierApp::Start(service::Process& process) {
+  NARTHEX_ASSIGN_OR_RETURN(const promql::EngineOptions engine_options,
+                           options_.ForEngine());
+  running_ = std::make_unique<Running>(process, options_, engine_options);
+  Running& r = *running_;
+  NARTHEX_RETURN_IF_ERROR(r.config.Load());
+  process.ConfigLoaded();
+
+  const auto ingesters = cluster::ParseAddressList(options_.ingesters);
+  if (!ingesters.ok()) {
+    return base::Annotate(ingesters.status(), "--ingester.addresses");
+  }
+  cluster::QueryableOptions read_options;
+  read_options.timeout = std::chrono::milliseconds(options_.query_timeout_ms);
+  NARTHEX_ASSIGN_OR_RETURN(r.ingesters, cluster::IngesterQueryable::Create(
+                                            *ingesters, read_options));
+  NARTHEX_ASSIGN_OR_RETURN(
+      r.scrapers,
+      MakePeers(options_.scrapers, "--scraper.addresses", process.clock()));
+  NARTHEX_ASSIGN_OR_RETURN(
+      r.rulers,
+      MakePeers(options_.rulers, "--ruler.addresses", process.clock()));
+  r.queries.reset(new QueryContext{r.engine, *r.ingesters, process.clock(),
+                                   r.hangups, r.metrics});
+  r.queries->subquery_step_ms = r.config.snapshot()->evaluation_interval_ms;
+  process.OnReload("configuration", [&r] {
+    const absl::Status status = r.config.Load();
+    r.queries->subquery_step_ms = r.config.snapshot()->evaluation_interval_ms;
+    return status;
+  });
+
+  if (options_.remote_write_receiver) {
+    NARTHEX_ASSIGN_OR_RETURN(
+        r.writer, cluster::Writer::Create(*ingesters, cluster::WriterOptions(),
+                                          process.log(), process.registry()));
+    process.OnStop("writer", [&r] { r.writer->Stop(kStopGrace); });
+    r.remote_write = std::make_unique<RemoteWrite>(*r.writer, process.clock(),
+                                                   process.log(), r.metrics);
+  }
+  NARTHEX_RETURN_IF_ERROR(AddRoutes(process));
+
+  r.service = std::make_unique<QuerierService>(*r.queries);
+  NARTHEX_ASSIGN_OR_RETURN(
+      r.server, rpc::Server::Start(options_.grpc_address, {r.service.get()}));
+  process.OnStop("grpc", [&r] { r.server->Stop(kStopGrace); });
+  return absl::OkStatus();
+}
+
+absl::Status QuerierApp::AddRoutes(service::Process& process) {
+  Running& r = *running_;
+  http::Router& router = process.router();
+  NARTHEX_ASSIGN_OR_RETURN(ApiRoutes routes,
+                           ApiRoutes::Create(&router, options_.cors_origin));
+  AddQueryRoutes(routes, *r.queries);
+  AddSeriesRoutes(
+      routes,
+      {r.ingesters.get(), [&r](const storage::TimeRange& range,
+                               const MatcherSets& sets, std::size_t limit) {
+         return r.ingesters->SeriesLabels(range, sets, limit);
+       }});
+  AddTargetRoutes(routes, *r.scrapers);
+  AddRuleRoutes(routes, *r.rulers);
+  AddAdminRoutes(routes, *r.ingesters, options_.admin_api, process.log());
+  AddStatusRoutes(routes, router,
+                  {process, [&r] { return r.config.snapshot()->yaml; },
+                   [&r] { return r.config.ok(); },
+                   [&r] { return r.config.snapshot()->loaded_ms; },
+                   [&r](std::uint32_t limit) {
+                     return r.ingesters->HeadCardinality(limit);
+                   }});
+  AddFederation(router, {*r.ingesters, process.clock(), r.metrics,
+                         options_.lookback_delta_ms, [&r] {
+                           auto snapshot = r.config.snapshot();
+                           return std::shared_ptr<const model::Labels>(
+                               snapshot, &snapshot->external_labels);
+                         }});
+  if (r.remote_write != nullptr) {
+    AddRemoteWrite(router, *r.remote_write);
+  } else {
+    router.Post(
+        "/api/v1/write", [](const http::Request&, http::Response& response) {
+          response.Error(404,
+                         "remote write receiver needs to be enabled with "
+                         "--web.enable-remote-write-receiver");
+        });
+  }
+  AddUi(router, process.route_prefix(), options_.page_title);
+  return absl::OkStatus();
+}
+
+}  // namespace narthex::querier

@@ -1,0 +1,58 @@
+#include "services/querier/hangup_watch.h"
+
+#include <chrono>
+
+namespace narthex::querier {
+namespace {
+
+// Short queries end before the first look.
+constexpr std::chrono::milliseconds kLookEvery{100};
+
+}  // namespace
+
+HangupWatch::HangupWatch() : thread_([this] { Run(); }) {}
+
+HangupWatch::~HangupWatch() {
+  {
+    base::MutexLock lock(mutex_);
+    stopping_ = true;
+    changed_.NotifyAll();
+  }
+  thread_.join();
+}
+
+void HangupWatch::Run() {
+  base::MutexLock lock(mutex_);
+  while (!stopping_) {
+    if (watched_.empty()) {
+      changed_.Wait(mutex_);
+      continue;
+    }
+    changed_.WaitFor(mutex_, kLookEvery);
+    for (Watched& entry : watched_) {
+      if (!entry.cancelled && (*entry.is_cancelled)()) entry.cancelled = true;
+    }
+  }
+}
+
+HangupWatch::Scope::Scope(HangupWatch& watch,
+                          const std::function<bool()>& is_cancelled)
+    : watch_(watch) {
+  base::MutexLock lock(watch_.mutex_);
+  entry_ = watch_.watched_.emplace(watch_.watched_.begin());
+  entry_->is_cancelled = &is_cancelled;
+  // An empty function is a client that cannot be watched.
+  if (is_cancelled == nullptr) {
+    static const std::function<bool()> kNever = [] { return false; };
+    entry_->is_cancelled = &kNever;
+  }
+  // Only the first entry needs to wake the thread from its long wait.
+  if (watch_.watched_.size() == 1) watch_.changed_.NotifyAll();
+}
+
+HangupWatch::Scope::~Scope() {
+  base::MutexLock lock(watch_.mutex_);
+  watch_.watched_.erase(entry_);
+}
+
+}  // namespace narthex::querier

@@ -1,0 +1,93 @@
+#include "services/querier/options.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "libs/base/quote.h"
+
+namespace narthex::querier {
+namespace {
+
+// Sets what a feature switches on; false when there is none of that name.
+bool Enable(absl::string_view feature, promql::EngineOptions* engine) {
+  if (feature == "promql-experimental-functions") {
+    engine->parser.experimental_functions = true;
+  } else if (feature == "promql-extended-range-selectors") {
+    engine->parser.extended_range_selectors = true;
+  } else if (feature == "promql-binop-fill-modifiers") {
+    engine->parser.fill_modifiers = true;
+  } else if (feature == "promql-delayed-name-removal") {
+    engine->delayed_name_removal = true;
+  } else if (feature == "type-and-unit-labels") {
+    engine->type_and_unit_labels = true;
+  } else {
+    return feature == "promql-duration-expr";  // Always on.
+  }
+  return true;
+}
+
+}  // namespace
+
+void Options::AddTo(service::FlagSet& flags) {
+  flags.String("config.file", &config_file,
+               "Prometheus configuration file; read for its external labels, "
+               "its evaluation interval, and to be shown.");
+  flags.String("grpc.listen-address", &grpc_address,
+               "Address to serve gRPC on, for rulers.");
+  flags.String("ingester.addresses", &ingesters,
+               "gRPC addresses of the ingesters: host:port,... or "
+               "dns://name:port.");
+  flags.String("scraper.addresses", &scrapers,
+               "gRPC addresses of the scrapers, likewise.");
+  flags.String("ruler.addresses", &rulers,
+               "gRPC addresses of the rulers, likewise.");
+  flags.Duration("query.timeout", &query_timeout_ms,
+                 "Maximum time a query may take before being aborted.");
+  flags.Duration("query.lookback-delta", &lookback_delta_ms,
+                 "The maximum lookback duration for retrieving metrics during "
+                 "expression evaluations and federation.");
+  flags.Int("query.max-samples", &max_samples,
+            "Maximum number of samples a single query can load into memory.");
+  flags.Int("query.max-concurrency", &max_concurrency,
+            "Maximum number of queries executed concurrently.");
+  flags.Bool("web.enable-remote-write-receiver", &remote_write_receiver,
+             "Accept remote write requests at /api/v1/write.");
+  flags.Bool("web.enable-admin-api", &admin_api,
+             "Enable API endpoints for admin control actions.");
+  flags.String("web.cors.origin", &cors_origin,
+               "Regex for CORS origin. It is fully anchored.");
+  flags.String("web.page-title", &page_title,
+               "Document title of the user interface.");
+  flags.Strings("enable-feature", &features,
+                "Comma-separated names of features to enable: "
+                "promql-experimental-functions, "
+                "promql-extended-range-selectors, "
+                "promql-binop-fill-modifiers, promql-delayed-name-removal, "
+                "type-and-unit-labels.");
+}
+
+absl::StatusOr<promql::EngineOptions> Options::ForEngine() const {
+  promql::EngineOptions engine;
+  engine.timeout_ms = query_timeout_ms;
+  engine.lookback_delta_ms = lookback_delta_ms;
+  engine.max_samples = max_samples;
+  engine.max_concurrency = static_cast<int>(max_concurrency);
+  for (const std::string& list : features) {
+    for (absl::string_view feature : absl::StrSplit(list, ',')) {
+      feature = absl::StripAsciiWhitespace(feature);
+      if (!feature.empty() && !Enable(feature, &engine)) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "--enable-feature: unknown feature ", base::Quote(feature)));
+      }
+    }
+  }
+  if (max_concurrency < 1 || max_samples < 1 || query_timeout_ms < 1 ||
+      lookback_delta_ms < 1) {
+    return absl::InvalidArgumentError(
+        "--query.timeout, --query.lookback-delta, --query.max-samples and "
+        "--query.max-concurrency must be positive");
+  }
+  return engine;
+}
+
+}  // namespace narthex::querier

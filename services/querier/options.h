@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "libs/promql/engine.h"
+#include "libs/service/flags.h"
+
+namespace narthex::querier {
+
+/// The command line of a querier.
+struct Options {
+  std::string config_file = "prometheus.yml";
+  std::string grpc_address = "127.0.0.1:9190";
+  std::string ingesters = "127.0.0.1:9201";
+  std::string scrapers = "127.0.0.1:9200";
+  std::string rulers = "127.0.0.1:9202";
+  std::int64_t query_timeout_ms = 120'000;
+  std::int64_t lookback_delta_ms = 300'000;
+  std::int64_t max_samples = 50'000'000;
+  std::int64_t max_concurrency = 20;
+  bool remote_write_receiver = false;
+  bool admin_api = false;
+  std::string cors_origin = ".*";
+  std::string page_title = "Narthex";
+  std::vector<std::string> features;
+
+  void AddTo(service::FlagSet& flags);
+
+  /// What the flags mean to the engine. kInvalidArgument names an unknown
+  /// feature.
+  absl::StatusOr<promql::EngineOptions> ForEngine() const;
+};
+
+}  // namespace narthex::querier

@@ -1,0 +1,220 @@
+#include "services/querier/write_request.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/quote.h"
+
+namespace narthex::querier {
+namespace {
+
+enum WireType : std::uint32_t {
+  kVarint = 0,
+  kFixed64 = 1,
+  kBytes = 2,
+  kFixed32 = 5,
+};
+
+/// One field of a message.
+struct Field {
+  std::uint32_t number = 0;
+  std::uint32_t type = 0;
+  std::uint64_t number_value = 0;  // Of kVarint, kFixed64, kFixed32.
+  absl::string_view bytes;         // Of kBytes.
+};
+
+bool ReadVarint(absl::string_view* rest, std::uint64_t* value) {
+  // Tags and lengths are mostly one byte.
+  if (!rest->empty() && (static_cast<unsigned char>((*rest)[0]) & 0x80) == 0) {
+    *value = static_cast<unsigned char>((*rest)[0]);
+    rest->remove_prefix(1);
+    return true;
+  }
+  std::uint64_t result = 0;
+  for (std::size_t i = 0; i < std::min<std::size_t>(rest->size(), 10); ++i) {
+    const auto byte = static_cast<unsigned char>((*rest)[i]);
+    result |= static_cast<std::uint64_t>(byte & 0x7f) << (7 * i);
+    if ((byte & 0x80) == 0) {
+      *value = result;
+      rest->remove_prefix(i + 1);
+      return true;
+    }
+  }
+  return false;
+}
+
+template <typename Integer>
+bool ReadFixed(absl::string_view* rest, std::uint64_t* value) {
+  Integer fixed = 0;
+  if (rest->size() < sizeof(fixed)) return false;
+  std::memcpy(&fixed, rest->data(), sizeof(fixed));
+  static_assert(std::endian::native == std::endian::little);
+  *value = fixed;
+  rest->remove_prefix(sizeof(fixed));
+  return true;
+}
+
+bool ReadField(absl::string_view* rest, Field* field) {
+  std::uint64_t tag = 0;
+  if (!ReadVarint(rest, &tag)) return false;
+  field->number = static_cast<std::uint32_t>(tag >> 3);
+  field->type = static_cast<std::uint32_t>(tag & 7);
+  switch (field->type) {
+    case kVarint:
+      return ReadVarint(rest, &field->number_value);
+    case kFixed64:
+      return ReadFixed<std::uint64_t>(rest, &field->number_value);
+    case kFixed32:
+      return ReadFixed<std::uint32_t>(rest, &field->number_value);
+    case kBytes: {
+      std::uint64_t length = 0;
+      if (!ReadVarint(rest, &length) || length > rest->size()) return false;
+      field->bytes = rest->substr(0, length);
+      rest->remove_prefix(length);
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
+bool ReadSample(absl::string_view bytes, model::Sample* sample) {
+  Field field;
+  while (!bytes.empty()) {
+    if (!ReadField(&bytes, &field)) return false;
+    if (field.number == 1 && field.type == kFixed64) {
+      sample->value = std::bit_cast<double>(field.number_value);
+    } else if (field.number == 2 && field.type == kVarint) {
+      sample->timestamp_ms = static_cast<std::int64_t>(field.number_value);
+    }
+  }
+  return true;
+}
+
+constexpr std::uint32_t kLabelsField = 1;
+constexpr std::uint32_t kSamplesField = 2;
+constexpr std::uint32_t kExemplarsField = 3;
+constexpr std::uint32_t kHistogramsField = 4;
+
+}  // namespace
+
+bool WriteRequestReader::Fail() {
+  status_ = absl::InvalidArgumentError("malformed write request");
+  rest_ = {};
+  return false;
+}
+
+bool WriteRequestReader::Next(WrittenSeries* series) {
+  constexpr std::uint32_t kTimeseriesField = 1;
+  Field field;
+  while (!rest_.empty()) {
+    if (!ReadField(&rest_, &field)) return Fail();
+    if (field.number == kTimeseriesField && field.type == kBytes) {
+      return ReadSeries(field.bytes, series) || Fail();
+    }
+  }
+  return false;
+}
+
+bool WriteRequestReader::ReadSeries(absl::string_view bytes,
+                                    WrittenSeries* series) {
+  series->label_bytes = {};
+  series->samples.clear();
+  series->histograms = 0;
+  series->exemplars = 0;
+  Field field;
+  const char* labels_end = bytes.data();
+  bool scattered = false;
+  while (!bytes.empty()) {
+    const char* const start = bytes.data();
+    if (!ReadField(&bytes, &field)) return false;
+    if (field.type != kBytes) continue;
+    switch (field.number) {
+      case kLabelsField: {
+        const auto size = static_cast<std::size_t>(bytes.data() - start);
+        if (scattered) {
+          scattered_labels_.append(start, size);
+          series->label_bytes = scattered_labels_;
+        } else if (series->label_bytes.empty()) {
+          series->label_bytes = absl::string_view(start, size);
+        } else if (start == labels_end) {
+          series->label_bytes = absl::string_view(
+              series->label_bytes.data(), series->label_bytes.size() + size);
+        } else {
+          // Labels among other fields: nobody sends that, but it is allowed.
+          scattered = true;
+          scattered_labels_.assign(series->label_bytes.data(),
+                                   series->label_bytes.size());
+          scattered_labels_.append(start, size);
+          series->label_bytes = scattered_labels_;
+        }
+        labels_end = bytes.data();
+        break;
+      }
+      case kSamplesField:
+        if (!ReadSample(field.bytes, &series->samples.emplace_back())) {
+          return false;
+        }
+        break;
+      case kExemplarsField:
+        ++series->exemplars;
+        break;
+      case kHistogramsField:
+        ++series->histograms;
+        break;
+      default:
+        break;
+    }
+  }
+  return true;
+}
+
+absl::Status ParseWrittenLabels(absl::string_view label_bytes,
+                                model::Labels* labels) {
+  std::vector<std::pair<absl::string_view, absl::string_view>> pairs;
+  Field label;
+  Field part;
+  const auto malformed = [&](absl::string_view what) {
+    std::string text;
+    for (const auto& [name, value] : pairs) {
+      absl::StrAppend(&text, text.empty() ? "" : ", ", name, "=",
+                      base::Quote(value));
+    }
+    return absl::InvalidArgumentError(absl::StrCat(what, ": {", text, "}"));
+  };
+  while (!label_bytes.empty()) {
+    if (!ReadField(&label_bytes, &label)) return malformed("malformed label");
+    absl::string_view name;
+    absl::string_view value;
+    while (!label.bytes.empty()) {
+      if (!ReadField(&label.bytes, &part)) return malformed("malformed label");
+      if (part.type != kBytes) continue;
+      if (part.number == 1) name = part.bytes;
+      if (part.number == 2) value = part.bytes;
+    }
+    pairs.emplace_back(name, value);
+  }
+  std::sort(pairs.begin(), pairs.end());
+  std::vector<std::pair<std::string, std::string>> owned;
+  owned.reserve(pairs.size());
+  bool has_name = false;
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    const auto& [name, value] = pairs[i];
+    if (!model::IsUtf8Name(name) || !base::IsValidUtf8(value)) {
+      return malformed("invalid label name or value");
+    }
+    if (i > 0 && pairs[i - 1].first == name) {
+      return malformed(absl::StrCat("label name ", name, " is not unique"));
+    }
+    has_name = has_name || (name == model::kMetricName && !value.empty());
+    owned.emplace_back(std::string(name), std::string(value));
+  }
+  if (!has_name) return malformed("no metric name");
+  *labels = model::Labels(std::move(owned));
+  return absl::OkStatus();
+}
+
+}  // namespace narthex::querier

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "libs/model/labels.h"
+#include "libs/model/sample.h"
+
+/// Reading of Prometheus's remote-write 1.0 messages (prometheus.WriteRequest)
+/// without building them: a known series costs no label parsing.
+namespace narthex::querier {
+
+/// One series of a request. The views live as long as the request's bytes.
+struct WrittenSeries {
+  /// The encoded labels, as they stand in the message: equal bytes are equal
+  /// labels.
+  absl::string_view label_bytes;
+  std::vector<model::Sample> samples;
+  std::size_t histograms = 0;
+  std::size_t exemplars = 0;
+};
+
+/// Walks the series of a request.
+class WriteRequestReader {
+ public:
+  explicit WriteRequestReader(absl::string_view message) : rest_(message) {}
+
+  /// Fills `*series` (reusing its memory) with the next; false at the end or
+  /// on an error, see status().
+  bool Next(WrittenSeries* series);
+  /// kInvalidArgument when the message is malformed.
+  const absl::Status& status() const { return status_; }
+
+ private:
+  bool Fail();
+  bool ReadSeries(absl::string_view bytes, WrittenSeries* series);
+
+  absl::string_view rest_;
+  absl::Status status_;
+  std::string scattered_labels_;
+};
+
+/// Parses WrittenSeries::label_bytes. kInvalidArgument, naming the labels,
+/// when there is no metric name, a name or value is no UTF-8, a name is empty
+/// or repeated.
+absl::Status ParseWrittenLabels(absl::string_view label_bytes,
+                                model::Labels* labels);
+
+}  // namespace narthex::querier
