@@ -1,0 +1,152 @@
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/match.h"
+#include "libs/base/clock.h"
+#include "libs/base/file.h"
+#include "libs/base/float_format.h"
+#include "libs/metrics/metrics.h"
+#include "libs/tsdb/db.h"
+#include "libs/tsdb/db_fixture.h"
+
+namespace narthex::tsdb {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+/// Values as text: NaNs other than the staleness marker are alike.
+using Texts = std::map<model::Labels, std::map<std::int64_t, std::string>>;
+
+std::string DataDirectory() {
+  const char* shared = std::getenv("NARTHEX_SHARED");
+  const std::string root = shared != nullptr ? shared : NARTHEX_SHARED_DEFAULT;
+  const std::string directory = root + "/conformance/tsdb";
+  if (base::Exists(directory)) return directory;
+  WARN("no conformance data at " << directory);
+  return "";
+}
+
+std::string Text(double value) {
+  return model::IsStaleNan(value) ? "stale" : base::FormatFloat(value);
+}
+
+Texts Expected(const std::string& path) {
+  Texts expected;
+  const Json content = Json::parse(*base::ReadFile(path));
+  for (const Json& series : content["series"]) {
+    std::vector<std::pair<std::string, std::string>> pairs;
+    for (const auto& [name, value] : series["labels"].items()) {
+      pairs.emplace_back(name, value);
+    }
+    for (const Json& sample : series.value("floats", Json::array())) {
+      const std::string value = sample[1];
+      expected[model::Labels(pairs)][sample[0]] =
+          value == "stale" ? value : Text(*base::ParseFloat(value));
+    }
+  }
+  return expected;
+}
+
+/// All floats of a database; native histograms are left out.
+Texts Floats(const Db& db) {
+  auto set =
+      db.SelectChunks(kAllTime, {Match("__name__", "!=", "golden_native")});
+  INFO(set.status());
+  REQUIRE(set.ok());
+  Texts found;
+  for (const auto& [labels, samples] : ReadAll(*std::move(set), kAllTime)) {
+    for (const auto& [time, value] : samples) found[labels][time] = Text(value);
+  }
+  return found;
+}
+
+/// A copy of a directory that may be written, opened.
+class Copy {
+ public:
+  explicit Copy(const std::string& source) {
+    fs::copy(source, path(), fs::copy_options::recursive);
+    for (const auto& entry : fs::recursive_directory_iterator(path())) {
+      fs::permissions(entry, fs::perms::owner_all, fs::perm_options::add);
+    }
+  }
+  std::string path() const { return directory_.path() + "/data"; }
+
+  void Open() {
+    registry_ = std::make_unique<metrics::Registry>();
+    DbOptions options;
+    options.retention_ms = 0;
+    auto db = Db::Open(path(), options, base::Logger::Discard(),
+                       base::Clock::System(), *registry_);
+    INFO(db.status());
+    REQUIRE(db.ok());
+    db_ = *std::move(db);
+  }
+  void Reopen() {
+    db_.reset();
+    Open();
+  }
+  Db& db() { return *db_; }
+  std::string Metrics() const { return registry_->Expose(); }
+
+ private:
+  base::TemporaryDirectory directory_;
+  std::unique_ptr<metrics::Registry> registry_;
+  std::unique_ptr<Db> db_;
+};
+
+TEST_CASE("a directory of Prometheus holds the samples it should") {
+  const std::string data = DataDirectory();
+  if (data.empty()) return;
+  const Texts expected = Expected(data + "/golden.EXPECT.json");
+  Copy copy(data + "/golden");
+  copy.Open();
+  CHECK(copy.db().Blocks().size() == 2);
+  CHECK(Floats(copy.db()) == expected);
+  CHECK(absl::StrContains(copy.Metrics(),
+                          "prometheus_tsdb_wal_corruptions_total 0\n"));
+  copy.Reopen();
+  CHECK(Floats(copy.db()) == expected);
+  REQUIRE(copy.db().Flush().ok());
+  CHECK(Floats(copy.db()) == expected);
+}
+
+TEST_CASE("a log of Prometheus is replayed with every compression") {
+  const std::string data = DataDirectory();
+  if (data.empty()) return;
+  const Texts expected = Expected(data + "/wal_small.EXPECT.json");
+  for (const std::string name : {"wal_uncompressed", "wal_zstd"}) {
+    INFO(name);
+    Copy copy(data + "/" + name);
+    copy.Open();
+    CHECK(Floats(copy.db()) == expected);
+    CHECK(!absl::StrContains(
+        copy.Metrics(), "narthex_tsdb_wal_replay_skipped_records_total 0\n"));
+    copy.Reopen();
+    CHECK(Floats(copy.db()) == expected);
+  }
+}
+
+TEST_CASE("a log of Prometheus cut anywhere gives what is before the cut") {
+  const std::string data = DataDirectory();
+  if (data.empty()) return;
+  const Texts expected = Expected(data + "/wal_small.EXPECT.json");
+  for (const std::string name : {"wal_uncompressed", "wal_zstd"}) {
+    const auto size = fs::file_size(data + "/" + name + "/wal/00000000");
+    for (std::uintmax_t cut = 0; cut < size; cut += 611) {
+      INFO(name << " cut at " << cut);
+      Copy copy(data + "/" + name);
+      fs::resize_file(copy.path() + "/wal/00000000", cut);
+      copy.Open();
+      for (const auto& [labels, samples] : Floats(copy.db())) {
+        const auto& all = expected.at(labels);
+        CHECK(std::equal(samples.begin(), samples.end(), all.begin()));
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace narthex::tsdb
