@@ -47,16 +47,17 @@ void Delivery::Start() {
 
 void Delivery::Attempt() {
   ++attempts_;
-  const std::int64_t started_ns = loop_.clock().MonotonicNs();
+  attempt_ms_ = loop_.clock().NowMs();
+  attempt_ns_ = loop_.clock().MonotonicNs();
   integration_.notifier->Notify(
       notification_, flush_->deadline_ms,
-      [self = shared_from_this(), started_ns](NotifyResult result) {
-        self->OnResult(started_ns, std::move(result));
+      [self = shared_from_this()](NotifyResult result) {
+        self->OnResult(std::move(result));
       });
 }
 
-void Delivery::OnResult(std::int64_t started_ns, NotifyResult result) {
-  const std::int64_t took_ns = loop_.clock().MonotonicNs() - started_ns;
+void Delivery::OnResult(NotifyResult result) {
+  const std::int64_t took_ns = loop_.clock().MonotonicNs() - attempt_ns_;
   metrics_.RequestDone(integration_.kind, !result.status.ok(),
                        static_cast<double>(took_ns) / 1e9);
   if (result.status.ok()) {
@@ -72,7 +73,10 @@ void Delivery::OnResult(std::int64_t started_ns, NotifyResult result) {
     result.reason = FailureReason::kCanceled;
     return Fail(result);
   }
-  const std::int64_t next_ms = loop_.clock().NowMs() + backoff_.NextMs();
+  // Counted from the attempt's start: a receiver that let it time out has had
+  // its pause.
+  const std::int64_t next_ms =
+      std::max(loop_.clock().NowMs(), attempt_ms_ + backoff_.NextMs());
   if (next_ms >= flush_->deadline_ms) {
     result.reason = FailureReason::kDeadlineExceeded;
     return Fail(result);

@@ -14,9 +14,9 @@
 
 namespace narthex::alertmanager {
 
-/// Pauses between attempts: half a second, each half again as long as the one
-/// before up to a minute, all of them up to half longer or shorter by chance
-/// so that receivers are not hit by everybody at once.
+/// Pauses from one attempt to the next: half a second, each half again as long
+/// as the one before up to a minute, all of them up to half longer or shorter
+/// by chance so that receivers are not hit by everybody at once.
 class Backoff {
  public:
   explicit Backoff(std::uint32_t seed) : random_(seed) {}
@@ -45,7 +45,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
 
  private:
   void Attempt();
-  void OnResult(std::int64_t started_ns, NotifyResult result);
+  void OnResult(NotifyResult result);
   void Fail(const NotifyResult& result);
   std::string Name() const;
 
@@ -59,6 +59,8 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   Backoff backoff_;
   Done done_;
   int attempts_ = 0;
+  std::int64_t attempt_ms_ = 0;
+  std::int64_t attempt_ns_ = 0;
 };
 
 }  // namespace narthex::alertmanager

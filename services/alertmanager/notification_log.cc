@@ -85,10 +85,7 @@ std::shared_ptr<const NotificationEntry> NotificationLog::Get(
     absl::string_view key) const {
   base::ReaderMutexLock lock(mutex_);
   const auto it = entries_.find(key);
-  if (it == entries_.end() || it->second->expires_at_ms <= clock_.NowMs()) {
-    return nullptr;
-  }
-  return it->second;
+  return it == entries_.end() ? nullptr : it->second;
 }
 
 absl::Status NotificationLog::Record(absl::string_view key,

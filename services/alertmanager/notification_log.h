@@ -19,7 +19,7 @@ namespace narthex::alertmanager {
 /// What a receiver was last told about a group.
 struct NotificationEntry {
   std::int64_t sent_at_ms = kNoTime;
-  /// When the entry is of no more use.
+  /// When the entry may be forgotten.
   std::int64_t expires_at_ms = kNoTime;
   std::vector<Fingerprint> firing;    // Sorted.
   std::vector<Fingerprint> resolved;  // Sorted.
@@ -39,7 +39,7 @@ class NotificationLog {
                          absl::string_view integration, std::size_t index,
                          absl::string_view group_key);
 
-  /// Null when nothing was sent, or too long ago.
+  /// Null when nothing was sent, or so long ago that it was forgotten.
   std::shared_ptr<const NotificationEntry> Get(absl::string_view key) const
       ABSL_LOCKS_EXCLUDED(mutex_);
 

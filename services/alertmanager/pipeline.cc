@@ -107,7 +107,8 @@ bool Pipeline::Record(const std::string& log_key, const Digest& digest,
   const std::int64_t now = parts_.loop->clock().NowMs();
   NotificationEntry entry;
   entry.sent_at_ms = now;
-  entry.expires_at_ms = now + 2 * flush.route->repeat_interval_ms();
+  entry.expires_at_ms = now + 2 * std::max(flush.route->repeat_interval_ms(),
+                                           flush.route->group_interval_ms());
   entry.firing = digest.firing;
   entry.resolved = digest.resolved;
   const absl::Status status = parts_.log->Record(log_key, std::move(entry));
