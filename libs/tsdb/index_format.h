@@ -18,6 +18,8 @@ namespace index_format {
 inline constexpr std::uint32_t kMagic = 0xBAAAD700;
 inline constexpr std::uint8_t kVersion1 = 1;
 inline constexpr std::uint8_t kVersion2 = 2;
+/// Read as version 2.
+inline constexpr std::uint8_t kVersion3 = 3;
 inline constexpr std::size_t kHeaderBytes = 5;
 inline constexpr std::size_t kTocBytes = 6 * 8 + 4;
 /// A series' id is its offset divided by this.

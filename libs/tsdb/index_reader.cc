@@ -72,8 +72,8 @@ absl::Status IndexReader::Load() {
     return Corrupt(0, "bad magic number");
   }
   version_ = header.Byte();
-  if (version_ != index_format::kVersion1 &&
-      version_ != index_format::kVersion2) {
+  if (version_ < index_format::kVersion1 ||
+      version_ > index_format::kVersion3) {
     return absl::InvalidArgumentError(absl::StrCat(
         path_, ": index format version ", version_, " is not read"));
   }

@@ -16,10 +16,10 @@
 
 namespace narthex::tsdb {
 
-/// A mapped `index` file of format version 1 or 2. The table of contents, the
-/// symbols and the postings offset table are checked at Open, everything else
-/// when it is read: kDataLoss names file and offset. Thread-safe. Views live
-/// as long as the reader.
+/// A mapped `index` file of format version 1, 2 or 3. The table of contents,
+/// the symbols and the postings offset table are checked at Open, everything
+/// else when it is read: kDataLoss names file and offset. Thread-safe. Views
+/// live as long as the reader.
 class IndexReader : public PostingsSource {
  public:
   static absl::StatusOr<std::unique_ptr<IndexReader>> Open(

@@ -161,6 +161,22 @@ TEST_CASE("an index without series is valid") {
   CHECK((*reader)->LabelNames().empty());
 }
 
+TEST_CASE("an index of version 3 is read as one of version 2, later ones not") {
+  const base::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/index";
+  std::vector<SeriesId> ids;
+  WriteIndex(path, {{{{"a", "b"}}, {{8, 1, 2}}}}, &ids);
+  std::string file = *base::ReadFile(path);
+  file[4] = 3;
+  REQUIRE(base::WriteFileAtomically(path, file).ok());
+  const auto reader = IndexReader::Open(path);
+  REQUIRE(reader.ok());
+  CHECK((*reader)->Find("a", "b")->size() == 1);
+  file[4] = 4;
+  REQUIRE(base::WriteFileAtomically(path, file).ok());
+  CHECK(absl::IsInvalidArgument(IndexReader::Open(path).status()));
+}
+
 TEST_CASE("an index writer refuses symbols and series out of order") {
   const base::TemporaryDirectory directory;
   auto writer = IndexWriter::Create(directory.path() + "/index");
