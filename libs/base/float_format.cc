@@ -1,5 +1,6 @@
 #include "libs/base/float_format.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
@@ -13,6 +14,9 @@
 
 namespace narthex::base {
 namespace {
+
+// All integers below are doubles: 2^53.
+constexpr double kExactIntegers = 9007199254740992.0;
 
 // Names of what is not finite; empty for finite values.
 absl::string_view NonFiniteName(double value) {
@@ -36,10 +40,31 @@ void AppendFloat(double value, std::string* out) {
   // The longest fixed form of a double has 309 digits before the point or
   // some 340 after it.
   std::array<char, 400> buffer;
+  if (std::fabs(value) < kExactIntegers) {
+    const auto [end, error] =
+        std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
+                      std::chars_format::fixed);
+    out->append(buffer.data(), static_cast<std::size_t>(end - buffer.data()));
+    return;
+  }
+  // Beyond 2^53 the fixed form would print every digit of the integer; Go
+  // prints the shortest that identify it and then zeros.
   const auto [end, error] =
       std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
-                    std::chars_format::fixed);
-  out->append(buffer.data(), static_cast<std::size_t>(end - buffer.data()));
+                    std::chars_format::scientific);
+  const char* exponent_mark = std::find(buffer.data(), end, 'e');
+  int zeros = 0;
+  std::from_chars(exponent_mark + 2, end, zeros);
+  bool fraction = false;
+  for (const char* digit = buffer.data(); digit != exponent_mark; ++digit) {
+    if (*digit == '.') {
+      fraction = true;
+      continue;
+    }
+    out->push_back(*digit);
+    if (fraction) --zeros;
+  }
+  out->append(static_cast<std::size_t>(zeros), '0');
 }
 
 std::string FormatFloat(double value) {

@@ -8,8 +8,8 @@
 namespace narthex::base {
 
 /// Shortest decimal without exponent that reads back as `value`, as Go's
-/// strconv.FormatFloat(v, 'f', -1, 64): the form of sample values in the HTTP
-/// API. Infinities are "+Inf" and "-Inf", every NaN is "NaN".
+/// strconv.FormatFloat(v, 'f', -1, 64). Infinities are "+Inf" and "-Inf", every
+/// NaN is "NaN".
 std::string FormatFloat(double value);
 /// The same, appended to `*out` without a temporary.
 void AppendFloat(double value, std::string* out);

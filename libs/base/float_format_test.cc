@@ -3,10 +3,18 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <string>
 
 namespace narthex::base {
 
-TEST_CASE("floats print as the HTTP API prints them") {
+TEST_CASE("floats print in full with the shortest digits") {
+  CHECK(FormatFloat(106494929536785392.0) == "106494929536785390");
+  CHECK(FormatFloat(9007199254740993.0) == "9007199254740992");
+  CHECK(FormatFloat(-1e300) == "-1" + std::string(300, '0'));
+  CHECK(FormatFloat(1.5e17) == "150000000000000000");
+}
+
+TEST_CASE("floats print as Go's shortest fixed form") {
   CHECK(FormatFloat(0) == "0");
   CHECK(FormatFloat(-0.0) == "-0");
   CHECK(FormatFloat(0.1) == "0.1");
