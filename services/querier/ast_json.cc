@@ -1,6 +1,8 @@
 #include "services/querier/ast_json.h"
 
+#include <cmath>
 #include <memory>
+#include <optional>
 
 #include "libs/base/float_format.h"
 #include "libs/model/labels.h"
@@ -206,7 +208,7 @@ absl::string_view CardinalityName(
 void WriteFill(absl::string_view key, const std::optional<double>& fill,
                JsonWriter* json) {
   json->Key(key);
-  if (fill.has_value()) {
+  if (fill.has_value() && std::isfinite(*fill)) {
     json->Double(*fill);
   } else {
     json->Null();

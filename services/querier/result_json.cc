@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "libs/base/float_format.h"
 #include "libs/base/status.h"
 
 namespace narthex::querier {
@@ -135,12 +136,17 @@ absl::Status WriteResult(const promql::Value& value,
       NARTHEX_RETURN_IF_ERROR(WriteMatrix(value, answer));
       break;
     case promql::ValueType::kScalar:
-      AppendSample(value.timestamp_ms, value.scalar, json.Raw());
+      // Unlike samples, without trailing zeros and never with an exponent.
+      json.BeginArray()
+          .Double(static_cast<double>(value.timestamp_ms) / 1000)
+          .String(base::FormatFloat(value.scalar))
+          .EndArray();
       break;
     case promql::ValueType::kString:
-      json.BeginArray();
-      AppendJsonTime(value.timestamp_ms, json.Raw());
-      json.String(value.text).EndArray();
+      json.BeginArray()
+          .Double(static_cast<double>(value.timestamp_ms) / 1000)
+          .String(value.text)
+          .EndArray();
       break;
     case promql::ValueType::kNone:
       json.Null();
