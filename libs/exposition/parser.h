@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -67,6 +68,9 @@ class Parser {
   /// Values of `le` and `quantile` in families of such type are normalised
   /// ("1" becomes "1.0"). kInvalidArgument with line and reason.
   virtual absl::Status ParseLabels(model::Labels* labels) = 0;
+  /// Names of labels that stand in the series with an empty value, after
+  /// ParseLabels(), which leaves them out.
+  virtual std::vector<std::string> EmptyLabelNames() const = 0;
 
   bool has_exemplar() const { return has_exemplar_; }
   virtual absl::Status ParseExemplar(Exemplar* exemplar) = 0;

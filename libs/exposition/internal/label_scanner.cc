@@ -248,4 +248,12 @@ bool LabelScanner::Build(model::MetricType type, model::Labels* labels) {
   return false;
 }
 
+std::vector<std::string> LabelScanner::EmptyNames() const {
+  std::vector<std::string> names;
+  for (const model::Label& label : sorted_) {
+    if (label.value.empty()) names.emplace_back(label.name);
+  }
+  return names;
+}
+
 }  // namespace narthex::exposition::internal

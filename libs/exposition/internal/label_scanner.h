@@ -40,6 +40,9 @@ class LabelScanner {
   /// as `type` asks. False with error() for repeated names or bad UTF-8.
   bool Build(model::MetricType type, model::Labels* labels);
 
+  /// Names of the labels that Build() left out because their value is empty.
+  std::vector<std::string> EmptyNames() const;
+
   const std::string& error() const { return error_; }
 
  private:

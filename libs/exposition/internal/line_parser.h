@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "libs/exposition/internal/label_scanner.h"
 #include "libs/exposition/parser.h"
@@ -11,6 +12,9 @@ namespace narthex::exposition::internal {
 class LineParser : public Parser {
  public:
   absl::Status ParseLabels(model::Labels* labels) override;
+  std::vector<std::string> EmptyLabelNames() const override {
+    return labels_.EmptyNames();
+  }
   absl::Status ParseExemplar(Exemplar* exemplar) override;
 
  protected:
