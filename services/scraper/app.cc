@@ -1,0 +1,131 @@
+#include "services/scraper/app.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/hash.h"
+#include "libs/base/status.h"
+#include "libs/config/config.h"
+#include "libs/rpc/server.h"
+#include "services/scraper/scrape_manager.h"
+#include "services/scraper/service.h"
+
+namespace narthex::scraper {
+namespace {
+
+constexpr std::chrono::milliseconds kDeliverGrace{10'000};
+constexpr std::chrono::milliseconds kCallGrace{1'000};
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "localhost";
+  return name.data();
+}
+
+}  // namespace
+
+// In the order in which it is built; destroyed in the opposite one.
+struct ScraperApp::Running {
+  Running(service::Process& process, std::unique_ptr<cluster::Writer> w)
+      : metrics(process.registry()),
+        discovery_metrics(process.registry(), "scrape"),
+        writer(std::move(w)),
+        workers(std::make_unique<WorkerPool>(
+            std::max(2U, std::thread::hardware_concurrency()))),
+        client(std::make_unique<http::Client>(http::ClientOptions{
+            .user_agent = absl::StrCat("Prometheus/3.14.0 Narthex/",
+                                       service::Build().version)})),
+        context{*client,       *writer,
+                *workers,      metadata,
+                metrics,       process.clock(),
+                process.log(), base::XxHash64(HostName())},
+        scheduler(process.clock()) {}
+
+  Metrics metrics;
+  discovery::Metrics discovery_metrics;
+  MetadataPool metadata;
+  std::unique_ptr<cluster::Writer> writer;
+  std::unique_ptr<WorkerPool> workers;
+  std::unique_ptr<http::Client> client;
+  LoopContext context;
+  Scheduler scheduler;
+  std::unique_ptr<ScrapeManager> manager;
+  std::unique_ptr<ScraperService> service;
+  std::unique_ptr<rpc::Server> server;
+};
+
+ScraperApp::ScraperApp() = default;
+ScraperApp::~ScraperApp() = default;
+
+void ScraperApp::AddFlags(service::FlagSet& flags) {
+  flags.String("config.file", &config_file_, "Prometheus configuration file.");
+  flags.String("grpc.listen-address", &grpc_address_,
+               "Address to serve gRPC on.");
+  flags.String("ingester.addresses", &ingesters_,
+               "gRPC addresses of the ingesters: host:port,... or "
+               "dns://name:port.");
+  flags.String("shard", &shard_,
+               "Which share of the targets to scrape, i/n with i from 0.");
+  flags.Int("queue.max-samples", &max_queued_samples_,
+            "Samples (24 bytes each) that may wait for one ingester; more are "
+            "dropped and counted.");
+  flags.Duration("queue.batch-wait", &batch_wait_ms_,
+                 "How long samples may wait for others to be sent with.");
+}
+
+int ScraperApp::grpc_port() const { return running_->server->port(); }
+
+absl::Status ScraperApp::Load(service::Process& process) {
+  NARTHEX_ASSIGN_OR_RETURN(const config::Config config,
+                           config::Load(config_file_));
+  for (const std::string& warning : config.warnings) {
+    process.log().Warn("configuration", {{"warning", warning}});
+  }
+  for (const std::string& section : config.unsupported) {
+    process.log().Error("configuration without effect", {{"err", section}});
+  }
+  return running_->manager->Apply(config);
+}
+
+absl::Status ScraperApp::Start(service::Process& process) {
+  NARTHEX_ASSIGN_OR_RETURN(const Shard shard, ParseShard(shard_));
+  NARTHEX_ASSIGN_OR_RETURN(const cluster::AddressList ingesters,
+                           cluster::ParseAddressList(ingesters_));
+  // Before anything is started, so that a bad file stops it all.
+  NARTHEX_RETURN_IF_ERROR(config::Load(config_file_).status());
+  cluster::WriterOptions options;
+  options.linger = std::chrono::milliseconds(batch_wait_ms_);
+  options.max_queued_samples = static_cast<std::size_t>(max_queued_samples_);
+  NARTHEX_ASSIGN_OR_RETURN(
+      auto writer, cluster::Writer::Create(ingesters, options, process.log(),
+                                           process.registry()));
+  running_ = std::make_unique<Running>(process, std::move(writer));
+  process.OnStop("scrapes", [this] {
+    running_->scheduler.Stop();
+    // Ends running requests; their outcomes go through the workers.
+    running_->client.reset();
+    running_->workers.reset();
+    running_->writer->Stop(kDeliverGrace);
+  });
+  running_->manager = std::make_unique<ScrapeManager>(
+      shard, running_->scheduler, running_->context,
+      running_->discovery_metrics);
+  process.OnStop("discovery", [this] { running_->manager.reset(); });
+  NARTHEX_RETURN_IF_ERROR(Load(process));
+  process.ConfigLoaded();
+  process.OnReload("scrape configuration",
+                   [this, &process] { return Load(process); });
+  running_->service =
+      std::make_unique<ScraperService>(*running_->manager, HostName());
+  NARTHEX_ASSIGN_OR_RETURN(
+      running_->server,
+      rpc::Server::Start(grpc_address_, {running_->service.get()}));
+  process.OnStop("grpc", [this] { running_->server->Stop(kCallGrace); });
+  return absl::OkStatus();
+}
+
+}  // namespace narthex::scraper

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "libs/service/process.h"
+
+namespace narthex::scraper {
+
+inline const service::Identity kIdentity{"scraper", "Narthex Scraper",
+                                         "127.0.0.1:9100"};
+
+/// The scraper: discovers targets, scrapes its share of them and writes the
+/// samples to the ingesters.
+class ScraperApp : public service::App {
+ public:
+  ScraperApp();
+  ~ScraperApp() override;
+
+  void AddFlags(service::FlagSet& flags) override;
+  absl::Status Start(service::Process& process) override;
+
+  /// The gRPC port, once started.
+  int grpc_port() const;
+
+ private:
+  struct Running;
+  absl::Status Load(service::Process& process);
+
+  std::string config_file_ = "prometheus.yml";
+  std::string grpc_address_ = "127.0.0.1:9200";
+  std::string ingesters_ = "127.0.0.1:9201";
+  std::string shard_ = "0/1";
+  std::int64_t max_queued_samples_ = 10'000'000;
+  std::int64_t batch_wait_ms_ = 100;
+  std::unique_ptr<Running> running_;
+};
+
+}  // namespace narthex::scraper

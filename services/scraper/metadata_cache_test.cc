@@ -1,0 +1,53 @@
+#include "services/scraper/metadata_cache.h"
+
+#include <catch2/catch.hpp>
+
+namespace narthex::scraper {
+namespace {
+
+void Scrape(MetadataCache& cache, const std::vector<std::string>& metrics,
+            bool good = true) {
+  cache.BeginScrape();
+  for (const std::string& metric : metrics) {
+    cache.Help(metric, "Help of " + metric);
+    cache.Type(metric, model::MetricType::kGauge);
+  }
+  cache.EndScrape(good);
+}
+
+std::vector<std::string> Names(const MetadataCache& cache) {
+  std::vector<std::string> names;
+  for (const auto& metadata : cache.Get()) names.push_back(metadata->metric);
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("metadata follows the last good scrape") {
+  MetadataPool pool;
+  MetadataCache cache(pool);
+  Scrape(cache, {"a", "b", "c"});
+  CHECK(Names(cache) == std::vector<std::string>{"a", "b", "c"});
+  CHECK(cache.Get()[1]->help == "Help of b");
+  CHECK(cache.Get()[1]->type == model::MetricType::kGauge);
+  Scrape(cache, {"a", "x", "c"});
+  CHECK(Names(cache) == std::vector<std::string>{"a", "x", "c"});
+  Scrape(cache, {"a"});
+  CHECK(Names(cache) == std::vector<std::string>{"a"});
+  Scrape(cache, {"z", "y"}, /*good=*/false);
+  CHECK(Names(cache) == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("unchanged and equal metadata is held once") {
+  MetadataPool pool;
+  MetadataCache one(pool);
+  MetadataCache two(pool);
+  Scrape(one, {"a", "b"});
+  const auto before = one.Get();
+  Scrape(one, {"a", "b"});
+  Scrape(two, {"b"});
+  CHECK(one.Get()[0] == before[0]);
+  CHECK(two.Get()[0] == before[1]);
+}
+
+}  // namespace narthex::scraper

@@ -1,0 +1,58 @@
+#include "services/scraper/metrics.h"
+
+namespace narthex::scraper {
+
+Metrics::Metrics(metrics::Registry& registry)
+    : pool_targets(
+          registry.NewGaugeFamily("prometheus_target_scrape_pool_targets",
+                                  "Targets in a scrape pool.", {"scrape_job"})),
+      pool_target_limit(registry.NewGaugeFamily(
+          "prometheus_target_scrape_pool_target_limit",
+          "Targets allowed in a scrape pool.", {"scrape_job"})),
+      pool_syncs(registry.NewCounterFamily(
+          "prometheus_target_scrape_pool_sync_total",
+          "Times a scrape pool took over discovered targets.", {"scrape_job"})),
+      sync_failed(registry.NewCounterFamily(
+          "prometheus_target_sync_failed_total",
+          "Discovered targets that could not be used.", {"scrape_job"})),
+      exceeded_target_limit(registry.NewCounter(
+          "prometheus_target_scrape_pool_exceeded_target_limit_total",
+          "Times a scrape pool had more targets than allowed.")),
+      exceeded_sample_limit(registry.NewCounter(
+          "prometheus_target_scrapes_exceeded_sample_limit_total",
+          "Scrapes refused for too many samples.")),
+      exceeded_label_limits(registry.NewCounter(
+          "prometheus_target_scrape_pool_exceeded_label_limits_total",
+          "Scrapes refused for too many or too long labels.")),
+      exceeded_body_size_limit(registry.NewCounter(
+          "prometheus_target_scrapes_exceeded_body_size_limit_total",
+          "Scrapes refused for too large a body.")),
+      duplicate_timestamp(registry.NewCounter(
+          "prometheus_target_scrapes_sample_duplicate_timestamp_total",
+          "Samples refused: another value has that timestamp.")),
+      out_of_order(registry.NewCounter(
+          "prometheus_target_scrapes_sample_out_of_order_total",
+          "Samples refused: older than the newest of their series.")),
+      out_of_bounds(registry.NewCounter(
+          "prometheus_target_scrapes_sample_out_of_bounds_total",
+          "Samples refused: too old or too far in the future.")),
+      limit(registry.NewCounter(
+          "narthex_scraper_samples_over_series_limit_total",
+          "Samples refused: their series is new and the ingester's limit is "
+          "reached.")),
+      scrapes(registry.NewCounter("narthex_scraper_scrapes_total",
+                                  "Scrapes done.")),
+      scrapes_failed(registry.NewCounter("narthex_scraper_scrapes_failed_total",
+                                         "Scrapes that failed.")),
+      scrapes_skipped(registry.NewCounter(
+          "narthex_scraper_scrapes_skipped_total",
+          "Scrapes left out because the one before was still running.")),
+      lost_samples(
+          registry.NewCounter("narthex_scraper_lost_samples_total",
+                              "Scraped samples that no ingester took.")),
+      lag_seconds(
+          registry.NewHistogram("narthex_scraper_scrape_lag_seconds",
+                                "How much later than planned scrapes began.",
+                                metrics::ExponentialBuckets(0.001, 2, 14))) {}
+
+}  // namespace narthex::scraper

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "libs/metrics/metrics.h"
+
+namespace narthex::scraper {
+
+/// What a scraper counts, under Prometheus's names where it has them.
+struct Metrics {
+  explicit Metrics(metrics::Registry& registry);
+
+  metrics::GaugeFamily& pool_targets;       ///< By scrape_job.
+  metrics::GaugeFamily& pool_target_limit;  ///< By scrape_job.
+  metrics::CounterFamily& pool_syncs;       ///< By scrape_job.
+  metrics::CounterFamily& sync_failed;      ///< By scrape_job.
+  metrics::Counter& exceeded_target_limit;
+  metrics::Counter& exceeded_sample_limit;
+  metrics::Counter& exceeded_label_limits;
+  metrics::Counter& exceeded_body_size_limit;
+  metrics::Counter& duplicate_timestamp;
+  metrics::Counter& out_of_order;
+  metrics::Counter& out_of_bounds;
+  metrics::Counter& limit;
+  metrics::Counter& scrapes;
+  metrics::Counter& scrapes_failed;
+  metrics::Counter& scrapes_skipped;
+  metrics::Counter& lost_samples;
+  metrics::Histogram& lag_seconds;
+};
+
+}  // namespace narthex::scraper

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <queue>
+#include <thread>
+#include <vector>
+
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
+#include "services/scraper/scrape_loop.h"
+
+namespace narthex::scraper {
+
+/// Ticks all loops in time, from one thread.
+class Scheduler {
+ public:
+  explicit Scheduler(base::Clock& clock);
+  /// Stops.
+  ~Scheduler();
+
+  /// Ticks `loop` from its first tick until it is over.
+  void Add(std::shared_ptr<ScrapeLoop> loop) ABSL_LOCKS_EXCLUDED(mutex_);
+  /// No tick comes after this.
+  void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  struct Due {
+    std::int64_t at_ms = 0;
+    std::shared_ptr<ScrapeLoop> loop;
+    friend bool operator<(const Due& a, const Due& b) {
+      return a.at_ms > b.at_ms;  // The earliest on top.
+    }
+  };
+
+  void Run() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  base::Clock& clock_;
+  base::Mutex mutex_;
+  base::CondVar changed_;
+  std::priority_queue<Due> due_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace narthex::scraper

@@ -1,0 +1,312 @@
+#include "services/scraper/scrape_loop.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/float_format.h"
+#include "libs/base/status.h"
+
+namespace narthex::scraper {
+namespace {
+
+constexpr absl::string_view kReportNames[] = {
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+    "scrape_timeout_seconds",
+    "scrape_sample_limit",
+    "scrape_body_size_bytes"};
+
+// Timestamps snap to the plan when they are this close to it, as Prometheus's
+// do: equal distances compress better.
+std::int64_t ToleranceMs(std::int64_t interval_ms) {
+  return std::min<std::int64_t>(2, interval_ms / 100);
+}
+
+bool SameLabelling(const config::ScrapeConfig& a,
+                   const config::ScrapeConfig& b) {
+  return a.honor_labels == b.honor_labels &&
+         a.metric_relabel_configs == b.metric_relabel_configs &&
+         a.limits == b.limits &&
+         a.metric_name_validation_scheme == b.metric_name_validation_scheme;
+}
+
+}  // namespace
+
+ScrapeLoop::ScrapeLoop(Target target,
+                       std::shared_ptr<const ScrapeSettings> settings,
+                       LoopContext& context)
+    : context_(context),
+      metadata_(context.metadata),
+      series_(context.writer),
+      target_(std::move(target)),
+      settings_(std::move(settings)) {}
+
+std::int64_t ScrapeLoop::FirstTick(std::int64_t now_ms) const {
+  const Target target = this->target();
+  const auto interval = static_cast<std::uint64_t>(target.interval_ms);
+  const auto offset = static_cast<std::int64_t>(
+      (target.hash ^ context_.offset_seed) % interval);
+  const std::int64_t begin = now_ms - now_ms % target.interval_ms + offset;
+  return begin > now_ms ? begin : begin + target.interval_ms;
+}
+
+std::optional<std::int64_t> ScrapeLoop::Tick(std::int64_t planned_ms) {
+  auto scrape = std::make_shared<Scrape>();
+  Target target;
+  absl::Status forced_error;
+  {
+    base::MutexLock lock(mutex_);
+    if (retired_ && ended_ms_.has_value()) {
+      if (busy_) return planned_ms + target_.interval_ms;
+      const std::int64_t ended_ms = *ended_ms_;
+      context_.workers.Submit(
+          [self = shared_from_this(), ended_ms] { self->End(ended_ms); });
+      return std::nullopt;
+    }
+    if (retired_) {
+      ended_ms_ = planned_ms;
+      return planned_ms + target_.interval_ms + target_.interval_ms / 10;
+    }
+    target = target_;
+    forced_error = forced_error_;
+    if (!busy_) {
+      scrape->settings = settings_;
+      scrape->relearn = std::exchange(relearn_, false);
+    }
+  }
+  if (busy_.exchange(true)) {
+    context_.metrics.scrapes_skipped.Inc();
+    return planned_ms + target.interval_ms;
+  }
+  scrape->labels = target.labels;
+  scrape->start_ms = context_.clock.NowMs();
+  scrape->start_ns = context_.clock.MonotonicNs();
+  const std::int64_t late_ms = scrape->start_ms - planned_ms;
+  const bool on_time = late_ms >= -ToleranceMs(target.interval_ms) &&
+                       late_ms <= ToleranceMs(target.interval_ms);
+  scrape->timestamp_ms = on_time ? planned_ms : scrape->start_ms;
+  context_.metrics.lag_seconds.Observe(static_cast<double>(late_ms) / 1000);
+  if (forced_error.ok()) {
+    Fetch(std::move(scrape), target);
+  } else {
+    context_.workers.Submit([self = shared_from_this(), scrape, forced_error] {
+      http::FetchResult failed;
+      failed.status = forced_error;
+      self->Finish(*scrape, failed);
+    });
+  }
+  // After a stall of the whole process, go on from now.
+  std::int64_t next_ms = planned_ms + target.interval_ms;
+  if (late_ms > target.interval_ms) {
+    next_ms += late_ms / target.interval_ms * target.interval_ms;
+  }
+  return next_ms;
+}
+
+void ScrapeLoop::Fetch(std::shared_ptr<Scrape> scrape, const Target& target) {
+  const ScrapeSettings& settings = *scrape->settings;
+  http::FetchRequest request;
+  request.url = target.url;
+  request.headers = {
+      {"Accept", settings.accept},
+      {"X-Prometheus-Scrape-Timeout-Seconds",
+       base::FormatFloat(static_cast<double>(target.timeout_ms) / 1000)}};
+  request.config = settings.client;
+  request.timeout_ms = target.timeout_ms;
+  request.max_body_bytes = settings.config.limits.body_size_bytes;
+  request.accept_gzip = settings.config.enable_compression;
+  std::string* const body = &scrape->body;
+  context_.client.Fetch(
+      std::move(request), body,
+      [self = shared_from_this(),
+       scrape = std::move(scrape)](http::FetchResult result) {
+        auto shared = std::make_shared<http::FetchResult>(std::move(result));
+        self->context_.workers.Submit(
+            [self, scrape, shared] { self->Finish(*scrape, *shared); });
+      });
+}
+
+absl::Status ScrapeLoop::Ingest(Scrape& scrape, const http::FetchResult& result,
+                                ScrapeBatch* batch, IngestCounts* counts) {
+  NARTHEX_RETURN_IF_ERROR(result.status);
+  if (result.code != 200) {
+    return absl::UnavailableError(absl::StrCat("server returned HTTP status ",
+                                               result.code, " ",
+                                               http::StatusText(result.code)));
+  }
+  const config::ScrapeConfig& config = scrape.settings->config;
+  const exposition::FormatChoice choice = exposition::ChooseFormat(
+      result.headers.Get("Content-Type"), config.fallback_scrape_protocol);
+  if (!choice.format.has_value()) {
+    return absl::InvalidArgumentError(choice.complaint);
+  }
+  const auto parser = exposition::Parser::Create(*choice.format, scrape.body);
+  if (parser == nullptr) {
+    return absl::InvalidArgumentError(
+        "the protobuf exposition format is not supported yet");
+  }
+  if (scrape.relearn) series_.Relearn();
+  return series_.Ingest(*parser, config, scrape.labels, scrape.timestamp_ms,
+                        metadata_, batch, counts);
+}
+
+void ScrapeLoop::CountFailure(const absl::Status& status) {
+  context_.metrics.scrapes_failed.Inc();
+  if (!absl::IsResourceExhausted(status)) return;
+  const absl::string_view message = status.message();
+  if (message.find("sample limit") != absl::string_view::npos) {
+    context_.metrics.exceeded_sample_limit.Inc();
+  } else if (message.find("body size") != absl::string_view::npos) {
+    context_.metrics.exceeded_body_size_limit.Inc();
+  } else {
+    context_.metrics.exceeded_label_limits.Inc();
+  }
+}
+
+void ScrapeLoop::Finish(Scrape& scrape, const http::FetchResult& result) {
+  ScrapeBatch batch;
+  batch.samples.reserve(series_.size() + kReports);
+  IngestCounts counts;
+  const absl::Status status = Ingest(scrape, result, &batch, &counts);
+  context_.metrics.scrapes.Inc();
+  if (!status.ok()) {
+    CountFailure(status);
+    batch.samples.clear();
+    series_.MarkAllStale(scrape.timestamp_ms, &batch);
+  }
+  if (counts.duplicates > 0) {
+    context_.metrics.duplicate_timestamp.Inc(
+        static_cast<double>(counts.duplicates));
+  }
+  const double seconds =
+      static_cast<double>(context_.clock.MonotonicNs() - scrape.start_ns) / 1e9;
+  AppendReports(scrape, status, seconds, counts, &batch);
+  Send(std::move(batch));
+  {
+    base::MutexLock lock(mutex_);
+    state_.health =
+        status.ok() ? ScrapeState::Health::kUp : ScrapeState::Health::kDown;
+    state_.last_error = std::string(status.message());
+    state_.last_scrape_ms = scrape.start_ms;
+    state_.last_duration_seconds = seconds;
+  }
+  if (!status.ok()) {
+    context_.log.Debug("scrape failed",
+                       {{"scrape_pool", scrape.settings->config.job_name},
+                        {"target", result.effective_url},
+                        {"err", status.message()}});
+  }
+  busy_ = false;
+}
+
+void ScrapeLoop::AppendReports(const Scrape& scrape, const absl::Status& status,
+                               double seconds, const IngestCounts& counts,
+                               ScrapeBatch* batch) {
+  const auto append = [&](Report report, double value) {
+    AppendReport(report, scrape.labels, scrape.timestamp_ms, value, batch);
+  };
+  append(kUp, status.ok() ? 1 : 0);
+  append(kDuration, seconds);
+  append(kScraped, static_cast<double>(counts.scraped));
+  append(kPostRelabel, static_cast<double>(counts.kept));
+  append(kAdded, static_cast<double>(counts.added));
+  const config::ScrapeConfig& config = scrape.settings->config;
+  if (!config.extra_scrape_metrics) return;
+  const bool too_large =
+      absl::IsResourceExhausted(status) && counts.scraped == 0;
+  const double body_bytes = static_cast<double>(scrape.body.size());
+  append(kTimeout, static_cast<double>(config.scrape_timeout_ms) / 1000);
+  append(kSampleLimit, static_cast<double>(config.limits.samples));
+  append(kBodySize, status.ok() ? body_bytes : (too_large ? -1 : 0));
+}
+
+void ScrapeLoop::AppendReport(Report report, const model::Labels& labels,
+                              std::int64_t timestamp_ms, double value,
+                              ScrapeBatch* batch) {
+  storage::SeriesRef& ref = reports_[report];
+  if (ref == 0) {
+    model::LabelsBuilder builder(labels);
+    builder.Set(model::kMetricName, kReportNames[report]);
+    ref = context_.writer.Declare(builder.Build());
+  }
+  batch->samples.push_back({ref, timestamp_ms, value});
+}
+
+void ScrapeLoop::Send(ScrapeBatch batch) {
+  Metrics& metrics = context_.metrics;
+  const std::size_t samples = batch.samples.size();
+  context_.writer.Push(
+      std::move(batch.samples),
+      [&metrics, samples](const cluster::PushOutcome& outcome) {
+        if (!outcome.status.ok()) {
+          metrics.lost_samples.Inc(static_cast<double>(samples));
+        }
+        for (const storage::Rejection& rejection : outcome.rejected) {
+          switch (rejection.reason) {
+            case storage::RejectReason::kOutOfOrder:
+              metrics.out_of_order.Inc();
+              break;
+            case storage::RejectReason::kDuplicate:
+              metrics.duplicate_timestamp.Inc();
+              break;
+            case storage::RejectReason::kOutOfBounds:
+              metrics.out_of_bounds.Inc();
+              break;
+            case storage::RejectReason::kLimit:
+              metrics.limit.Inc();
+              break;
+            case storage::RejectReason::kUnknownSeries:
+              metrics.lost_samples.Inc();
+              break;
+          }
+        }
+      });
+  context_.writer.Release(batch.released);
+}
+
+void ScrapeLoop::End(std::int64_t timestamp_ms) {
+  ScrapeBatch batch;
+  series_.MarkAllStale(timestamp_ms, &batch);
+  series_.Forget(&batch);
+  for (storage::SeriesRef& ref : reports_) {
+    if (ref == 0) continue;
+    batch.samples.push_back({ref, timestamp_ms, model::StaleNan()});
+    batch.released.push_back(ref);
+    ref = 0;
+  }
+  Send(std::move(batch));
+}
+
+void ScrapeLoop::Retire() {
+  base::MutexLock lock(mutex_);
+  retired_ = true;
+}
+
+void ScrapeLoop::Update(const Target& target,
+                        std::shared_ptr<const ScrapeSettings> settings) {
+  base::MutexLock lock(mutex_);
+  if (!SameLabelling(settings_->config, settings->config)) relearn_ = true;
+  target_ = target;
+  settings_ = std::move(settings);
+}
+
+void ScrapeLoop::SetForcedError(absl::Status error) {
+  base::MutexLock lock(mutex_);
+  forced_error_ = std::move(error);
+}
+
+Target ScrapeLoop::target() const {
+  base::ReaderMutexLock lock(mutex_);
+  return target_;
+}
+
+ScrapeState ScrapeLoop::state() const {
+  base::ReaderMutexLock lock(mutex_);
+  return state_;
+}
+
+}  // namespace narthex::scraper

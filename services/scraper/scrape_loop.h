@@ -1,0 +1,138 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libs/base/clock.h"
+#include "libs/base/log.h"
+#include "libs/base/mutex.h"
+#include "libs/cluster/writer.h"
+#include "libs/http/client.h"
+#include "services/scraper/metadata_cache.h"
+#include "services/scraper/metrics.h"
+#include "services/scraper/series_cache.h"
+#include "services/scraper/settings.h"
+#include "services/scraper/target.h"
+#include "services/scraper/worker_pool.h"
+
+namespace narthex::scraper {
+
+/// What all loops of a process share. The references outlive the loops.
+struct LoopContext {
+  http::Client& client;
+  cluster::Writer& writer;
+  WorkerPool& workers;
+  MetadataPool& metadata;
+  Metrics& metrics;
+  base::Clock& clock;
+  base::Logger log;
+  /// Added to a target's hash to spread the processes of a replicated set.
+  std::uint64_t offset_seed = 0;
+};
+
+/// How the last scrape of a target went.
+struct ScrapeState {
+  enum class Health { kUnknown, kUp, kDown };
+  Health health = Health::kUnknown;
+  std::string last_error;
+  std::int64_t last_scrape_ms = 0;
+  double last_duration_seconds = 0;
+};
+
+/// Scrapes one target, tick by tick. Ticks come from one thread; everything
+/// else happens on the client's thread and the workers.
+class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
+ public:
+  ScrapeLoop(Target target, std::shared_ptr<const ScrapeSettings> settings,
+             LoopContext& context);
+
+  /// The first tick after `now_ms`: a place in the interval that follows from
+  /// the target alone, so that restarts do not move it.
+  std::int64_t FirstTick(std::int64_t now_ms) const;
+
+  /// Begins a scrape planned for `planned_ms` unless the last one is still
+  /// running. Returns when to tick next; nothing when the loop is over.
+  std::optional<std::int64_t> Tick(std::int64_t planned_ms)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  /// The target is gone. After two more ticks (it may come back, in another
+  /// loop, before) its series are marked stale as of the first of them.
+  void Retire() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  /// Goes on under new settings or with new times of the same target.
+  void Update(const Target& target,
+              std::shared_ptr<const ScrapeSettings> settings)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  /// Every scrape fails with this until it is OK again.
+  void SetForcedError(absl::Status error) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  Target target() const ABSL_LOCKS_EXCLUDED(mutex_);
+  ScrapeState state() const ABSL_LOCKS_EXCLUDED(mutex_);
+  MetadataCache::List metadata() const { return metadata_.Get(); }
+  /// No scrape is running.
+  bool idle() const { return !busy_; }
+
+ private:
+  // The times and identity of one scrape.
+  struct Scrape {
+    std::int64_t timestamp_ms = 0;
+    std::int64_t start_ms = 0;
+    std::int64_t start_ns = 0;
+    std::shared_ptr<const ScrapeSettings> settings;
+    model::Labels labels;
+    bool relearn = false;
+    std::string body;
+  };
+  enum Report {
+    kUp,
+    kDuration,
+    kScraped,
+    kPostRelabel,
+    kAdded,
+    kTimeout,
+    kSampleLimit,
+    kBodySize,
+    kReports
+  };
+
+  void Fetch(std::shared_ptr<Scrape> scrape, const Target& target);
+  void Finish(Scrape& scrape, const http::FetchResult& result)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Ingest(Scrape& scrape, const http::FetchResult& result,
+                      ScrapeBatch* batch, IngestCounts* counts);
+  void CountFailure(const absl::Status& status);
+  void AppendReports(const Scrape& scrape, const absl::Status& status,
+                     double seconds, const IngestCounts& counts,
+                     ScrapeBatch* batch);
+  void AppendReport(Report report, const model::Labels& labels,
+                    std::int64_t timestamp_ms, double value,
+                    ScrapeBatch* batch);
+  void End(std::int64_t timestamp_ms);
+  void Send(ScrapeBatch batch);
+
+  LoopContext& context_;
+  MetadataCache metadata_;
+
+  // One scrape at a time owns these.
+  std::atomic<bool> busy_{false};
+  SeriesCache series_;
+  std::array<storage::SeriesRef, kReports> reports_{};
+
+  mutable base::Mutex mutex_;
+  Target target_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const ScrapeSettings> settings_ ABSL_GUARDED_BY(mutex_);
+  ScrapeState state_ ABSL_GUARDED_BY(mutex_);
+  absl::Status forced_error_ ABSL_GUARDED_BY(mutex_);
+  bool relearn_ ABSL_GUARDED_BY(mutex_) = false;
+  bool retired_ ABSL_GUARDED_BY(mutex_) = false;
+  // When the series of a retired target ended; set by its first tick.
+  std::optional<std::int64_t> ended_ms_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace narthex::scraper

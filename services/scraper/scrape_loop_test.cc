@@ -1,0 +1,152 @@
+#include "services/scraper/scrape_loop.h"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+
+#include "libs/http/router.h"
+#include "libs/http/server.h"
+#include "services/scraper/test_storage.h"
+
+namespace narthex::scraper {
+namespace {
+
+// A target that answers with `body` and `status`, and a loop that scrapes it
+// tick by tick.
+struct Rig {
+  Rig() {
+    router.Handle("GET", "/metrics",
+                  [this](const http::Request&, http::Response& response) {
+                    response.Send(status, "text/plain", body);
+                  });
+    server = http::Server::Start({}, router, base::Logger::Discard()).value();
+    Configure();
+    Target target;
+    target.labels = model::Labels{{"job", "j"}};
+    target.url = "http://" + server->address() + "/metrics";
+    target.interval_ms = 1000;
+    target.timeout_ms = 900;
+    loop = std::make_shared<ScrapeLoop>(target, settings, context);
+  }
+
+  void Configure() {
+    auto changed = std::make_shared<ScrapeSettings>();
+    changed->config = config;
+    changed->client = std::make_shared<http::ClientConfig>();
+    settings = changed;
+  }
+
+  // Ticks and waits until the scrape is over.
+  std::optional<std::int64_t> Tick() {
+    clock.Advance(1000);
+    const auto next = loop->Tick(clock.NowMs());
+    while (!loop->idle()) std::this_thread::yield();
+    return next;
+  }
+
+  double Last(const std::string& series) {
+    const model::SampleColumns samples = storage.Read(series);
+    REQUIRE_FALSE(samples.empty());
+    return samples.values.back();
+  }
+
+  int status = 200;
+  std::string body = "a 1\n";
+  http::Router router;
+  std::unique_ptr<http::Server> server;
+  TestStorage storage;
+  base::FakeClock clock{1'000'000};
+  metrics::Registry registry;
+  Metrics metrics{registry};
+  MetadataPool pool;
+  config::ScrapeConfig config;
+  std::shared_ptr<const ScrapeSettings> settings;
+  WorkerPool workers{2};
+  http::Client client;
+  LoopContext context{client, storage.writer(),       workers, pool, metrics,
+                      clock,  base::Logger::Discard()};
+  std::shared_ptr<ScrapeLoop> loop;
+};
+
+}  // namespace
+
+TEST_CASE("a scrape stores the samples and reports on itself") {
+  Rig rig;
+  rig.body = "a 1\nb 2\n";
+  CHECK(rig.Tick() == 1'002'000);
+  CHECK(rig.Last("a{job=\"j\"}") == 1);
+  CHECK(rig.Last("up{job=\"j\"}") == 1);
+  CHECK(rig.Last("scrape_samples_scraped{job=\"j\"}") == 2);
+  CHECK(rig.Last("scrape_samples_post_metric_relabeling{job=\"j\"}") == 2);
+  CHECK(rig.Last("scrape_series_added{job=\"j\"}") == 2);
+  CHECK(rig.storage.Read("a{job=\"j\"}").timestamps_ms ==
+        std::vector<std::int64_t>{1'001'000});
+  CHECK(rig.loop->state().health == ScrapeState::Health::kUp);
+}
+
+TEST_CASE("a target that fails is down, with the reason, until it returns") {
+  Rig rig;
+  rig.Tick();
+  rig.status = 404;
+  rig.Tick();
+  CHECK(rig.Last("up{job=\"j\"}") == 0);
+  CHECK(model::IsStaleNan(rig.Last("a{job=\"j\"}")));
+  CHECK(rig.loop->state().last_error ==
+        "server returned HTTP status 404 Not Found");
+  rig.status = 200;
+  rig.body = "a{ 1\n";
+  rig.Tick();
+  CHECK(rig.loop->state().last_error.find("line 1") != std::string::npos);
+  rig.body = "a 3\n";
+  rig.Tick();
+  CHECK(rig.Last("up{job=\"j\"}") == 1);
+  CHECK(rig.Last("a{job=\"j\"}") == 3);
+  CHECK(rig.loop->state().last_error.empty());
+}
+
+TEST_CASE("a retired target's series end as of its first missed tick") {
+  Rig rig;
+  rig.Tick();
+  rig.loop->Retire();
+  CHECK(rig.loop->Tick(1'002'000) == 1'003'100);
+  CHECK(rig.loop->Tick(1'003'100) == std::nullopt);
+  const std::weak_ptr<ScrapeLoop> ended = rig.loop;
+  rig.loop.reset();
+  while (!ended.expired()) std::this_thread::yield();
+  for (const char* series :
+       {"a{job=\"j\"}", "up{job=\"j\"}", "scrape_series_added{job=\"j\"}"}) {
+    const model::SampleColumns samples = rig.storage.Read(series);
+    REQUIRE(samples.size() == 2);
+    CHECK(samples.timestamps_ms.back() == 1'002'000);
+    CHECK(model::IsStaleNan(samples.values.back()));
+  }
+}
+
+TEST_CASE("limits fail the scrape and are counted") {
+  Rig rig;
+  rig.config.limits.samples = 1;
+  rig.config.extra_scrape_metrics = true;
+  rig.Configure();
+  rig.loop->Update(rig.loop->target(), rig.settings);
+  rig.body = "a 1\nb 2\n";
+  rig.Tick();
+  CHECK(rig.Last("up{job=\"j\"}") == 0);
+  CHECK(rig.metrics.exceeded_sample_limit.value() == 1);
+  rig.config.limits.samples = 0;
+  rig.config.limits.body_size_bytes = 4;
+  rig.Configure();
+  rig.loop->Update(rig.loop->target(), rig.settings);
+  rig.Tick();
+  CHECK(rig.loop->state().last_error == "body size limit exceeded");
+  CHECK(rig.metrics.exceeded_body_size_limit.value() == 1);
+  CHECK(rig.Last("scrape_body_size_bytes{job=\"j\"}") == -1);
+}
+
+TEST_CASE("a forced error is reported without a request") {
+  Rig rig;
+  rig.loop->SetForcedError(absl::FailedPreconditionError("too many targets"));
+  rig.Tick();
+  CHECK(rig.Last("up{job=\"j\"}") == 0);
+  CHECK(rig.loop->state().last_error == "too many targets");
+}
+
+}  // namespace narthex::scraper

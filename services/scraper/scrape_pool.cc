@@ -1,0 +1,143 @@
+#include "services/scraper/scrape_pool.h"
+
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "libs/cluster/addresses.h"
+
+namespace narthex::scraper {
+
+absl::StatusOr<Shard> ParseShard(absl::string_view text) {
+  const std::size_t slash = text.find('/');
+  Shard shard;
+  if (slash == absl::string_view::npos ||
+      !absl::SimpleAtoi(text.substr(0, slash), &shard.index) ||
+      !absl::SimpleAtoi(text.substr(slash + 1), &shard.count) ||
+      shard.index >= shard.count) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("shard \"", text, "\" is not i/n with i from 0 to n-1"));
+  }
+  return shard;
+}
+
+bool Shard::Owns(std::uint64_t hash) const {
+  if (count == 1) return true;
+  std::vector<std::string> names;
+  for (std::uint64_t i = 0; i < count; ++i) names.push_back(absl::StrCat(i));
+  // By weight, so that a scraper more or less moves only its own share.
+  return cluster::Owners(names).OwnerOf(hash) == index;
+}
+
+ScrapePool::ScrapePool(std::shared_ptr<const ScrapeSettings> settings,
+                       Shard shard, Scheduler& scheduler, LoopContext& context)
+    : shard_(shard),
+      scheduler_(scheduler),
+      context_(context),
+      settings_(std::move(settings)) {}
+
+void ScrapePool::Update(std::shared_ptr<const ScrapeSettings> settings) {
+  base::MutexLock lock(mutex_);
+  settings_ = std::move(settings);
+}
+
+ScrapePool::Targets ScrapePool::MakeTargets(
+    const discovery::TargetGroups& groups) {
+  const config::ScrapeConfig& config = settings_->config;
+  Targets targets;
+  dropped_.clear();
+  dropped_count_ = 0;
+  for (const auto& group : groups) {
+    for (const model::Labels& labels : group->targets) {
+      auto made = MakeTarget(config, labels, group->labels);
+      if (!made.ok()) {
+        context_.metrics.sync_failed.With({config.job_name}).Inc();
+        context_.log.Error("creating target failed",
+                           {{"scrape_pool", config.job_name},
+                            {"err", made.status().message()}});
+        continue;
+      }
+      if (auto* dropped = std::get_if<Dropped>(&*made)) {
+        ++dropped_count_;
+        if (config.keep_dropped_targets == 0 ||
+            dropped_.size() < config.keep_dropped_targets) {
+          dropped_.push_back(std::move(dropped->discovered));
+        }
+        continue;
+      }
+      Target& target = std::get<Target>(*made);
+      const std::uint64_t hash = target.hash;
+      if (shard_.Owns(hash)) targets.emplace(hash, std::move(target));
+    }
+  }
+  return targets;
+}
+
+void ScrapePool::Sync(const discovery::TargetGroups& groups) {
+  base::MutexLock lock(mutex_);
+  Targets targets = MakeTargets(groups);
+  for (auto it = loops_.begin(); it != loops_.end();) {
+    if (targets.contains(it->first)) {
+      ++it;
+    } else {
+      it->second->Retire();
+      it = loops_.erase(it);
+    }
+  }
+  for (auto& [hash, target] : targets) {
+    std::shared_ptr<ScrapeLoop>& loop = loops_[hash];
+    if (loop != nullptr) {
+      loop->Update(target, settings_);
+      continue;
+    }
+    loop = std::make_shared<ScrapeLoop>(std::move(target), settings_, context_);
+    scheduler_.Add(loop);
+  }
+  const std::string& job = settings_->config.job_name;
+  context_.metrics.pool_syncs.With({job}).Inc();
+  context_.metrics.pool_targets.With({job}).Set(
+      static_cast<double>(loops_.size()));
+  context_.metrics.pool_target_limit.With({job}).Set(
+      static_cast<double>(settings_->config.limits.targets));
+  EnforceTargetLimit();
+}
+
+void ScrapePool::EnforceTargetLimit() {
+  const std::uint64_t limit = settings_->config.limits.targets;
+  absl::Status error;
+  if (limit > 0 && loops_.size() > limit) {
+    context_.metrics.exceeded_target_limit.Inc();
+    error = absl::FailedPreconditionError(absl::StrCat(
+        "target_limit exceeded (number of targets: ", loops_.size(),
+        ", limit: ", limit, ")"));
+  }
+  for (auto& [hash, loop] : loops_) loop->SetForcedError(error);
+}
+
+void ScrapePool::Retire() {
+  base::MutexLock lock(mutex_);
+  for (auto& [hash, loop] : loops_) loop->Retire();
+  loops_.clear();
+  const std::string& job = settings_->config.job_name;
+  context_.metrics.pool_targets.Remove({job});
+  context_.metrics.pool_target_limit.Remove({job});
+}
+
+std::vector<std::shared_ptr<ScrapeLoop>> ScrapePool::loops() const {
+  base::ReaderMutexLock lock(mutex_);
+  std::vector<std::shared_ptr<ScrapeLoop>> loops;
+  for (const auto& [hash, loop] : loops_) loops.push_back(loop);
+  return loops;
+}
+
+std::vector<model::Labels> ScrapePool::dropped() const {
+  base::ReaderMutexLock lock(mutex_);
+  return dropped_;
+}
+
+std::uint64_t ScrapePool::dropped_count() const {
+  base::ReaderMutexLock lock(mutex_);
+  return dropped_count_;
+}
+
+}  // namespace narthex::scraper

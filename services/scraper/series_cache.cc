@@ -1,0 +1,223 @@
+#include "services/scraper/series_cache.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "libs/base/status.h"
+#include "services/scraper/sample_labels.h"
+
+namespace narthex::scraper {
+namespace {
+
+// How far ahead a line is looked for before an index is made: lines that
+// went away leave short gaps.
+constexpr std::size_t kLookAhead = 8;
+
+struct TextHash {
+  std::size_t operator()(const base::Hash128& text) const {
+    return static_cast<std::size_t>(text.low);
+  }
+};
+
+}  // namespace
+
+struct SeriesCache::Pass {
+  const config::ScrapeConfig& config;
+  const model::Labels& target_labels;
+  const std::int64_t timestamp_ms;
+  ScrapeBatch* batch;
+  IngestCounts* counts;
+
+  std::size_t expected = 0;  // Where in entries_ the next line should be.
+  std::vector<Entry> ordered = {};  // Entries in the order of this scrape.
+  // Place in entries_, or that plus entries_.size() in `ordered` for new
+  // ones, by text; made at the first surprise.
+  absl::flat_hash_map<base::Hash128, std::size_t, TextHash> index = {};
+  bool indexed = false;
+};
+
+SeriesCache::Entry* SeriesCache::Find(const base::Hash128& text, Pass& pass) {
+  const std::size_t end = std::min(entries_.size(), pass.expected + kLookAhead);
+  for (std::size_t i = pass.expected; i < end; ++i) {
+    if (entries_[i].text == text && !entries_[i].seen) {
+      pass.expected = i + 1;
+      return &entries_[i];
+    }
+  }
+  if (!pass.indexed) {
+    pass.indexed = true;
+    pass.index.reserve(entries_.size());
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      pass.index.emplace(entries_[i].text, i);
+    }
+    for (std::size_t i = 0; i < pass.ordered.size(); ++i) {
+      pass.index.emplace(pass.ordered[i].text, entries_.size() + i);
+    }
+  }
+  const auto it = pass.index.find(text);
+  if (it == pass.index.end()) return nullptr;
+  if (it->second >= entries_.size()) {
+    return &pass.ordered[it->second - entries_.size()];
+  }
+  pass.expected = it->second + 1;
+  return &entries_[it->second];
+}
+
+absl::Status SeriesCache::Learn(exposition::Parser& parser,
+                                const base::Hash128& text, Pass& pass,
+                                Entry* entry) {
+  ScrapedLabels scraped;
+  NARTHEX_RETURN_IF_ERROR(parser.ParseLabels(&scraped.labels));
+  scraped.empty = parser.EmptyLabelNames();
+  model::Labels labels;
+  NARTHEX_ASSIGN_OR_RETURN(
+      const bool keep,
+      SampleLabels(scraped, pass.target_labels, pass.config, &labels));
+  entry->text = text;
+  if (!keep) return absl::OkStatus();
+  entry->labels_hash = labels.Hash();
+  entry->ref = static_cast<std::uint32_t>(writer_.Declare(labels));
+  return absl::OkStatus();
+}
+
+absl::Status SeriesCache::Take(exposition::Parser& parser, Pass& pass) {
+  ++pass.counts->scraped;
+  const base::Hash128 text = base::XxHash128(parser.series());
+  const bool stamped = pass.config.honor_timestamps && parser.has_timestamp();
+  Entry* known = Find(text, pass);
+  if (known != nullptr && known->seen) {
+    // Several samples of one series need several timestamps.
+    if (!stamped) {
+      ++pass.counts->duplicates;
+      return absl::OkStatus();
+    }
+  } else {
+    Entry entry;
+    if (known == nullptr) {
+      NARTHEX_RETURN_IF_ERROR(Learn(parser, text, pass, &entry));
+      if (entry.ref != 0) ++pass.counts->added;
+      if (pass.indexed) {
+        pass.index.emplace(text, entries_.size() + pass.ordered.size());
+      }
+    } else {
+      entry = *known;
+      known->seen = true;
+    }
+    entry.seen = true;
+    entry.live = true;
+    entry.tracked = !stamped || pass.config.track_timestamps_staleness;
+    pass.ordered.push_back(entry);
+    known = &pass.ordered.back();
+  }
+  if (known->ref == 0) return absl::OkStatus();
+  ++pass.counts->kept;
+  if (pass.config.limits.samples > 0 &&
+      pass.counts->kept > pass.config.limits.samples) {
+    return absl::ResourceExhaustedError("sample limit exceeded");
+  }
+  pass.batch->samples.push_back(
+      {known->ref, stamped ? parser.timestamp_ms() : pass.timestamp_ms,
+       parser.value()});
+  return absl::OkStatus();
+}
+
+absl::Status SeriesCache::Ingest(exposition::Parser& parser,
+                                 const config::ScrapeConfig& config,
+                                 const model::Labels& target_labels,
+                                 std::int64_t timestamp_ms,
+                                 MetadataCache& metadata, ScrapeBatch* batch,
+                                 IngestCounts* counts) {
+  Pass pass{config, target_labels, timestamp_ms, batch, counts};
+  pass.ordered.reserve(entries_.size());
+  metadata.BeginScrape();
+  absl::Status status;
+  bool more = true;
+  while (more && status.ok()) {
+    switch (parser.Next()) {
+      case exposition::Entry::kSeries:
+        status = Take(parser, pass);
+        break;
+      case exposition::Entry::kHelp:
+        metadata.Help(parser.metric(), parser.text());
+        break;
+      case exposition::Entry::kType:
+        metadata.Type(parser.metric(), parser.type());
+        break;
+      case exposition::Entry::kUnit:
+        metadata.Unit(parser.metric(), parser.text());
+        break;
+      case exposition::Entry::kComment:
+        break;
+      case exposition::Entry::kEnd:
+        more = false;
+        break;
+      case exposition::Entry::kError:
+        status = parser.status();
+        break;
+    }
+  }
+  metadata.EndScrape(status.ok());
+  if (status.ok()) {
+    EndPass(pass);
+  } else {
+    AbandonPass(pass);
+  }
+  return status;
+}
+
+void SeriesCache::EndPass(Pass& pass) {
+  std::vector<const Entry*> gone;
+  for (const Entry& entry : entries_) {
+    if (entry.seen || entry.ref == 0) continue;
+    pass.batch->released.push_back(entry.ref);
+    if (entry.live && entry.tracked) gone.push_back(&entry);
+  }
+  if (!gone.empty()) {
+    // The same series may go on under another text.
+    absl::flat_hash_set<std::uint64_t> going_on;
+    for (const Entry& entry : pass.ordered) going_on.insert(entry.labels_hash);
+    for (const Entry* entry : gone) {
+      if (going_on.contains(entry->labels_hash)) continue;
+      pass.batch->samples.push_back(
+          {entry->ref, pass.timestamp_ms, model::StaleNan()});
+    }
+  }
+  for (Entry& entry : pass.ordered) entry.seen = false;
+  entries_ = std::move(pass.ordered);
+}
+
+void SeriesCache::AbandonPass(Pass& pass) {
+  // All stays as it was after the last good scrape.
+  absl::flat_hash_set<std::uint32_t> known;
+  for (Entry& entry : entries_) {
+    entry.seen = false;
+    known.insert(entry.ref);
+  }
+  for (const Entry& entry : pass.ordered) {
+    if (!known.contains(entry.ref)) pass.batch->released.push_back(entry.ref);
+  }
+}
+
+void SeriesCache::MarkAllStale(std::int64_t timestamp_ms, ScrapeBatch* batch) {
+  for (Entry& entry : entries_) {
+    if (entry.live && entry.tracked && entry.ref != 0) {
+      batch->samples.push_back({entry.ref, timestamp_ms, model::StaleNan()});
+    }
+    entry.live = false;
+  }
+}
+
+void SeriesCache::Relearn() {
+  for (Entry& entry : entries_) entry.text = base::Hash128{};
+}
+
+void SeriesCache::Forget(ScrapeBatch* batch) {
+  for (const Entry& entry : entries_) {
+    if (entry.ref != 0) batch->released.push_back(entry.ref);
+  }
+  entries_.clear();
+}
+
+}  // namespace narthex::scraper

@@ -1,0 +1,185 @@
+#include "services/scraper/series_cache.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "services/scraper/test_storage.h"
+
+namespace narthex::scraper {
+namespace {
+
+// One target with its cache.
+struct Scraped {
+  TestStorage storage;
+  MetadataPool pool;
+  MetadataCache metadata{pool};
+  SeriesCache cache{storage.writer()};
+  config::ScrapeConfig config;
+  IngestCounts counts;
+  std::int64_t now_ms = 0;
+
+  absl::Status Scrape(const std::string& body) {
+    now_ms += 1000;
+    const auto parser =
+        exposition::Parser::Create(exposition::Format::kText, body);
+    ScrapeBatch batch;
+    counts = {};
+    const absl::Status status =
+        cache.Ingest(*parser, config, model::Labels{{"job", "j"}}, now_ms,
+                     metadata, &batch, &counts);
+    if (!status.ok()) {
+      batch.samples.clear();
+      cache.MarkAllStale(now_ms, &batch);
+    }
+    storage.writer().Push(std::move(batch.samples),
+                          [](const cluster::PushOutcome&) {});
+    storage.writer().Release(batch.released);
+    return status;
+  }
+
+  // "1000:5 2000:stale"
+  std::string Samples(const std::string& series) {
+    const model::SampleColumns columns = storage.Read(series);
+    std::string text;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (!text.empty()) text += ' ';
+      text += std::to_string(columns.timestamps_ms[i]) + ":" +
+              (model::IsStaleNan(columns.values[i])
+                   ? "stale"
+                   : std::to_string(static_cast<int>(columns.values[i])));
+    }
+    return text;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("known lines go on, in any order, and new ones are counted") {
+  Scraped s;
+  REQUIRE(s.Scrape("a 1\nb{x=\"1\"} 2\nc 3\n").ok());
+  CHECK(s.counts.added == 3);
+  REQUIRE(s.Scrape("c 4\na 5\nb{x=\"1\"} 6\n").ok());
+  CHECK(s.counts.added == 0);
+  CHECK(s.counts.scraped == 3);
+  CHECK(s.counts.kept == 3);
+  CHECK(s.Samples("a{job=\"j\"}") == "1000:1 2000:5");
+  CHECK(s.Samples("b{job=\"j\", x=\"1\"}") == "1000:2 2000:6");
+  CHECK(s.Samples("c{job=\"j\"}") == "1000:3 2000:4");
+}
+
+TEST_CASE("a series that is gone ends with a marker, once") {
+  Scraped s;
+  REQUIRE(s.Scrape("a 1\nb 2\n").ok());
+  REQUIRE(s.Scrape("a 1\n").ok());
+  REQUIRE(s.Scrape("a 1\n").ok());
+  REQUIRE(s.Scrape("a 1\nb 7\n").ok());
+  CHECK(s.Samples("b{job=\"j\"}") == "1000:2 2000:stale 4000:7");
+}
+
+TEST_CASE("a failed scrape marks all series stale and keeps the cache") {
+  Scraped s;
+  REQUIRE(s.Scrape("a 1\nb 2\n").ok());
+  CHECK_FALSE(s.Scrape("a 2\nnew 1\nb {\n").ok());
+  CHECK_FALSE(s.Scrape("!\n").ok());
+  REQUIRE(s.Scrape("a 4\nb 5\n").ok());
+  CHECK(s.counts.added == 0);
+  CHECK(s.Samples("a{job=\"j\"}") == "1000:1 2000:stale 4000:4");
+  CHECK(s.Samples("b{job=\"j\"}") == "1000:2 2000:stale 4000:5");
+  CHECK(s.Samples("new{job=\"j\"}").empty());
+}
+
+TEST_CASE("explicit timestamps are kept and leave no markers") {
+  Scraped s;
+  REQUIRE(s.Scrape("a 1 500\na 2 600\n").ok());
+  REQUIRE(s.Scrape("b 1\n").ok());
+  CHECK(s.Samples("a{job=\"j\"}") == "500:1 600:2");
+  s.config.honor_timestamps = false;
+  REQUIRE(s.Scrape("a 3 700\n").ok());
+  CHECK(s.Samples("a{job=\"j\"}") == "500:1 600:2 3000:3");
+}
+
+TEST_CASE("tracked timestamps leave markers") {
+  Scraped s;
+  s.config.track_timestamps_staleness = true;
+  REQUIRE(s.Scrape("a 1 500\n").ok());
+  REQUIRE(s.Scrape("b 1\n").ok());
+  CHECK(s.Samples("a{job=\"j\"}") == "500:1 2000:stale");
+}
+
+TEST_CASE("of a repeated series the first sample counts") {
+  Scraped s;
+  REQUIRE(s.Scrape("a 1\na 2\nb 3\n").ok());
+  CHECK(s.counts.duplicates == 1);
+  CHECK(s.Samples("a{job=\"j\"}") == "1000:1");
+  CHECK(s.Samples("b{job=\"j\"}") == "1000:3");
+}
+
+TEST_CASE("a series that is written otherwise goes on without a marker") {
+  Scraped s;
+  REQUIRE(s.Scrape("a{x=\"1\",y=\"2\"} 1\n").ok());
+  REQUIRE(s.Scrape("a{y=\"2\",x=\"1\"} 2\n").ok());
+  CHECK(s.Samples("a{job=\"j\", x=\"1\", y=\"2\"}") == "1000:1 2000:2");
+}
+
+TEST_CASE("new relabelling ends the series it changes") {
+  Scraped s;
+  REQUIRE(s.Scrape("a 1\nb 1\n").ok());
+  relabel::Config drop;
+  drop.source_labels = {"__name__"};
+  drop.regex = "b";
+  drop.action = "drop";
+  s.config.metric_relabel_configs = {
+      relabel::Rule::Create(drop, relabel::NameValidation::kUtf8).value()};
+  s.cache.Relearn();
+  REQUIRE(s.Scrape("a 2\nb 2\n").ok());
+  CHECK(s.counts.scraped == 2);
+  CHECK(s.counts.kept == 1);
+  CHECK(s.Samples("a{job=\"j\"}") == "1000:1 2000:2");
+  CHECK(s.Samples("b{job=\"j\"}") == "1000:1 2000:stale");
+}
+
+TEST_CASE("the sample limit fails the scrape") {
+  Scraped s;
+  s.config.limits.samples = 2;
+  REQUIRE(s.Scrape("a 1\nb 1\n").ok());
+  const absl::Status status = s.Scrape("a 2\nb 2\nc 2\n");
+  CHECK(status.message() == "sample limit exceeded");
+  CHECK(s.Samples("a{job=\"j\"}") == "1000:1 2000:stale");
+}
+
+TEST_CASE("random churn stores what a plain comparison expects") {
+  Scraped s;
+  std::uint32_t random = 12345;
+  const auto next = [&random](std::uint32_t below) {
+    random = random * 1664525 + 1013904223;
+    return (random >> 16) % below;
+  };
+  std::map<std::string, std::string> expected;
+  std::map<std::string, bool> alive;
+  for (int scrape = 1; scrape <= 60; ++scrape) {
+    std::string body;
+    std::map<std::string, bool> now;
+    const std::uint32_t start = next(40);
+    for (std::uint32_t i = 0; i < 40; ++i) {
+      if (next(5) == 0) continue;
+      const std::string name = "m" + std::to_string((start + i) % 40);
+      body += name + " " + std::to_string(scrape) + "\n";
+      now[name + "{job=\"j\"}"] = true;
+    }
+    const std::string at = std::to_string(scrape * 1000) + ":";
+    for (const auto& [name, unused] : now) {
+      expected[name] += at + std::to_string(scrape) + " ";
+    }
+    for (const auto& [name, unused] : alive) {
+      if (!now.contains(name)) expected[name] += at + "stale ";
+    }
+    alive = now;
+    REQUIRE(s.Scrape(body).ok());
+  }
+  for (auto& [name, samples] : expected) {
+    INFO(name);
+    CHECK(s.Samples(name) + " " == samples);
+  }
+}
+
+}  // namespace narthex::scraper

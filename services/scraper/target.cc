@@ -1,0 +1,166 @@
+#include "services/scraper/target.h"
+
+#include <map>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "libs/base/duration.h"
+#include "libs/base/hash.h"
+#include "libs/base/quote.h"
+#include "libs/base/status.h"
+
+namespace narthex::scraper {
+namespace {
+
+constexpr absl::string_view kAddress = "__address__";
+constexpr absl::string_view kScheme = "__scheme__";
+constexpr absl::string_view kMetricsPath = "__metrics_path__";
+constexpr absl::string_view kInterval = "__scrape_interval__";
+constexpr absl::string_view kTimeout = "__scrape_timeout__";
+constexpr absl::string_view kParamPrefix = "__param_";
+
+std::string Escaped(absl::string_view text, absl::string_view kept) {
+  std::string out;
+  for (const char c : text) {
+    if (absl::ascii_isalnum(c) || absl::StrContains("-_.~", c) ||
+        absl::StrContains(kept, c)) {
+      out += c;
+    } else {
+      absl::StrAppendFormat(&out, "%%%02X", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
+}
+
+std::string QueryOf(const config::ScrapeConfig& config,
+                    const model::Labels& labels) {
+  std::map<std::string, std::vector<std::string>> params = config.params;
+  for (const model::Label& label : labels) {
+    if (!absl::StartsWith(label.name, kParamPrefix)) continue;
+    auto& values = params[std::string(label.name.substr(kParamPrefix.size()))];
+    if (values.empty()) values.emplace_back();
+    values[0] = std::string(label.value);
+  }
+  std::string query;
+  for (const auto& [name, values] : params) {
+    for (const std::string& value : values) {
+      absl::StrAppend(&query, query.empty() ? "?" : "&", Escaped(name, ""), "=",
+                      Escaped(value, ""));
+    }
+  }
+  return query;
+}
+
+void SetDefault(absl::string_view name, absl::string_view value,
+                model::LabelsBuilder* builder) {
+  if (builder->Get(name).empty()) builder->Set(name, value);
+}
+
+// What relabelling sees.
+model::Labels DiscoveredLabels(const config::ScrapeConfig& config,
+                               const model::Labels& target_labels,
+                               const model::Labels& group_labels) {
+  model::LabelsBuilder builder(group_labels);
+  for (const model::Label& label : target_labels) {
+    builder.Set(label.name, label.value);
+  }
+  SetDefault(model::kJob, config.job_name, &builder);
+  SetDefault(kInterval, base::FormatDuration(config.scrape_interval_ms),
+             &builder);
+  SetDefault(kTimeout, base::FormatDuration(config.scrape_timeout_ms),
+             &builder);
+  SetDefault(kMetricsPath, config.metrics_path, &builder);
+  SetDefault(kScheme, config.scheme, &builder);
+  for (const auto& [name, values] : config.params) {
+    if (values.empty()) continue;
+    SetDefault(absl::StrCat(kParamPrefix, name), values[0], &builder);
+  }
+  return builder.Build();
+}
+
+absl::Status ReadTimes(const model::Labels& labels, Target* target) {
+  const auto interval = base::ParseDuration(labels.Get(kInterval));
+  NARTHEX_RETURN_IF_ERROR(
+      base::Annotate(interval.status(), "error parsing scrape interval"));
+  const auto timeout = base::ParseDuration(labels.Get(kTimeout));
+  NARTHEX_RETURN_IF_ERROR(
+      base::Annotate(timeout.status(), "error parsing scrape timeout"));
+  if (*interval == 0) {
+    return absl::InvalidArgumentError("scrape interval cannot be 0");
+  }
+  if (*timeout == 0) {
+    return absl::InvalidArgumentError("scrape timeout cannot be 0");
+  }
+  if (*timeout > *interval) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "scrape timeout cannot be greater than scrape interval (\"",
+        labels.Get(kTimeout), "\" > \"", labels.Get(kInterval), "\")"));
+  }
+  target->interval_ms = *interval;
+  target->timeout_ms = *timeout;
+  return absl::OkStatus();
+}
+
+absl::Status FillTarget(const config::ScrapeConfig& config,
+                        model::LabelsBuilder* builder, Target* target) {
+  const model::Labels labels = builder->Build();
+  const std::string address(labels.Get(kAddress));
+  if (address.empty()) return absl::InvalidArgumentError("no address");
+  if (absl::StrContains(address, '/')) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", address, "\" is not a valid hostname"));
+  }
+  NARTHEX_RETURN_IF_ERROR(ReadTimes(labels, target));
+  target->url = absl::StrCat(labels.Get(kScheme), "://", address,
+                             Escaped(labels.Get(kMetricsPath), "/$&+,:;=@%"),
+                             QueryOf(config, labels));
+  for (const model::Label& label : labels) {
+    if (absl::StartsWith(label.name, "__")) builder->Del(label.name);
+    if (!base::IsValidUtf8(label.value)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("invalid label value for \"", label.name,
+                       "\": ", base::Quote(label.value)));
+    }
+  }
+  SetDefault(model::kInstance, address, builder);
+  target->labels = builder->Build();
+  target->hash =
+      base::XxHash64(absl::StrCat(target->labels.encoded(), target->url));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::variant<Target, Dropped>> MakeTarget(
+    const config::ScrapeConfig& config, const model::Labels& target_labels,
+    const model::Labels& group_labels) {
+  Target target;
+  target.discovered = DiscoveredLabels(config, target_labels, group_labels);
+  model::LabelsBuilder builder(target.discovered);
+  if (!relabel::Apply(config.relabel_configs, &builder)) {
+    return Dropped{std::move(target.discovered)};
+  }
+  NARTHEX_RETURN_IF_ERROR(base::Annotate(FillTarget(config, &builder, &target),
+                                         target.discovered.ToString()));
+  return target;
+}
+
+std::string GlobalUrl(const std::string& url,
+                      const std::string& external_host) {
+  for (const absl::string_view local :
+       {"://localhost", "://127.0.0.1", "://[::1]"}) {
+    const std::size_t at = url.find(std::string(local));
+    if (at == std::string::npos) continue;
+    const std::size_t end = at + local.size();
+    // "localhost.example" is another host.
+    if (end < url.size() && url[end] != ':' && url[end] != '/') continue;
+    return absl::StrCat(url.substr(0, at), "://", external_host,
+                        url.substr(end));
+  }
+  return url;
+}
+
+}  // namespace narthex::scraper
