@@ -1,0 +1,51 @@
+"""An ingester that is away for a while leaves no gap."""
+
+import os
+import signal
+import time
+
+from harness import Exposition, Suite, check, check_equal, main, scrape_config, wait_for
+
+AWAY_SECONDS = float(os.environ.get("NARTHEX_E2E_AWAY", "30"))
+
+
+def no_gap_after(stop):
+    exporter = Exposition({"/metrics": lambda n: f"scrapes_total {n + 1}\n"})
+    with Suite(scrape_config([exporter.address])) as suite:
+        suite.own(exporter)
+        suite.start("ingester", "querier", "scraper")
+        wait_for("the first samples", lambda: (suite.value("scrapes_total") or 0) >= 3)
+        begin = time.time()
+        back = stop(suite.ingester)
+        time.sleep(AWAY_SECONDS)
+        back()
+        before = exporter.counts["/metrics"]
+        check(before >= AWAY_SECONDS, f"only {before} scrapes in {AWAY_SECONDS}s")
+        wait_for("newer samples", lambda: (suite.value("scrapes_total") or 0) > before)
+        now = time.time()
+        window = int(now - begin) + 3
+        result = suite.query(f"scrapes_total[{window}s]", now)
+        values = [float(value) for _, value in result[0]["values"]]
+        check_equal(values, [values[0] + i for i in range(len(values))], "values of all scrapes")
+        check(len(values) > AWAY_SECONDS, f"{len(values)} samples in {window}s")
+        times = [at for at, _ in result[0]["values"]]
+        widest = max(b - a for a, b in zip(times, times[1:]))
+        check(widest < 1.5, f"two samples are {widest}s apart")
+
+
+def a_stopped_ingester_leaves_no_gap():
+    def stop(ingester):
+        check_equal(ingester.stop(), 0, "exit status")
+        return ingester.start
+    no_gap_after(stop)
+
+
+def a_frozen_ingester_leaves_no_gap():
+    def stop(ingester):
+        ingester.signal(signal.SIGSTOP)
+        return lambda: ingester.signal(signal.SIGCONT)
+    no_gap_after(stop)
+
+
+if __name__ == "__main__":
+    main(a_stopped_ingester_leaves_no_gap, a_frozen_ingester_leaves_no_gap)
