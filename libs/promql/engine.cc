@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/promql/column.h"
+#include "libs/promql/engine_metrics.h"
 #include "libs/promql/eval_nodes.h"
 #include "libs/promql/evaluation.h"
 #include "libs/promql/range_rate.h"
@@ -27,8 +28,11 @@ struct Engine::Times {
 /// A place among the queries that may run.
 class Engine::Turn {
  public:
-  explicit Turn(Engine& engine) : engine_(engine) {}
+  explicit Turn(Engine& engine) : engine_(engine) {
+    if (engine_.metrics_ != nullptr) engine_.metrics_->QueryBegan();
+  }
   ~Turn() {
+    if (engine_.metrics_ != nullptr) engine_.metrics_->QueryEnded();
     if (!taken_) return;
     base::MutexLock lock(engine_.mutex_);
     --engine_.active_;
@@ -190,6 +194,16 @@ absl::Status CheckRangeType(const Expr& root) {
 
 }  // namespace
 
+Engine::Engine(EngineOptions options, base::Clock& clock,
+               metrics::Registry* registry)
+    : options_(options),
+      clock_(clock),
+      metrics_(registry == nullptr
+                   ? nullptr
+                   : std::make_unique<EngineMetrics>(*registry, options)) {}
+
+Engine::~Engine() = default;
+
 absl::StatusOr<QueryResult> Engine::Instant(storage::Queryable& storage,
                                             absl::string_view expression,
                                             std::int64_t time_ms,
@@ -259,6 +273,7 @@ absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
   result.stats.total_samples = evaluation.stats().total;
   result.stats.samples_read = evaluation.stats().read;
   result.stats.peak_samples = evaluation.budget().peak();
+  if (metrics_ != nullptr) metrics_->Record(result.stats);
   return result;
 }
 

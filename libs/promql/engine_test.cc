@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/metrics/metrics.h"
 #include "libs/model/sample.h"
 #include "libs/promql/series_description.h"
 #include "libs/storage/memory_storage.h"
@@ -193,6 +194,25 @@ TEST_CASE("topk of an instant query is ordered, best first, NaN last") {
         Lines{R"({__name__="m", i="3"} 3)", R"({__name__="m", i="4"} 2)"});
   CHECK(f.Lines("bottomk(1, m)", 0) == Lines{R"({__name__="m", i="1"} 1)"});
   CHECK(f.Lines("topk(4, m)", 0).back() == R"({__name__="m", i="2"} nan)");
+}
+
+TEST_CASE("the engine counts its work") {
+  base::FakeClock clock(0);
+  metrics::Registry registry;
+  EngineOptions options;
+  options.max_concurrency = 7;
+  Engine engine(options, clock, &registry);
+  storage::MemoryStorage storage;
+  storage.Add({{"__name__", "m"}}, {{0, 1000}, {1, 2}});
+  REQUIRE(
+      engine.Instant(storage, "sum(m) + count_over_time(m[5s])", 1000).ok());
+
+  const std::string text = registry.Expose();
+  CHECK_THAT(text, Catch::Contains("prometheus_engine_queries 0\n"));
+  CHECK_THAT(text,
+             Catch::Contains("prometheus_engine_queries_concurrent_max 7\n"));
+  CHECK_THAT(text,
+             Catch::Contains("prometheus_engine_query_samples_total 3\n"));
 }
 
 TEST_CASE("what does not depend on the step is evaluated once") {

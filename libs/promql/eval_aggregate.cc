@@ -204,8 +204,10 @@ void CheckPhi(Evaluation& evaluation, const std::vector<double>& phi,
   }
   Annotations& annotations = evaluation.annotations();
   if (nan) {
+    // It hides whatever else is wrong.
     annotations.InvalidQuantile(std::numeric_limits<double>::quiet_NaN(),
                                 position);
+    return;
   }
   if (max > 1) annotations.InvalidQuantile(max, position);
   if (min < 0) annotations.InvalidQuantile(min, position);

@@ -120,17 +120,21 @@ double Quantile(double phi, std::vector<double>* values) {
   if (values->empty() || std::isnan(phi)) return kNan;
   if (phi < 0) return -kInfinity;
   if (phi > 1) return kInfinity;
-  std::sort(values->begin(), values->end(), [](double a, double b) {
+  const auto less = [](double a, double b) {
     if (std::isnan(b)) return false;
     return std::isnan(a) || a < b;
-  });
+  };
   const double last = static_cast<double>(values->size() - 1);
   const double rank = phi * last;
   const double lower = std::max(0.0, std::floor(rank));
-  const double upper = std::min(last, lower + 1);
   const double weight = rank - std::floor(rank);
-  return (*values)[static_cast<std::size_t>(lower)] * (1 - weight) +
-         (*values)[static_cast<std::size_t>(upper)] * weight;
+  // Two neighbours in sorted order are all that is needed of it.
+  const auto low = values->begin() + static_cast<std::ptrdiff_t>(lower);
+  std::nth_element(values->begin(), low, values->end(), less);
+  const auto high = low + 1 == values->end()
+                        ? low
+                        : std::min_element(low + 1, values->end(), less);
+  return *low * (1 - weight) + *high * weight;
 }
 
 BucketQuantileResult BucketQuantile(double phi, std::vector<Bucket>* buckets) {
