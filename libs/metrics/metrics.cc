@@ -318,7 +318,9 @@ std::string Registry::Expose() const {
     for (const auto& [labels, value] : entry.functions) {
       WriteLine(name, labels, "", "", value(), &out);
     }
-    std::visit([&](const auto& family) { WriteFamily(name, family, &out); },
+    // Clang 14 does not capture a structured binding as it is.
+    std::visit([&, &metric = name](
+                   const auto& family) { WriteFamily(metric, family, &out); },
                entry.family);
   }
   return out;
