@@ -1,0 +1,51 @@
+#include "services/ruler/result_writer.h"
+
+#include <utility>
+
+#include "libs/model/sample.h"
+
+namespace narthex::ruler {
+
+std::vector<cluster::RefSample> ResultWriter::Name(
+    const std::vector<rules::ResultSample>& batch) {
+  std::vector<cluster::RefSample> named;
+  named.reserve(batch.size());
+  base::MutexLock lock(mutex_);
+  for (const rules::ResultSample& sample : batch) {
+    Series& series = series_[sample.labels];
+    if (series.ref == 0) series.ref = writer_.Declare(sample.labels);
+    ++series.under_way;
+    series.ended = model::IsStaleNan(sample.value);
+    named.push_back({series.ref, sample.timestamp_ms, sample.value});
+  }
+  return named;
+}
+
+void ResultWriter::Forget(const std::vector<rules::ResultSample>& batch) {
+  std::vector<storage::SeriesRef> released;
+  {
+    base::MutexLock lock(mutex_);
+    for (const rules::ResultSample& sample : batch) {
+      const auto it = series_.find(sample.labels);
+      if (--it->second.under_way > 0 || !it->second.ended) continue;
+      released.push_back(it->second.ref);
+      series_.erase(it);
+    }
+  }
+  if (!released.empty()) writer_.Release(released);
+}
+
+absl::StatusOr<std::vector<storage::Rejection>> ResultWriter::Append(
+    const std::vector<rules::ResultSample>& batch) {
+  cluster::PushOutcome outcome = writer_.PushAndWait(Name(batch), timeout_);
+  Forget(batch);
+  if (!outcome.status.ok()) return outcome.status;
+  return std::move(outcome.rejected);
+}
+
+std::size_t ResultWriter::series() const {
+  base::ReaderMutexLock lock(mutex_);
+  return series_.size();
+}
+
+}  // namespace narthex::ruler
