@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/promql/column.h"
-#include "libs/promql/engine_metrics.h"
 #include "libs/promql/eval_nodes.h"
 #include "libs/promql/evaluation.h"
 #include "libs/promql/range_rate.h"
@@ -28,11 +27,8 @@ struct Engine::Times {
 /// A place among the queries that may run.
 class Engine::Turn {
  public:
-  explicit Turn(Engine& engine) : engine_(engine) {
-    if (engine_.metrics_ != nullptr) engine_.metrics_->QueryBegan();
-  }
+  explicit Turn(Engine& engine) : engine_(engine) {}
   ~Turn() {
-    if (engine_.metrics_ != nullptr) engine_.metrics_->QueryEnded();
     if (!taken_) return;
     base::MutexLock lock(engine_.mutex_);
     --engine_.active_;
@@ -194,16 +190,6 @@ absl::Status CheckRangeType(const Expr& root) {
 
 }  // namespace
 
-Engine::Engine(EngineOptions options, base::Clock& clock,
-               metrics::Registry* registry)
-    : options_(options),
-      clock_(clock),
-      metrics_(registry == nullptr
-                   ? nullptr
-                   : std::make_unique<EngineMetrics>(*registry, options)) {}
-
-Engine::~Engine() = default;
-
 absl::StatusOr<QueryResult> Engine::Instant(storage::Queryable& storage,
                                             absl::string_view expression,
                                             std::int64_t time_ms,
@@ -232,7 +218,8 @@ absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
   settings.lookback_delta_ms = query.lookback_delta_ms != 0
                                    ? query.lookback_delta_ms
                                    : options_.lookback_delta_ms;
-  settings.default_subquery_step_ms = query.default_subquery_step_ms;
+  settings.default_subquery_step_ms =
+      std::max<std::int64_t>(1, query.default_subquery_step_ms);
   settings.max_samples = options_.max_samples;
   settings.delayed_name_removal = options_.delayed_name_removal;
   settings.type_and_unit_labels = options_.type_and_unit_labels;
@@ -273,7 +260,6 @@ absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
   result.stats.total_samples = evaluation.stats().total;
   result.stats.samples_read = evaluation.stats().read;
   result.stats.peak_samples = evaluation.budget().peak();
-  if (metrics_ != nullptr) metrics_->Record(result.stats);
   return result;
 }
 

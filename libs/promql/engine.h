@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,13 +14,7 @@
 #include "libs/promql/value.h"
 #include "libs/storage/storage.h"
 
-namespace narthex::metrics {
-class Registry;
-}
-
 namespace narthex::promql {
-
-class EngineMetrics;
 
 /// Settings of all queries; the defaults are Prometheus's.
 struct EngineOptions {
@@ -78,12 +71,8 @@ struct QueryResult {
 ///   others               come from the storage.
 class Engine {
  public:
-  /// With a `registry`, which outlives it, the engine counts its work there.
-  Engine(EngineOptions options, base::Clock& clock,
-         metrics::Registry* registry = nullptr);
-  ~Engine();
-  Engine(const Engine&) = delete;
-  Engine& operator=(const Engine&) = delete;
+  Engine(EngineOptions options, base::Clock& clock)
+      : options_(options), clock_(clock) {}
 
   /// Evaluates `expression` at one time.
   absl::StatusOr<QueryResult> Instant(storage::Queryable& storage,
@@ -112,7 +101,6 @@ class Engine {
 
   const EngineOptions options_;
   base::Clock& clock_;
-  const std::unique_ptr<EngineMetrics> metrics_;  // May be null.
   base::Mutex mutex_;
   base::CondVar turn_;
   int active_ ABSL_GUARDED_BY(mutex_) = 0;

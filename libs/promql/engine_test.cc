@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "libs/metrics/metrics.h"
 #include "libs/model/sample.h"
 #include "libs/promql/series_description.h"
 #include "libs/storage/memory_storage.h"
@@ -121,6 +120,9 @@ TEST_CASE("errors say by their code what went wrong") {
   CHECK(too_many.message() ==
         "query processing would load too many samples into memory in query "
         "execution");
+  // More steps than samples are allowed are refused before they take memory.
+  CHECK(absl::IsFailedPrecondition(
+      f.Failure("count_over_time(m[100y:1ms])", 9 * kStepMs)));
   const auto range = f.engine.Range(f.storage, "m[5m]", 0, 10, 1);
   CHECK(absl::IsInvalidArgument(range.status()));
 
@@ -196,23 +198,14 @@ TEST_CASE("topk of an instant query is ordered, best first, NaN last") {
   CHECK(f.Lines("topk(4, m)", 0).back() == R"({__name__="m", i="2"} nan)");
 }
 
-TEST_CASE("the engine counts its work") {
-  base::FakeClock clock(0);
-  metrics::Registry registry;
-  EngineOptions options;
-  options.max_concurrency = 7;
-  Engine engine(options, clock, &registry);
-  storage::MemoryStorage storage;
-  storage.Add({{"__name__", "m"}}, {{0, 1000}, {1, 2}});
-  REQUIRE(
-      engine.Instant(storage, "sum(m) + count_over_time(m[5s])", 1000).ok());
-
-  const std::string text = registry.Expose();
-  CHECK_THAT(text, Catch::Contains("prometheus_engine_queries 0\n"));
-  CHECK_THAT(text,
-             Catch::Contains("prometheus_engine_queries_concurrent_max 7\n"));
-  CHECK_THAT(text,
-             Catch::Contains("prometheus_engine_query_samples_total 3\n"));
+TEST_CASE("a query tells how much it has looked at") {
+  Fixture f({"m 1 2 3"});
+  const auto result = f.engine.Instant(
+      f.storage, "sum(m) + count_over_time(m[90s])", 2 * kStepMs);
+  REQUIRE(result.ok());
+  CHECK(result->stats.total_samples == 3);
+  CHECK(result->stats.samples_read == 3);
+  CHECK(result->stats.peak_samples >= 2);
 }
 
 TEST_CASE("what does not depend on the step is evaluated once") {

@@ -67,7 +67,7 @@ absl::Status EvaluateAbsentOverTime(Evaluation& evaluation, const Expr& range,
         for (std::size_t i = 0; i < values.size(); ++i) {
           if (IsPresent(values[i])) found[i] = true;
         }
-        return absl::OkStatus();
+        return context.status;
       }));
   evaluation.stats().total += context.samples_seen;
   if (std::all_of(found.begin(), found.end(), [](bool f) { return f; })) {
@@ -91,6 +91,7 @@ absl::StatusOr<RangeContext> MakeContext(Evaluation& evaluation,
   context.grid = grid;
   context.geometry = GeometryOf(Unwrap(*call.args[range_arg]), grid);
   context.annotations = &evaluation.annotations();
+  context.evaluation = &evaluation;
   context.position = Unwrap(*call.args[0]).position;
   context.lookback_ms = evaluation.settings().lookback_delta_ms;
   for (std::size_t i = 0; i < call.args.size(); ++i) {

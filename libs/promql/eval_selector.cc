@@ -120,30 +120,26 @@ absl::Status SelectColumns(Evaluation& evaluation,
   range.max_ms = references.first_ms +
                  references.step_ms * static_cast<std::int64_t>(grid.count - 1);
   if (selector.smoothed) range.max_ms += lookback_ms;
-  NARTHEX_ASSIGN_OR_RETURN(const auto all,
-                           evaluation.Select(selector, range, grid.step_ms, 0));
-
   model::SampleColumns samples;
   Column column;
-  for (const auto& series : all) {
-    NARTHEX_RETURN_IF_ERROR(evaluation.CheckAlive());
+  const auto read = [&](const storage::Series& series) -> absl::Status {
     samples.clear();
-    NARTHEX_RETURN_IF_ERROR(series->Read(&samples));
+    NARTHEX_RETURN_IF_ERROR(series.Read(&samples));
     if (selector.smoothed) DropStaleMarkers(&samples);
     column.values.resize(grid.count);
     take(samples, references, lookback_ms, &column.values);
     const std::size_t present = CountPresent(column.values);
-    if (present == 0) continue;
+    if (present == 0) return absl::OkStatus();
     evaluation.stats().total += static_cast<std::int64_t>(present);
     evaluation.stats().read += static_cast<std::int64_t>(present);
     SampleReservation held(&evaluation.budget());
     NARTHEX_RETURN_IF_ERROR(held.Add(present));
     held.Clear();  // Whoever keeps the column counts it.
-    column.labels = series->labels();
+    column.labels = series.labels();
     column.drop_name = false;
-    NARTHEX_RETURN_IF_ERROR(sink(column));
-  }
-  return absl::OkStatus();
+    return sink(column);
+  };
+  return evaluation.Select(selector, range, grid.step_ms, 0, read);
 }
 
 using RangeSink = absl::FunctionRef<absl::Status(RangeSeries& series)>;
@@ -159,24 +155,21 @@ absl::Status ReadMatrix(Evaluation& evaluation, const MatrixSelector& matrix,
                            last_end_ms};
   if (geometry.anchored || geometry.smoothed) range.min_ms -= lookback_ms;
   if (geometry.smoothed) range.max_ms += lookback_ms;
-  NARTHEX_ASSIGN_OR_RETURN(
-      const auto all, evaluation.Select(*matrix.selector, range, grid.step_ms,
-                                        geometry.range_ms));
   RangeSeries series;
-  for (const auto& stored : all) {
-    NARTHEX_RETURN_IF_ERROR(evaluation.CheckAlive());
+  const auto read = [&](const storage::Series& stored) -> absl::Status {
     series.samples.clear();
-    NARTHEX_RETURN_IF_ERROR(stored->Read(&series.samples));
+    NARTHEX_RETURN_IF_ERROR(stored.Read(&series.samples));
     DropStaleMarkers(&series.samples);
-    if (series.samples.empty()) continue;
+    if (series.samples.empty()) return absl::OkStatus();
     SampleReservation held(&evaluation.budget());
     NARTHEX_RETURN_IF_ERROR(held.Add(series.samples.size()));
     evaluation.stats().read += static_cast<std::int64_t>(series.samples.size());
-    series.labels = stored->labels();
+    series.labels = stored.labels();
     series.drop_name = false;
-    NARTHEX_RETURN_IF_ERROR(sink(series));
-  }
-  return absl::OkStatus();
+    return sink(series);
+  };
+  return evaluation.Select(*matrix.selector, range, grid.step_ms,
+                           geometry.range_ms, read);
 }
 
 /// The steps of the inner expression: multiples of the step, so that they do

@@ -8,13 +8,25 @@
 
 namespace narthex::promql {
 
-absl::Status SampleBudget::Add(std::size_t samples) {
-  held_ += static_cast<std::int64_t>(samples);
-  peak_ = std::max(peak_, held_);
-  if (held_ <= limit_) return absl::OkStatus();
+namespace {
+
+absl::Status TooManySamples() {
   return absl::FailedPreconditionError(
       "query processing would load too many samples into memory in query "
       "execution");
+}
+
+}  // namespace
+
+absl::Status SampleBudget::Add(std::size_t samples) {
+  held_ += static_cast<std::int64_t>(samples);
+  peak_ = std::max(peak_, held_);
+  return held_ <= limit_ ? absl::OkStatus() : TooManySamples();
+}
+
+absl::Status SampleBudget::Check(std::size_t samples) const {
+  return static_cast<std::int64_t>(samples) <= limit_ ? absl::OkStatus()
+                                                      : TooManySamples();
 }
 
 absl::Status SampleReservation::Add(std::size_t samples) {
@@ -74,6 +86,8 @@ absl::Status Evaluation::Vector(const Expr& expr, const StepGrid& grid,
                                 ColumnSink sink) {
   NARTHEX_RETURN_IF_ERROR(CheckAlive());
   if (grid.count == 0) return absl::OkStatus();
+  // Every column has this many values, whether or not they are present.
+  NARTHEX_RETURN_IF_ERROR(budget_.Check(grid.count));
   switch (expr.kind) {
     case ExprKind::kParen:
       return Vector(*expr.As<ParenExpr>().expr, grid, sink);
@@ -133,6 +147,7 @@ absl::StatusOr<Columns> Evaluation::Collect(const Expr& expr,
 absl::StatusOr<std::vector<double>> Evaluation::Scalar(const Expr& expr,
                                                        const StepGrid& grid) {
   NARTHEX_RETURN_IF_ERROR(CheckAlive());
+  NARTHEX_RETURN_IF_ERROR(budget_.Check(grid.count));
   switch (expr.kind) {
     case ExprKind::kParen:
       return Scalar(*expr.As<ParenExpr>().expr, grid);
@@ -164,10 +179,10 @@ absl::StatusOr<std::vector<double>> Evaluation::Scalar(const Expr& expr,
   }
 }
 
-absl::StatusOr<std::vector<std::unique_ptr<storage::Series>>>
-Evaluation::Select(const VectorSelector& selector,
-                   const storage::TimeRange& range, std::int64_t step_ms,
-                   std::int64_t range_ms) {
+absl::Status Evaluation::Select(const VectorSelector& selector,
+                                const storage::TimeRange& range,
+                                std::int64_t step_ms, std::int64_t range_ms,
+                                SeriesSink sink) {
   storage::SelectHints hints;
   hints.range = range;
   hints.step_ms = settings_.step_ms == 0 ? 0 : step_ms;
@@ -177,27 +192,18 @@ Evaluation::Select(const VectorSelector& selector,
     hints.grouping = use->second.grouping;
     hints.by = use->second.by;
   }
-  return Select(hints, selector.matchers);
-}
-
-absl::StatusOr<std::vector<std::unique_ptr<storage::Series>>>
-Evaluation::Select(const storage::SelectHints& hints,
-                   const std::vector<model::Matcher>& matchers) {
   constexpr absl::string_view kContext = "expanding series";
-  auto selected = storage_.Select(hints, matchers);
+  auto selected = storage_.Select(hints, selector.matchers);
   if (!selected.ok()) return base::Annotate(selected.status(), kContext);
-  std::vector<std::unique_ptr<storage::Series>> series;
   storage::SeriesSet& set = **selected;
   while (set.Next()) {
-    series.push_back(set.At());
-    // The clock costs more than taking a series.
-    if (series.size() % 256 == 0) NARTHEX_RETURN_IF_ERROR(CheckAlive());
+    NARTHEX_RETURN_IF_ERROR(CheckAlive());
+    NARTHEX_RETURN_IF_ERROR(sink(*set.At()));
   }
   for (std::string& warning : set.warnings()) {
     annotations_.AddStorageWarning(std::move(warning));
   }
-  NARTHEX_RETURN_IF_ERROR(base::Annotate(set.status(), kContext));
-  return series;
+  return base::Annotate(set.status(), kContext);
 }
 
 NameDropper::NameDropper(const Evaluation& evaluation, const Expr& source,

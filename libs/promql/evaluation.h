@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
@@ -49,6 +50,8 @@ class SampleBudget {
 
   /// kFailedPrecondition when more than the limit are then held.
   absl::Status Add(std::size_t samples);
+  /// The error of Add() when `samples` alone are more than the limit.
+  absl::Status Check(std::size_t samples) const;
   void Remove(std::size_t samples) {
     held_ -= static_cast<std::int64_t>(samples);
   }
@@ -110,14 +113,15 @@ class Evaluation {
   absl::StatusOr<std::vector<double>> Scalar(const Expr& expr,
                                              const StepGrid& grid);
 
-  /// The series a selector matches, with their samples from `range`.
-  /// Storage warnings become annotations.
-  absl::StatusOr<std::vector<std::unique_ptr<storage::Series>>> Select(
-      const VectorSelector& selector, const storage::TimeRange& range,
-      std::int64_t step_ms, std::int64_t range_ms);
-  absl::StatusOr<std::vector<std::unique_ptr<storage::Series>>> Select(
-      const storage::SelectHints& hints,
-      const std::vector<model::Matcher>& matchers);
+  /// Takes one series at a time; it does not outlive the call.
+  using SeriesSink =
+      absl::FunctionRef<absl::Status(const storage::Series& series)>;
+
+  /// Streams the series a selector matches that have samples in `range`,
+  /// sorted by labels. Storage warnings become annotations.
+  absl::Status Select(const VectorSelector& selector,
+                      const storage::TimeRange& range, std::int64_t step_ms,
+                      std::int64_t range_ms, SeriesSink sink);
 
   /// kDeadlineExceeded or kCancelled when the query must end.
   absl::Status CheckAlive() const;

@@ -15,6 +15,9 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
+/// A few milliseconds' worth.
+constexpr std::int64_t kSamplesBetweenChecks = 1 << 20;
+
 using WindowFunction = double (*)(const RangeWindow&, RangeContext&);
 
 /// Slides the windows of all steps over a series, two positions moving forward
@@ -31,6 +34,7 @@ void Slide(const model::SampleColumns& samples, RangeContext& context,
   const std::size_t size = samples.size();
   std::size_t low = 0;
   std::size_t high = 0;
+  std::int64_t check_at = context.samples_seen + kSamplesBetweenChecks;
   RangeWindow window;
   window.end_ms = geometry.first_end_ms;
   for (std::size_t i = 0; i < out->size(); ++i) {
@@ -48,6 +52,11 @@ void Slide(const model::SampleColumns& samples, RangeContext& context,
       window.step_time_ms = context.grid.At(i);
       context.samples_seen += static_cast<std::int64_t>(window.size);
       (*out)[i] = kFunction(window, context);
+      if (context.samples_seen > check_at) {
+        check_at = context.samples_seen + kSamplesBetweenChecks;
+        context.status.Update(context.evaluation->CheckAlive());
+        if (!context.status.ok()) return;
+      }
     }
     window.end_ms += geometry.step_ms;
   }

@@ -37,8 +37,10 @@ struct RangeContext {
   PositionRange position;
   Annotations* annotations = nullptr;
   std::int64_t lookback_ms = 0;
-  /// Sees every sample of every window: for statistics.
+  /// The samples of all windows together: for statistics.
   std::int64_t samples_seen = 0;
+  /// Asked now and then whether the query must end.
+  const Evaluation* evaluation = nullptr;
 
   /// Positions in the current series at which the value fell.
   std::vector<std::size_t> falls;

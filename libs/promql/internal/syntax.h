@@ -117,6 +117,7 @@ class Parser {
   ExprPtr ParsePostfix(ExprPtr expr);
   ExprPtr ParseParen();
   ExprPtr ParseCall(const Token& name);
+  /// Stops at the closing parenthesis, which is not taken.
   bool ParseArguments(std::vector<ExprPtr>* args);
   ExprPtr ParseAggregate(const Token& op);
   bool ParseAggregateModifier(AggregateExpr* aggregate);

@@ -30,6 +30,31 @@ bool IsLabelWord(const Token& token) {
          (token.type == TokenType::kOperator && token.op == BinaryOp::kAtan2);
 }
 
+bool StartsExpression(const Token& token) {
+  switch (token.type) {
+    case TokenType::kNumber:
+    case TokenType::kDuration:
+    case TokenType::kString:
+    case TokenType::kLeftParen:
+    case TokenType::kLeftBrace:
+      return true;
+    case TokenType::kOperator:
+      return token.op == BinaryOp::kAdd || token.op == BinaryOp::kSub ||
+             IsMetricName(token);
+    default:
+      return IsMetricName(token);
+  }
+}
+
+// Whether a text that is no number has a number's form, so that it must be too
+// large for one.
+bool HasNumberForm(absl::string_view text) {
+  const std::size_t exponent = text.find_first_of("eE");
+  return exponent != absl::string_view::npos &&
+         absl::ascii_isdigit(static_cast<unsigned char>(text.back())) &&
+         text.find('.', exponent) == absl::string_view::npos;
+}
+
 // Underscores stand only between digits, or after the base's prefix.
 bool UnderscoresSeparateDigits(absl::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -189,7 +214,7 @@ double Parser::NumberValue(const Token& token, bool* is_duration) {
     if (ParseInteger(text, &value)) return value;
     const auto number = base::ParseFloat(text);
     if (number.ok()) return *number;
-    if (std::isdigit(static_cast<unsigned char>(text.back()))) {
+    if (HasNumberForm(text)) {
       Error(token.range(),
             absl::StrCat("error parsing number: strconv.ParseFloat: parsing ",
                          base::Quote(token.text), ": value out of range"));
@@ -232,19 +257,21 @@ bool Parser::ParseArguments(std::vector<ExprPtr>* args) {
       if (!At(TokenType::kComma)) break;
       const PositionRange comma = token_.range();
       Advance();
-      if (At(TokenType::kRightParen)) {
+      if (!StartsExpression(token_)) {
         Error(comma, "trailing commas not allowed in function call args");
         break;
       }
     }
   }
-  return Expect(TokenType::kRightParen);
+  if (At(TokenType::kRightParen)) return true;
+  Unexpected();
+  return false;
 }
 
 ExprPtr Parser::ParseCall(const Token& name) {
   auto call = std::make_unique<Call>();
   if (!ParseArguments(&call->args)) return nullptr;
-  call->position = {name.position, previous_end_};
+  call->position = {name.position, token_.end()};
   call->function = FindFunction(name.text);
   if (call->function == nullptr) {
     Error(name.range(),
@@ -255,6 +282,8 @@ ExprPtr Parser::ParseCall(const Token& name) {
     Error(name.range(),
           absl::StrCat("function ", base::Quote(name.text), " is not enabled"));
   }
+  // Only now: what is wrong here is told before what is wrong behind it.
+  Advance();
   return call;
 }
 
@@ -270,6 +299,7 @@ ExprPtr Parser::ParseAggregate(const Token& op) {
       return nullptr;
     }
     if (!ParseArguments(&args)) return nullptr;
+    Advance();
     const bool modifier_last =
         !modifier_first && (At(TokenType::kBy) || At(TokenType::kWithout));
     if (modifier_last && !ParseAggregateModifier(aggregate.get())) {
@@ -331,7 +361,12 @@ bool Parser::ParseBinaryModifiers(BinaryExpr* binary) {
                                  ? VectorMatching::Cardinality::kManyToOne
                                  : VectorMatching::Cardinality::kOneToMany;
       Advance();
-      if (At(TokenType::kLeftParen) && !ParseGrouping(&matching.include)) {
+      // The labels may be left out, but then the operand must follow.
+      const bool left_out = StartsExpression(token_) || At(TokenType::kFill) ||
+                            At(TokenType::kFillLeft) ||
+                            At(TokenType::kFillRight);
+      if ((!left_out || At(TokenType::kLeftParen)) &&
+          !ParseGrouping(&matching.include)) {
         return false;
       }
     }

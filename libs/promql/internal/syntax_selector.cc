@@ -178,9 +178,9 @@ ExprPtr Parser::ParseBrackets(ExprPtr expr) {
   DurationPtr range = ParsePositiveDuration();
   if (range == nullptr) return nullptr;
   if (At(TokenType::kRightBracket)) {
+    expr = MakeMatrix(std::move(expr), {start, token_.end()}, std::move(range));
     Advance();
-    return MakeMatrix(std::move(expr), {start, previous_end_},
-                      std::move(range));
+    return expr;
   }
   context.Set("subquery or range", "\":\" or \"]\"");
   if (!Expect(TokenType::kColon)) return nullptr;
