@@ -84,6 +84,24 @@ char ShortEscape(std::uint32_t rune) {
   }
 }
 
+// Whether Go escapes a character above ASCII: spaces other than the plain one,
+// what has no glyph, and what stands for nothing.
+bool IsUnprintable(std::uint32_t rune) {
+  struct Range {
+    std::uint32_t first;
+    std::uint32_t last;
+  };
+  constexpr Range kRanges[] = {
+      {0x80, 0xa0},     {0xad, 0xad},     {0x1680, 0x1680},
+      {0x2000, 0x200f}, {0x2028, 0x202f}, {0x205f, 0x206f},
+      {0x3000, 0x3000}, {0xe000, 0xf8ff}, {0xfeff, 0xfeff},
+      {0xfff0, 0xfffb}, {0xfffe, 0xffff}, {0xe0000, 0x10ffff}};
+  for (const Range& range : kRanges) {
+    if (rune >= range.first && rune <= range.last) return true;
+  }
+  return false;
+}
+
 // Reads the `digits` characters of a numeric escape in `base`.
 bool TakeNumber(absl::string_view* rest, std::size_t digits, int base,
                 std::uint32_t* value) {
@@ -175,8 +193,12 @@ std::string Quote(absl::string_view text) {
       out += escape;
     } else if (rune < 0x20 || rune == 0x7f) {
       absl::StrAppendFormat(&out, "\\x%02x", rune);
-    } else if (rune >= 0x80 && rune <= 0xa0) {
-      absl::StrAppendFormat(&out, "\\u%04x", rune);
+    } else if (IsUnprintable(rune)) {
+      if (rune < 0x10000) {
+        absl::StrAppendFormat(&out, "\\u%04x", rune);
+      } else {
+        absl::StrAppendFormat(&out, "\\U%08x", rune);
+      }
     } else {
       absl::StrAppend(&out, text.substr(0, length));
     }

@@ -118,7 +118,7 @@ void FileProvider::Watch() {
   for (const std::string& pattern : config_.files) {
     std::string directory =
         std::filesystem::path(pattern).parent_path().string();
-    if (directory.empty()) directory = ".";
+    if (directory.empty()) directory.push_back('.');
     // Adding again is harmless, and needed when the directory was replaced.
     if (inotify_add_watch(inotify_.get(), directory.c_str(), kEvents) >= 0) {
       watched_.insert(directory);

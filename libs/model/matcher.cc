@@ -38,6 +38,48 @@ bool UnescapeLiteral(absl::string_view pattern, std::string* literal) {
   return true;
 }
 
+// What is wrong with an expression, in Go's words.
+std::string ErrorText(const re2::RE2& expression) {
+  absl::string_view problem = expression.error();
+  switch (expression.error_code()) {
+    case re2::RE2::ErrorMissingBracket:
+      problem = "missing closing ]";
+      break;
+    case re2::RE2::ErrorMissingParen:
+      problem = "missing closing )";
+      break;
+    case re2::RE2::ErrorUnexpectedParen:
+      problem = "unexpected )";
+      break;
+    case re2::RE2::ErrorTrailingBackslash:
+      // There is nothing to point at.
+      return "error parsing regexp: trailing backslash at end of expression: "
+             "``";
+    case re2::RE2::ErrorRepeatArgument:
+      problem = "missing argument to repetition operator";
+      break;
+    case re2::RE2::ErrorRepeatSize:
+      problem = "invalid repeat count";
+      break;
+    case re2::RE2::ErrorRepeatOp:
+      problem = "invalid nested repetition operator";
+      break;
+    case re2::RE2::ErrorBadPerlOp:
+      problem = "invalid or unsupported Perl syntax";
+      break;
+    case re2::RE2::ErrorBadEscape:
+      problem = "invalid escape sequence";
+      break;
+    case re2::RE2::ErrorBadCharRange:
+      problem = "invalid character class range";
+      break;
+    default:
+      return absl::StrCat("error parsing regexp: ", problem);
+  }
+  return absl::StrCat("error parsing regexp: ", problem, ": `",
+                      expression.error_arg(), "`");
+}
+
 // The texts of "a|b|c" or "(a|b)", unless an alternative is more than a
 // literal.
 std::vector<std::string> LiteralAlternatives(absl::string_view pattern) {
@@ -144,8 +186,7 @@ absl::StatusOr<AnchoredRegex> AnchoredRegex::Create(absl::string_view pattern) {
   const re2::RE2 alone(syntax, options);
   if (!alone.ok() || !rep->expression->ok()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("error parsing regexp: ",
-                     alone.ok() ? rep->expression->error() : alone.error()));
+        ErrorText(alone.ok() ? *rep->expression : alone));
   }
   rep->prefix = LiteralPrefix(pattern);
   rep->literals = LiteralAlternatives(pattern);
