@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/cluster/queryable.h"
 #include "libs/cluster/writer.h"
@@ -23,12 +24,15 @@ namespace {
 
 constexpr std::chrono::milliseconds kStopGrace{5'000};
 
-absl::StatusOr<std::unique_ptr<Peers>> MakePeers(const std::string& addresses,
-                                                 absl::string_view flag,
+absl::StatusOr<std::unique_ptr<Peers>> MakePeers(const std::string& service,
+                                                 const std::string& addresses,
                                                  base::Clock& clock) {
   auto list = cluster::ParseAddressList(addresses);
-  if (!list.ok()) return base::Annotate(list.status(), flag);
-  return std::make_unique<Peers>(*std::move(list), clock);
+  if (!list.ok()) {
+    return base::Annotate(list.status(),
+                          absl::StrCat("--", service, ".addresses"));
+  }
+  return std::make_unique<Peers>(service, *std::move(list), clock);
 }
 
 }  // namespace
@@ -78,11 +82,9 @@ absl::Status QuerierApp::Start(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(r.ingesters, cluster::IngesterQueryable::Create(
                                             *ingesters, read_options));
   NARTHEX_ASSIGN_OR_RETURN(
-      r.scrapers,
-      MakePeers(options_.scrapers, "--scraper.addresses", process.clock()));
+      r.scrapers, MakePeers("scraper", options_.scrapers, process.clock()));
   NARTHEX_ASSIGN_OR_RETURN(
-      r.rulers,
-      MakePeers(options_.rulers, "--ruler.addresses", process.clock()));
+      r.rulers, MakePeers("ruler", options_.rulers, process.clock()));
   r.queries.reset(new QueryContext{r.engine, *r.ingesters, process.clock(),
                                    r.hangups, r.metrics});
   r.queries->subquery_step_ms = r.config.snapshot()->evaluation_interval_ms;

@@ -41,7 +41,7 @@ absl::Status AskAll(Peers& peers,
     const auto reader = ((*stub).*method)(&context, request);
     Response response;
     while (reader->Read(&response)) visit(std::move(response));
-    const absl::Status status = rpc::FromGrpc(reader->Finish(), peer.address);
+    const absl::Status status = rpc::FromGrpc(reader->Finish(), peer.title);
     if (status.ok()) {
       ++answered;
     } else {

@@ -25,7 +25,9 @@ void HangupWatch::Run() {
   base::MutexLock lock(mutex_);
   while (!stopping_) {
     if (watched_.empty()) {
+      sleeping_ = true;
       changed_.Wait(mutex_);
+      sleeping_ = false;
       continue;
     }
     changed_.WaitFor(mutex_, kLookEvery);
@@ -46,8 +48,8 @@ HangupWatch::Scope::Scope(HangupWatch& watch,
     static const std::function<bool()> kNever = [] { return false; };
     entry_->is_cancelled = &kNever;
   }
-  // Only the first entry needs to wake the thread from its long wait.
-  if (watch_.watched_.size() == 1) watch_.changed_.NotifyAll();
+  // A thread that is about to look anyway need not be woken for each query.
+  if (watch_.sleeping_) watch_.changed_.NotifyAll();
 }
 
 HangupWatch::Scope::~Scope() {

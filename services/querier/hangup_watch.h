@@ -47,6 +47,7 @@ class HangupWatch {
   base::Mutex mutex_;
   base::CondVar changed_;
   List watched_ ABSL_GUARDED_BY(mutex_);
+  bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;  // Until the first entry.
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/rpc/channel.h"
 
@@ -13,8 +14,11 @@ constexpr std::int64_t kResolveEveryNs = 5'000'000'000;
 
 }  // namespace
 
-Peers::Peers(cluster::AddressList addresses, base::Clock& clock)
-    : addresses_(std::move(addresses)), clock_(clock) {}
+Peers::Peers(std::string service, cluster::AddressList addresses,
+             base::Clock& clock)
+    : service_(std::move(service)),
+      addresses_(std::move(addresses)),
+      clock_(clock) {}
 
 Peers::~Peers() = default;
 
@@ -38,7 +42,8 @@ absl::Status Peers::Resolve() {
                      [&](const Peer& p) { return p.address == address; });
     found.push_back(known != peers_.end()
                         ? *known
-                        : Peer{address, rpc::NewChannel(address)});
+                        : Peer{address, absl::StrCat(service_, " ", address),
+                               rpc::NewChannel(address)});
   }
   peers_ = std::move(found);
   resolved_ns_ = clock_.MonotonicNs();

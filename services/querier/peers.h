@@ -19,6 +19,8 @@ namespace narthex::querier {
 /// One process of another service.
 struct Peer {
   std::string address;
+  /// What people are told: "scraper 10.0.0.1:9200".
+  std::string title;
   std::shared_ptr<grpc::Channel> channel;
 };
 
@@ -26,7 +28,9 @@ struct Peer {
 /// are behind a DNS name. Thread-safe.
 class Peers {
  public:
-  Peers(cluster::AddressList addresses, base::Clock& clock);
+  /// `service` is what one of the processes is called.
+  Peers(std::string service, cluster::AddressList addresses,
+        base::Clock& clock);
   ~Peers();
 
   /// Sorted by address. kUnavailable when the name does not resolve.
@@ -35,6 +39,7 @@ class Peers {
  private:
   absl::Status Resolve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  const std::string service_;
   const cluster::AddressList addresses_;
   base::Clock& clock_;
   base::Mutex mutex_;

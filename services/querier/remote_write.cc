@@ -35,8 +35,9 @@ struct Refusal {
 
 // Whether the request is of the one kind that is understood.
 Refusal CheckHeaders(const http::Headers& headers) {
-  const std::vector<absl::string_view> parts =
-      absl::StrSplit(headers.Get("Content-Type"), ';');
+  // A string, as an absent header is a null view, which splits into nothing.
+  const std::string type(headers.Get("Content-Type"));
+  const std::vector<absl::string_view> parts = absl::StrSplit(type, ';');
   const absl::string_view media = absl::StripAsciiWhitespace(parts[0]);
   // Senders of the first days sent none.
   if (!media.empty() && media != kMediaType) {
@@ -212,14 +213,14 @@ absl::Status RemoteWrite::Reject(
         .Inc(static_cast<double>(batch.too_far_ahead));
   }
   if (!first.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(first, " (", rejected.size() + batch.too_far_ahead,
-                     " samples not taken, the others are stored)"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        first, " (samples not taken: ", rejected.size() + batch.too_far_ahead,
+        "; the others are stored)"));
   }
   if (batch.histograms > 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("native histograms are not stored (", batch.histograms,
-                     " not taken, the others are stored)"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "native histograms are not stored (not taken: ", batch.histograms,
+        "; the samples are stored)"));
   }
   return absl::OkStatus();
 }

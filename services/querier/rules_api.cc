@@ -345,7 +345,7 @@ absl::Status Alertmanagers(Peers& rulers, Answer* answer) {
     v1::AlertmanagersResponse response;
     const absl::Status status = rpc::FromGrpc(
         stub->Alertmanagers(&context, v1::AlertmanagersRequest(), &response),
-        peer.address);
+        peer.title);
     if (!status.ok()) {
       last_error = status;
       answer->warnings.push_back(std::string(status.message()));

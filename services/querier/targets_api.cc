@@ -140,7 +140,7 @@ absl::Status ScrapePools(Peers& scrapers, Answer* answer) {
     v1::ScrapePoolsResponse response;
     const absl::Status status = rpc::FromGrpc(
         stub->ScrapePools(&context, v1::ScrapePoolsRequest(), &response),
-        peer.address);
+        peer.title);
     if (status.ok()) {
       ++answered;
       names.insert(response.names().begin(), response.names().end());

@@ -10,9 +10,9 @@ namespace narthex::querier {
 namespace {
 
 // The page finds out by its address what to show.
-constexpr absl::string_view kPaths[] = {"/query",   "/alerts",     "/rules",
-                                        "/targets", "/status",     "/config",
-                                        "/flags",   "/tsdb-status"};
+constexpr absl::string_view kPaths[] = {
+    "/query",  "/alerts", "/rules",       "/targets",          "/status",
+    "/config", "/flags",  "/tsdb-status", "/service-discovery"};
 
 // Nothing is loaded from elsewhere, and nobody may frame the page.
 constexpr absl::string_view kSecurityPolicy =
