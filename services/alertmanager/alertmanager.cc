@@ -113,8 +113,15 @@ absl::StatusOr<Receivers> Alertmanager::BuildReceivers(const Config& config) {
       integration.kind = "webhook";
       integration.index = integrations.size() - 1;
       integration.send_resolved = webhook.send_resolved;
+      auto http = config::ToClientConfig(webhook.http);
+      if (!http.ok()) {
+        return base::Annotate(http.status(),
+                              absl::StrCat("receiver ", receiver.name,
+                                           ": webhook_configs: http_config"));
+      }
       integration.notifier = std::make_unique<WebhookNotifier>(
-          webhook, templates, options_.external_url, *sender_, clock_);
+          webhook, *std::move(http), templates, options_.external_url, *sender_,
+          clock_);
     }
   }
   return receivers;

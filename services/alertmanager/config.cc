@@ -9,7 +9,6 @@
 #include "libs/base/status.h"
 #include "libs/yaml/decoder.h"
 #include "services/alertmanager/config_receivers.h"
-#include "services/alertmanager/http_config.h"
 
 namespace narthex::alertmanager {
 namespace {
@@ -283,7 +282,7 @@ absl::Status Reader::Read(const yaml::Node& root) {
   return unsupported_.empty() ? absl::OkStatus() : unsupported_.front();
 }
 
-void ResolvePaths(const std::string& file, Config* config) {
+void ResolvePaths(const std::string& file, Config* result) {
   const std::size_t slash = file.rfind('/');
   const std::string directory =
       slash == std::string::npos ? "." : file.substr(0, slash);
@@ -292,11 +291,11 @@ void ResolvePaths(const std::string& file, Config* config) {
       *path = absl::StrCat(directory, "/", *path);
     }
   };
-  for (std::string& pattern : config->templates) resolve(&pattern);
-  for (ReceiverConfig& receiver : config->receivers) {
+  for (std::string& pattern : result->templates) resolve(&pattern);
+  for (ReceiverConfig& receiver : result->receivers) {
     for (WebhookConfig& webhook : receiver.webhooks) {
       resolve(&webhook.url_file);
-      ResolveFiles(directory, &webhook.http);
+      config::SetDirectory(directory, &webhook.http);
     }
   }
 }

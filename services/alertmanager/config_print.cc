@@ -23,51 +23,14 @@ bool IsSecret(absl::string_view field) {
   return false;
 }
 
-void PrintSecretField(yaml::Emitter& out, absl::string_view name,
-                      const std::string& value) {
-  if (!value.empty()) out.Field(name, kSecret);
-}
-
 void PrintTextField(yaml::Emitter& out, absl::string_view name,
                     const std::string& value) {
   if (!value.empty()) out.Field(name, value);
 }
 
-void PrintHttp(yaml::Emitter& out, const http::ClientConfig& http) {
+void PrintHttp(yaml::Emitter& out, const config::HttpClientConfig& http) {
   out.Key("http_config").BeginMap();
-  if (!http.username.empty() || !http.username_file.empty()) {
-    out.Key("basic_auth").BeginMap();
-    PrintTextField(out, "username", http.username);
-    PrintTextField(out, "username_file", http.username_file);
-    PrintSecretField(out, "password", http.password);
-    PrintTextField(out, "password_file", http.password_file);
-    out.EndMap();
-  }
-  if (!http.credentials.empty() || !http.credentials_file.empty()) {
-    out.Key("authorization").BeginMap();
-    out.Field("type", http.authorization_type);
-    PrintSecretField(out, "credentials", http.credentials);
-    PrintTextField(out, "credentials_file", http.credentials_file);
-    out.EndMap();
-  }
-  const http::TlsOptions& tls = http.tls;
-  if (!tls.ca.empty() || !tls.ca_file.empty() || !tls.cert.empty() ||
-      !tls.cert_file.empty() || !tls.server_name.empty() ||
-      tls.insecure_skip_verify) {
-    out.Key("tls_config").BeginMap();
-    PrintTextField(out, "ca", tls.ca);
-    PrintTextField(out, "cert", tls.cert);
-    PrintSecretField(out, "key", tls.key);
-    PrintTextField(out, "ca_file", tls.ca_file);
-    PrintTextField(out, "cert_file", tls.cert_file);
-    PrintTextField(out, "key_file", tls.key_file);
-    PrintTextField(out, "server_name", tls.server_name);
-    out.Field("insecure_skip_verify", tls.insecure_skip_verify);
-    out.EndMap();
-  }
-  PrintTextField(out, "proxy_url", http.proxy_url);
-  out.Field("follow_redirects", http.follow_redirects);
-  out.Field("enable_http2", http.enable_http2);
+  config::EmitHttpClient(http, &out);
   out.EndMap();
 }
 

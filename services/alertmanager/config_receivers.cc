@@ -7,7 +7,6 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "libs/base/duration.h"
-#include "services/alertmanager/http_config.h"
 #include "services/alertmanager/receiver_kinds.h"
 
 namespace narthex::alertmanager {
@@ -102,7 +101,7 @@ absl::Status DecodeWebhook(const yaml::Node& node, const GlobalConfig& global,
   decoder.Field("send_resolved", &out->send_resolved);
   if (const yaml::Node* http = decoder.Take("http_config");
       http != nullptr && !http->is_null()) {
-    out->http = http::ClientConfig();
+    out->http = config::HttpClientConfig();
     decoder.Fail(DecodeHttpConfig(*http, &out->http));
   }
   decoder.Field("url", &out->url);
@@ -138,6 +137,13 @@ void ForEachEntry(yaml::Decoder& decoder, const std::string& field, Each each) {
 }
 
 }  // namespace
+
+absl::Status DecodeHttpConfig(const yaml::Node& node,
+                              config::HttpClientConfig* out) {
+  yaml::Decoder decoder(node);
+  config::DecodeHttpClient(decoder, out);
+  return decoder.Done();
+}
 
 absl::Status DecodeGlobal(const yaml::Node& node, GlobalConfig* out) {
   yaml::Decoder decoder(node);

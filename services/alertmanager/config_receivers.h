@@ -14,6 +14,10 @@ namespace narthex::alertmanager {
 /// secrets given twice, and kept as text.
 absl::Status DecodeGlobal(const yaml::Node& node, GlobalConfig* out);
 
+/// Reads an `http_config`.
+absl::Status DecodeHttpConfig(const yaml::Node& node,
+                              config::HttpClientConfig* out);
+
 /// Reads one entry of `receivers`. Integrations that Alertmanager knows but
 /// that are not supported here are checked all the same, and then named in
 /// `*unsupported`.

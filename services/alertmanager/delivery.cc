@@ -79,7 +79,10 @@ void Delivery::OnResult(NotifyResult result) {
       std::max(loop_.clock().NowMs(), attempt_ms_ + backoff_.NextMs());
   if (next_ms >= flush_->deadline_ms) {
     result.reason = FailureReason::kDeadlineExceeded;
-    return Fail(result);
+    // Not before: the group's next beat would ask the receiver at once.
+    loop_.At(flush_->deadline_ms,
+             [self = shared_from_this(), result] { self->Fail(result); });
+    return;
   }
   if (attempts_ == 1) {
     log_.Warn("notify attempt failed, will retry later",

@@ -8,7 +8,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "services/alertmanager/http_config.h"
+#include "services/alertmanager/config_receivers.h"
 
 namespace narthex::alertmanager {
 namespace {
@@ -179,7 +179,7 @@ absl::Status CheckReceiverKind(const ReceiverKind& kind, const yaml::Node& node,
   for (const yaml::Node::Entry& entry : node.entries()) {
     if (entry.key == "send_resolved") continue;
     if (entry.key == "http_config") {
-      http::ClientConfig ignored = global.http;
+      config::HttpClientConfig ignored;
       absl::Status status = DecodeHttpConfig(*entry.value, &ignored);
       if (!status.ok()) return status;
       continue;

@@ -108,10 +108,11 @@ NotifyResult ResultOfStatus(int code) {
 }
 
 WebhookNotifier::WebhookNotifier(
-    WebhookConfig config, std::shared_ptr<const tmpl::TemplateSet> templates,
+    WebhookConfig config, std::shared_ptr<const http::ClientConfig> http,
+    std::shared_ptr<const tmpl::TemplateSet> templates,
     std::string external_url, HttpSender& sender, base::Clock& clock)
     : config_(std::move(config)),
-      http_(std::make_shared<http::ClientConfig>(config_.http)),
+      http_(std::move(http)),
       templates_(std::move(templates)),
       external_url_(std::move(external_url)),
       sender_(sender),

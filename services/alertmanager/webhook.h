@@ -13,9 +13,11 @@ namespace narthex::alertmanager {
 /// Posts notifications as JSON (version 4 of Alertmanager's webhooks).
 class WebhookNotifier : public Notifier {
  public:
-  /// `templates` are those of the configuration; `external_url` is where
-  /// people reach this Alertmanager. `sender` must outlive the notifier.
+  /// `http` is the client's configuration in `config`; `templates` are those
+  /// of the configuration; `external_url` is where people reach this
+  /// Alertmanager. `sender` and `clock` must outlive the notifier.
   WebhookNotifier(WebhookConfig config,
+                  std::shared_ptr<const http::ClientConfig> http,
                   std::shared_ptr<const tmpl::TemplateSet> templates,
                   std::string external_url, HttpSender& sender,
                   base::Clock& clock);
