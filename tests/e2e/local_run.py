@@ -33,7 +33,8 @@ class Run:
         self.base = free_base()
         self.data = os.path.join(suite.folder, "data")
         self.process = subprocess.Popen([RUN, "--data", self.data, "--port", str(self.base), *arguments],
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        start_new_session=True)
 
     def line(self, wanted):
         """The next line of the output that holds this text."""
@@ -86,6 +87,21 @@ def it_starts_supervises_and_stops():
             check(run.pid_of(service) is None, f"{service} is left over")
 
 
+def ctrl_c_stops_the_services_in_order_and_whole():
+    with Suite(scrape_config([])) as suite:
+        run = suite.own(Run(suite, "--config", suite.config))
+        run.line("ready")
+        # As a terminal does: to the group, and impatient people do it twice.
+        os.killpg(run.process.pid, signal.SIGINT)
+        os.killpg(run.process.pid, signal.SIGINT)
+        check_equal(run.process.wait(60), 0, "exit status")
+        for service in SERVICES:
+            with open(f"{run.data}/logs/{service}.log") as log:
+                text = log.read()
+            check("signal=Interrupt" not in text, f"{service} was stopped past the script")
+            check("see you next time" in text, f"{service} did not stop in good order: {text[-300:]}")
+
+
 def a_service_that_keeps_dying_stops_the_suite():
     with Suite(scrape_config([])) as suite:
         run = suite.own(Run(suite, "--config", suite.config))
@@ -108,5 +124,6 @@ def a_broken_configuration_stops_it_with_the_reason():
 
 
 if __name__ == "__main__":
-    main(it_starts_supervises_and_stops, a_service_that_keeps_dying_stops_the_suite,
+    main(it_starts_supervises_and_stops, ctrl_c_stops_the_services_in_order_and_whole,
+         a_service_that_keeps_dying_stops_the_suite,
          a_broken_configuration_stops_it_with_the_reason)
