@@ -14,12 +14,15 @@ constexpr absl::string_view kVariables =
     "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}"
     "{{$externalURL := .ExternalURL}}{{$value := .Value}}";
 
-// The names all templates may use; what depends on the alert is replaced for
-// each expansion.
-tmpl::FuncMap KnownFunctions() {
-  tmpl::FuncMap functions = tmpl::PrometheusFunctions();
-  functions.merge(tmpl::PrometheusContextFunctions({}));
-  return functions;
+// A set that knows the names all templates may use, to be copied; what depends
+// on the alert is replaced for each expansion.
+const tmpl::TemplateSet& EmptySet() {
+  static const tmpl::TemplateSet set([] {
+    tmpl::FuncMap functions = tmpl::PrometheusFunctions();
+    functions.merge(tmpl::PrometheusContextFunctions({}));
+    return functions;
+  }());
+  return set;
 }
 
 }  // namespace
@@ -42,13 +45,14 @@ absl::StatusOr<AlertTemplate> AlertTemplate::Create(
   result.text_ = std::string(text);
   if (!absl::StrContains(text, "{{")) return result;
   result.name_ = absl::StrCat("__alert_", alert_name);
-  auto set = std::make_shared<tmpl::TemplateSet>(KnownFunctions());
+  auto set = std::make_shared<tmpl::TemplateSet>(EmptySet());
   const absl::Status parsed =
       set->Parse(result.name_, absl::StrCat(kVariables, text));
   if (!parsed.ok()) {
     return base::Annotate(
         parsed, absl::StrCat("error parsing template ", result.name_));
   }
+  result.calls_templates_ = absl::StrContains(text, "tmpl");
   result.set_ = std::move(set);
   return result;
 }
@@ -56,9 +60,15 @@ absl::StatusOr<AlertTemplate> AlertTemplate::Create(
 absl::StatusOr<std::string> AlertTemplate::Expand(
     const AlertTemplateData& data) const {
   if (is_constant()) return text_;
-  auto expanded =
-      set_->Execute(name_, data.dot,
-                    {/*html=*/false, tmpl::MissingKey::kZero, &data.functions});
+  tmpl::ExecuteOptions options{/*html=*/false, tmpl::MissingKey::kZero,
+                               &data.functions};
+  tmpl::FuncMap with_templates;
+  if (calls_templates_) {
+    with_templates = data.functions;
+    with_templates["tmpl"] = tmpl::TemplateCall(*set_, options);
+    options.functions = &with_templates;
+  }
+  auto expanded = set_->Execute(name_, data.dot, options);
   if (expanded.ok()) return expanded;
   return base::Annotate(expanded.status(),
                         absl::StrCat("error executing template ", name_));

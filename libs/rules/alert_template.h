@@ -43,6 +43,7 @@ class AlertTemplate {
   AlertTemplate() = default;
   std::string name_;
   std::string text_;
+  bool calls_templates_ = false;  // By the function tmpl.
   std::shared_ptr<const tmpl::TemplateSet> set_;
 };
 

@@ -336,6 +336,7 @@ TEST_CASE("labels and annotations are expanded for each alert") {
       text: '{{ $labels.job }} {{ $value }} {{ $labels.none }}{{ $externalURL }}'
       other: '{{ with query "down" }}{{ . | first | label "job" }}{{ end }}'
       wrong: '{{ query "bad" }}'
+      named: '{{ define "x" }}<{{ . }}>{{ end }}{{ tmpl "x" 1 }}'
 )");
   bench.world.SetResult("up", Vector({{{{"job", "a"}}, 1.5}}));
   bench.world.SetResult("down", Vector({kUpB}));
@@ -345,6 +346,7 @@ TEST_CASE("labels and annotations are expanded for each alert") {
   CHECK(alert.labels.Get("where") == "c1/a");
   CHECK(alert.annotations.Get("text") == "a 1.5 http://p");
   CHECK(alert.annotations.Get("other") == "b");
+  CHECK(alert.annotations.Get("named") == "<1>");
   CHECK(alert.annotations.Get("wrong") ==
         "<error expanding template: error executing template __alert_A: "
         "template: __alert_A:1:115: executing \"__alert_A\" at <query "

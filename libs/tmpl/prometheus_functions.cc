@@ -279,6 +279,15 @@ FuncMap PrometheusContextFunctions(PrometheusContext context) {
   };
 }
 
+Function TemplateCall(const TemplateSet& set, const ExecuteOptions& options) {
+  return {"sa", [&set, &options](Args args) -> absl::StatusOr<Value> {
+            NARTHEX_ASSIGN_OR_RETURN(
+                std::string out,
+                set.Execute(args[0].string_value(), args[1], options));
+            return Value::String(std::move(out), Safety::kHtml);
+          }};
+}
+
 absl::StatusOr<std::string> ExpandPrometheus(
     absl::string_view name, absl::string_view text, const Value& data,
     const PrometheusContext& context, MissingKey missing_key, bool html) {
@@ -288,13 +297,7 @@ absl::StatusOr<std::string> ExpandPrometheus(
   NARTHEX_RETURN_IF_ERROR(set.Parse(name, text));
   FuncMap overrides;
   const ExecuteOptions options{html, missing_key, &overrides};
-  overrides["tmpl"] = {
-      "sa", [&set, &options](Args args) -> absl::StatusOr<Value> {
-        NARTHEX_ASSIGN_OR_RETURN(
-            std::string out,
-            set.Execute(args[0].string_value(), args[1], options));
-        return Value::String(std::move(out), Safety::kHtml);
-      }};
+  overrides["tmpl"] = TemplateCall(set, options);
   return set.Execute(name, data, options);
 }
 

@@ -45,6 +45,10 @@ struct PrometheusContext {
 /// the set must have been made with them as well to know the names.
 FuncMap PrometheusContextFunctions(PrometheusContext context);
 
+/// The function `tmpl NAME DATA`, which runs a template of `set`. Both must
+/// outlive it; `options` may get this very function afterwards.
+Function TemplateCall(const TemplateSet& set, const ExecuteOptions& options);
+
 /// Parses and runs one text as Prometheus does, all functions included (tmpl
 /// too). A missing label is the empty string, whatever `missing_key` says of
 /// other things.

@@ -111,7 +111,7 @@ TEST_CASE("a template that is wrong says where and why") {
        "template: t:1:3: executing \"t\" at <3 4>: can't give argument to "
        "non-function 3"},
       {"\n{{ .n.x }}",
-       "template: t:2:4: executing \"t\" at <.n.x>: can't evaluate field x in "
+       "template: t:2:6: executing \"t\" at <.n.x>: can't evaluate field x in "
        "type int"},
       {"{{ index .list 5 }}",
        "template: t:1:3: executing \"t\" at <index .list 5>: error calling "

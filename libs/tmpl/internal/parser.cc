@@ -414,6 +414,8 @@ class Parser {
       out->kind = Operand::Kind::kPipe;
     }
     if (out->kind == Operand::Kind::kPipe) out->kind = Operand::Kind::kChain;
+    // Go's messages point at where the fields begin.
+    out->position = Now().position;
     while (Now().kind == Kind::kField) {
       const std::string field = Take().text;
       out->text += field;
