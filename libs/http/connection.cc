@@ -174,7 +174,9 @@ class StreamConnection final
       return WriteChunk(answer, chunk);
     });
     context_.on_handler_start();
-    if (route_) {
+    if (context_.options.admit && !context_.options.admit(request_, response)) {
+      // Answered already.
+    } else if (route_) {
       context_.router.Serve(*route_, request_, response);
     } else {
       context_.router.ServeUnknown(request_, response);

@@ -67,11 +67,11 @@ bool MatchPattern(const std::vector<std::string>& segments,
   absl::ConsumePrefix(&path, "/");
   bool more = true;  // Whether a segment, maybe an empty one, is left.
   for (const auto& segment : segments) {
+    if (!more) return false;
     if (IsRest(segment)) {
       visit(ParamName(segment), path);
       return true;
     }
-    if (!more) return false;
     more = path.find('/') != absl::string_view::npos;
     const auto part = NextSegment(&path);
     if (IsParam(segment)) {

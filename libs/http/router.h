@@ -43,7 +43,8 @@ class Route {
 /// Maps method and path to a handler. Patterns:
 ///   "/api/v1/query"                exactly this path
 ///   "/api/v1/label/{name}/values"  one segment, may hold escaped slashes
-///   "/static/{path...}"            the rest, slashes included, may be empty
+///   "/static/{path...}"            the rest, slashes included; the slash
+///                                  before it must be there, more need not
 /// Exact beats one-segment beats rest. Thread-safe; routes can be added while
 /// requests are served, and stay.
 class Router {

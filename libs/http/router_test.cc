@@ -44,6 +44,7 @@ TEST_CASE("the most specific pattern answers") {
         "rest rest=label//values");
   CHECK(Ask(router, "GET", "/static/a/b").body() == "static path=a/b");
   CHECK(Ask(router, "GET", "/static/").body() == "static path=");
+  CHECK(Ask(router, "GET", "/static").body() == "rest rest=static");
   CHECK(Ask(router, "GET", "/other").body() == "rest rest=other");
 }
 

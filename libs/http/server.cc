@@ -1,5 +1,7 @@
 #include "libs/http/server.h"
 
+#include <openssl/ssl.h>
+
 #include <algorithm>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
@@ -79,15 +81,46 @@ absl::Status ListenError(absl::string_view address, const char* step,
       absl::StrCat("listen tcp ", address, ": ", step, ": ", reason));
 }
 
+// Zero leaves the choice to OpenSSL.
+int ProtocolVersion(const std::string& name) {
+  if (name == "TLS10") return TLS1_VERSION;
+  if (name == "TLS11") return TLS1_1_VERSION;
+  if (name == "TLS12") return TLS1_2_VERSION;
+  if (name == "TLS13") return TLS1_3_VERSION;
+  return 0;
+}
+
+int VerifyMode(ServerTls::ClientAuth auth) {
+  switch (auth) {
+    case ServerTls::ClientAuth::kNone:
+      return SSL_VERIFY_NONE;
+    case ServerTls::ClientAuth::kRequest:
+    case ServerTls::ClientAuth::kVerifyIfGiven:
+      return SSL_VERIFY_PEER;
+    case ServerTls::ClientAuth::kRequireAny:
+    case ServerTls::ClientAuth::kRequireAndVerify:
+      return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+  }
+  return SSL_VERIFY_NONE;
+}
+
 absl::StatusOr<std::unique_ptr<asio::ssl::context>> MakeTls(
     const ServerTls& tls) {
   auto context =
       std::make_unique<asio::ssl::context>(asio::ssl::context::tls_server);
   boost::system::error_code error;
-  context->set_options(asio::ssl::context::default_workarounds |
-                           asio::ssl::context::no_tlsv1 |
-                           asio::ssl::context::no_tlsv1_1,
-                       error);
+  SSL_CTX* const handle = context->native_handle();
+  context->set_options(asio::ssl::context::default_workarounds, error);
+  for (const std::string& name : {tls.min_version, tls.max_version}) {
+    if (!name.empty() && ProtocolVersion(name) == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("unknown TLS version: ", name));
+    }
+  }
+  SSL_CTX_set_min_proto_version(handle, tls.min_version.empty()
+                                            ? TLS1_2_VERSION
+                                            : ProtocolVersion(tls.min_version));
+  SSL_CTX_set_max_proto_version(handle, ProtocolVersion(tls.max_version));
   context->use_certificate_chain_file(tls.cert_file, error);
   if (error) {
     return absl::InvalidArgumentError(
@@ -98,14 +131,18 @@ absl::StatusOr<std::unique_ptr<asio::ssl::context>> MakeTls(
     return absl::InvalidArgumentError(
         absl::StrCat("tls key ", tls.key_file, ": ", error.message()));
   }
+  // Without an authority, any certificate will do.
+  int (*const accept_any)(int, X509_STORE_CTX*) = [](int, X509_STORE_CTX*) {
+    return 1;
+  };
+  SSL_CTX_set_verify(handle, VerifyMode(tls.client_auth),
+                     tls.client_ca_file.empty() ? accept_any : nullptr);
   if (tls.client_ca_file.empty()) return context;
   context->load_verify_file(tls.client_ca_file, error);
   if (error) {
     return absl::InvalidArgumentError(absl::StrCat(
         "tls client CA ", tls.client_ca_file, ": ", error.message()));
   }
-  context->set_verify_mode(asio::ssl::verify_peer |
-                           asio::ssl::verify_fail_if_no_peer_cert);
   return context;
 }
 

@@ -17,8 +17,19 @@ namespace narthex::http {
 struct ServerTls {
   std::string cert_file;
   std::string key_file;
-  /// When set, clients must show a certificate signed by it.
+  /// Signs the certificates of clients, where they are verified.
   std::string client_ca_file;
+  enum class ClientAuth {
+    kNone,
+    kRequest,
+    kRequireAny,
+    kVerifyIfGiven,
+    kRequireAndVerify,
+  };
+  ClientAuth client_auth = ClientAuth::kNone;
+  /// "TLS10" .. "TLS13"; empty: from 1.2 on.
+  std::string min_version;
+  std::string max_version;
 };
 
 /// What happened to one request, for metrics of a service's own.
@@ -50,6 +61,9 @@ struct ServerOptions {
   /// prometheus_http_request_duration_seconds and
   /// prometheus_http_response_size_bytes.
   metrics::Registry* registry = nullptr;
+  /// Asked before every request, whatever its path; when it returns false it
+  /// has answered. It may add headers to the answer either way.
+  std::function<bool(const Request&, Response&)> admit = {};
   /// Called after every answered request, on the serving thread.
   std::function<void(const Exchange&)> observer = {};
   std::shared_ptr<const ServerTls> tls = nullptr;

@@ -17,6 +17,7 @@
 #include "libs/base/mutex.h"
 #include "libs/base/status.h"
 #include "libs/service/process_metrics.h"
+#include "libs/service/web_config.h"
 
 #ifndef NARTHEX_REVISION
 #define NARTHEX_REVISION "unknown"
@@ -94,6 +95,9 @@ struct Process::State {
   std::string log_level = "info";
   std::string log_format = "logfmt";
   std::string external_url_flag;
+  std::string web_config_file;
+  WebConfig web_config;
+  std::unique_ptr<BasicAuthGate> auth;
   std::string route_prefix_flag;
 
   metrics::Gauge* reload_successful = nullptr;
@@ -142,6 +146,9 @@ void Process::AddShellFlags() {
   flags_.String("web.route-prefix", &s.route_prefix_flag,
                 "Prefix of the routes of all web endpoints. Defaults to the "
                 "path of --web.external-url.");
+  flags_.String("web.config.file", &s.web_config_file,
+                "Path to configuration file that can enable TLS or "
+                "authentication.");
   flags_.Bool("web.enable-lifecycle", &enable_lifecycle_,
               "Enable shutdown and reload via HTTP request.");
   flags_.Int("web.max-connections", &s.max_connections,
@@ -249,6 +256,7 @@ absl::Status Process::StartServer() {
       .max_connections = static_cast<int>(s.max_connections),
       .read_timeout_ms = s.read_timeout_ms,
       .registry = &registry_};
+  NARTHEX_RETURN_IF_ERROR(SetUpWebConfig(&options));
   for (const std::string& address : s.listen_addresses) {
     options.address = address;
     NARTHEX_ASSIGN_OR_RETURN(auto server,
@@ -265,6 +273,29 @@ absl::Status Process::StartServer() {
           ? absl::StrCat("http://", HostName(), ":", port(), route_prefix_)
           : s.external_url_flag,
       "/"));
+  return absl::OkStatus();
+}
+
+absl::Status Process::SetUpWebConfig(http::ServerOptions* options) {
+  State& s = *state_;
+  if (s.web_config_file.empty()) return absl::OkStatus();
+  NARTHEX_ASSIGN_OR_RETURN(s.web_config, LoadWebConfig(s.web_config_file));
+  s.auth = std::make_unique<BasicAuthGate>(s.web_config.users);
+  options->tls = s.web_config.tls;
+  options->admit = [&s](const http::Request& request,
+                        http::Response& response) {
+    for (const auto& [name, value] : s.web_config.headers) {
+      response.headers().Set(name, value);
+    }
+    return s.auth->Admit(request, response);
+  };
+  // Users may change while we run; certificates and headers stay.
+  OnReload("web config", [&s]() -> absl::Status {
+    NARTHEX_ASSIGN_OR_RETURN(WebConfig config,
+                             LoadWebConfig(s.web_config_file));
+    s.auth->SetUsers(std::move(config.users));
+    return absl::OkStatus();
+  });
   return absl::OkStatus();
 }
 

@@ -58,6 +58,7 @@ class App {
 /// The shell of one service: flags, logger, registry, HTTP server with the
 /// ops endpoints (/metrics, /-/healthy, /-/ready, /-/reload, /-/quit), ordered
 /// start and stop. Flags of the shell: --web.listen-address,
+/// --web.config.file (TLS and basic authentication),
 /// --web.external-url, --web.route-prefix, --web.enable-lifecycle,
 /// --web.max-connections, --web.read-timeout, --log.level, --log.format.
 /// Thread-safe once started.
@@ -82,6 +83,7 @@ class Process {
 
   const Identity& identity() const { return identity_; }
   FlagSet& flags() { return flags_; }
+  const FlagSet& flags() const { return flags_; }
   const base::Logger& log() const { return *log_; }
   metrics::Registry& registry() { return registry_; }
   http::Router& router() { return router_; }
@@ -118,6 +120,7 @@ class Process {
   struct State;
 
   absl::Status StartServer();
+  absl::Status SetUpWebConfig(http::ServerOptions* options);
   void AddOpsRoutes();
   void AddShellFlags();
 
