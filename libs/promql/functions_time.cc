@@ -41,7 +41,8 @@ std::int64_t DaysOf(std::int64_t year, int month, int day) {
 CivilTime CivilOf(std::int64_t unix_seconds) {
   CivilTime civil;
   civil.days = FloorDivide(unix_seconds, kSecondsPerDay);
-  civil.second_of_day = unix_seconds - civil.days * kSecondsPerDay;
+  civil.second_of_day = unix_seconds % kSecondsPerDay;
+  if (civil.second_of_day < 0) civil.second_of_day += kSecondsPerDay;
   const std::int64_t shifted = civil.days + 719468;
   const std::int64_t era = FloorDivide(shifted, 146097);
   const std::int64_t day_of_era = shifted - era * 146097;
