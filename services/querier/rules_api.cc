@@ -106,12 +106,11 @@ void WriteRule(const v1::Rule& rule, bool with_alerts, JsonWriter* json) {
   if (rule.has_alerting()) {
     WriteAlerting(rule, with_alerts, json);
   } else {
-    json->Key("name")
-        .String(rule.name())
-        .Key("query")
-        .String(rule.query())
-        .Key("labels")
-        .Labels(LabelsOf(rule.labels()));
+    json->Key("name").String(rule.name()).Key("query").String(rule.query());
+    // Left out when empty, as Prometheus does for these rules alone.
+    if (!rule.labels().empty()) {
+      json->Key("labels").Labels(LabelsOf(rule.labels()));
+    }
   }
   json->Key("health").String(HealthName(rule.health()));
   if (!rule.last_error().empty()) {
