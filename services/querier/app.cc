@@ -12,6 +12,7 @@
 #include "services/querier/federate.h"
 #include "services/querier/grpc_service.h"
 #include "services/querier/loaded_config.h"
+#include "services/querier/remote_read.h"
 #include "services/querier/remote_write.h"
 #include "services/querier/rules_api.h"
 #include "services/querier/series_api.h"
@@ -53,6 +54,7 @@ struct QuerierApp::Running {
   std::unique_ptr<Peers> scrapers;
   std::unique_ptr<Peers> rulers;
   std::unique_ptr<QueryContext> queries;
+  std::unique_ptr<RemoteRead> remote_read;
   std::unique_ptr<RemoteWrite> remote_write;
   std::unique_ptr<QuerierService> service;
   std::unique_ptr<rpc::Server> server;
@@ -133,12 +135,19 @@ absl::Status QuerierApp::AddRoutes(service::Process& process) {
                    [&r](std::uint32_t limit) {
                      return r.ingesters->HeadCardinality(limit);
                    }});
+  const auto external_labels = [&r] {
+    auto snapshot = r.config.snapshot();
+    return std::shared_ptr<const model::Labels>(snapshot,
+                                                &snapshot->external_labels);
+  };
   AddFederation(router, {*r.ingesters, process.clock(), r.metrics,
-                         options_.lookback_delta_ms, [&r] {
-                           auto snapshot = r.config.snapshot();
-                           return std::shared_ptr<const model::Labels>(
-                               snapshot, &snapshot->external_labels);
-                         }});
+                         options_.lookback_delta_ms, external_labels});
+  r.remote_read = std::make_unique<RemoteRead>(
+      *r.ingesters,
+      RemoteRead::Options{options_.read_sample_limit,
+                          static_cast<int>(options_.read_concurrent_limit)},
+      external_labels);
+  AddRemoteRead(router, *r.remote_read);
   if (r.remote_write != nullptr) {
     AddRemoteWrite(router, *r.remote_write);
   } else {

@@ -13,18 +13,22 @@ LoadedConfig::LoadedConfig(std::string path, base::Clock& clock,
 
 absl::Status LoadedConfig::Load() {
   auto config = config::Load(path_);
-  base::MutexLock lock(mutex_);
-  ok_ = config.ok();
-  if (!ok_) return config.status();
+  if (!config.ok()) {
+    base::MutexLock lock(mutex_);
+    ok_ = false;
+    return config.status();
+  }
+  for (const config::RemoteReadConfig& remote : config->remote_read) {
+    log_.Warn("remote_read has no effect", {{"url", remote.url}});
+  }
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->yaml = config->Print();
   snapshot->external_labels = config->global.external_labels;
   snapshot->evaluation_interval_ms = config->global.evaluation_interval_ms;
   snapshot->loaded_ms = clock_.NowMs();
+  base::MutexLock lock(mutex_);
+  ok_ = true;
   snapshot_ = std::move(snapshot);
-  for (const config::RemoteReadConfig& remote : config->remote_read) {
-    log_.Warn("remote_read has no effect", {{"url", remote.url}});
-  }
   return absl::OkStatus();
 }
 

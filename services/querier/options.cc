@@ -50,6 +50,11 @@ void Options::AddTo(service::FlagSet& flags) {
             "Maximum number of samples a single query can load into memory.");
   flags.Int("query.max-concurrency", &max_concurrency,
             "Maximum number of queries executed concurrently.");
+  flags.Int("storage.remote.read-sample-limit", &read_sample_limit,
+            "Maximum overall number of samples to return via the remote read "
+            "interface, in a single query. 0: no limit.");
+  flags.Int("storage.remote.read-concurrent-limit", &read_concurrent_limit,
+            "Maximum number of concurrent remote read calls. 0: no limit.");
   flags.Bool("web.enable-remote-write-receiver", &remote_write_receiver,
              "Accept remote write requests at /api/v1/write.");
   flags.Bool("web.enable-admin-api", &admin_api,

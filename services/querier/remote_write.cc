@@ -1,7 +1,5 @@
 #include "services/querier/remote_write.h"
 
-#include <snappy.h>
-
 #include <array>
 #include <chrono>
 #include <utility>
@@ -12,13 +10,13 @@
 #include "absl/strings/strip.h"
 #include "libs/base/hash.h"
 #include "libs/base/status.h"
+#include "services/querier/snappy_body.h"
 #include "services/querier/write_request.h"
 
 namespace narthex::querier {
 namespace {
 
 constexpr std::size_t kMaxBodyBytes = 32 << 20;
-constexpr std::size_t kMaxMessageBytes = 32 << 20;
 // What senders wait for an answer by default is 30 seconds.
 constexpr std::chrono::milliseconds kPushTimeout{25'000};
 // Samples further ahead come from a clock that is wrong.
@@ -62,23 +60,6 @@ Refusal CheckHeaders(const http::Headers& headers) {
                               "this server; only snappy is acceptable")};
   }
   return {};
-}
-
-absl::Status Uncompress(const std::string& body, std::string* message) {
-  std::size_t length = 0;
-  if (!snappy::GetUncompressedLength(body.data(), body.size(), &length)) {
-    return absl::InvalidArgumentError("snappy: corrupt input");
-  }
-  // Before a byte is allocated: the length is the sender's claim.
-  if (length > kMaxMessageBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("snappy: decoded length ",
-                                                   length, " exceeds limit ",
-                                                   kMaxMessageBytes));
-  }
-  if (!snappy::Uncompress(body.data(), body.size(), message)) {
-    return absl::InvalidArgumentError("snappy: corrupt input");
-  }
-  return absl::OkStatus();
 }
 
 // Prometheus's words, and the label of the metric.
@@ -136,7 +117,7 @@ void RemoteWrite::Handle(const http::Request& request,
   }
   std::string message;
   Batch batch;
-  absl::Status status = Uncompress(request.body, &message);
+  absl::Status status = UncompressBody(request.body, &message);
   if (status.ok()) status = Decode(message, &batch);
   if (status.ok() && !batch.samples.empty()) {
     const std::size_t sent = batch.samples.size();

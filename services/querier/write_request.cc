@@ -2,87 +2,16 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
-#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/quote.h"
+#include "services/querier/proto_field.h"
 
 namespace narthex::querier {
 namespace {
 
-enum WireType : std::uint32_t {
-  kVarint = 0,
-  kFixed64 = 1,
-  kBytes = 2,
-  kFixed32 = 5,
-};
-
-/// One field of a message.
-struct Field {
-  std::uint32_t number = 0;
-  std::uint32_t type = 0;
-  std::uint64_t number_value = 0;  // Of kVarint, kFixed64, kFixed32.
-  absl::string_view bytes;         // Of kBytes.
-};
-
-bool ReadVarint(absl::string_view* rest, std::uint64_t* value) {
-  // Tags and lengths are mostly one byte.
-  if (!rest->empty() && (static_cast<unsigned char>((*rest)[0]) & 0x80) == 0) {
-    *value = static_cast<unsigned char>((*rest)[0]);
-    rest->remove_prefix(1);
-    return true;
-  }
-  std::uint64_t result = 0;
-  for (std::size_t i = 0; i < std::min<std::size_t>(rest->size(), 10); ++i) {
-    const auto byte = static_cast<unsigned char>((*rest)[i]);
-    result |= static_cast<std::uint64_t>(byte & 0x7f) << (7 * i);
-    if ((byte & 0x80) == 0) {
-      *value = result;
-      rest->remove_prefix(i + 1);
-      return true;
-    }
-  }
-  return false;
-}
-
-template <typename Integer>
-bool ReadFixed(absl::string_view* rest, std::uint64_t* value) {
-  Integer fixed = 0;
-  if (rest->size() < sizeof(fixed)) return false;
-  std::memcpy(&fixed, rest->data(), sizeof(fixed));
-  static_assert(std::endian::native == std::endian::little);
-  *value = fixed;
-  rest->remove_prefix(sizeof(fixed));
-  return true;
-}
-
-bool ReadField(absl::string_view* rest, Field* field) {
-  std::uint64_t tag = 0;
-  if (!ReadVarint(rest, &tag)) return false;
-  field->number = static_cast<std::uint32_t>(tag >> 3);
-  field->type = static_cast<std::uint32_t>(tag & 7);
-  switch (field->type) {
-    case kVarint:
-      return ReadVarint(rest, &field->number_value);
-    case kFixed64:
-      return ReadFixed<std::uint64_t>(rest, &field->number_value);
-    case kFixed32:
-      return ReadFixed<std::uint32_t>(rest, &field->number_value);
-    case kBytes: {
-      std::uint64_t length = 0;
-      if (!ReadVarint(rest, &length) || length > rest->size()) return false;
-      field->bytes = rest->substr(0, length);
-      rest->remove_prefix(length);
-      return true;
-    }
-    default:
-      return false;
-  }
-}
-
 bool ReadSample(absl::string_view bytes, model::Sample* sample) {
-  Field field;
+  ProtoField field;
   while (!bytes.empty()) {
     if (!ReadField(&bytes, &field)) return false;
     if (field.number == 1 && field.type == kFixed64) {
@@ -109,7 +38,7 @@ bool WriteRequestReader::Fail() {
 
 bool WriteRequestReader::Next(WrittenSeries* series) {
   constexpr std::uint32_t kTimeseriesField = 1;
-  Field field;
+  ProtoField field;
   while (!rest_.empty()) {
     if (!ReadField(&rest_, &field)) return Fail();
     if (field.number == kTimeseriesField && field.type == kBytes) {
@@ -125,7 +54,7 @@ bool WriteRequestReader::ReadSeries(absl::string_view bytes,
   series->samples.clear();
   series->histograms = 0;
   series->exemplars = 0;
-  Field field;
+  ProtoField field;
   const char* labels_end = bytes.data();
   bool scattered = false;
   while (!bytes.empty()) {
@@ -175,8 +104,8 @@ bool WriteRequestReader::ReadSeries(absl::string_view bytes,
 absl::Status ParseWrittenLabels(absl::string_view label_bytes,
                                 model::Labels* labels) {
   std::vector<std::pair<absl::string_view, absl::string_view>> pairs;
-  Field label;
-  Field part;
+  ProtoField label;
+  ProtoField part;
   const auto malformed = [&](absl::string_view what) {
     std::string text;
     for (const auto& [name, value] : pairs) {

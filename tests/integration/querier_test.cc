@@ -102,6 +102,7 @@ class Suite {
     auto config = std::make_shared<http::ClientConfig>();
     config->follow_redirects = false;
     request.config = config;
+    request.accept_gzip = false;
     Reply reply;
     const http::FetchResult result = client_.Fetch(request, &reply.body);
     INFO(result.status.ToString());
@@ -226,6 +227,42 @@ TEST_CASE("what is no remote write is refused before it is decoded") {
   CHECK(bomb.body ==
         "snappy: decoded length 4294967295 exceeds limit 33554432\n");
   CHECK(suite.Write("\xff\xff").code == 400);
+}
+
+TEST_CASE("remote read answers with samples and external labels") {
+  Suite suite;
+  const std::int64_t now = NowMs();
+  REQUIRE(suite
+              .Write(Series({{"__name__", "up"}}, {{now - 1000, 1}, {now, 2}}) +
+                     Series({{"__name__", "other"}}, {{now, 1}}))
+              .code == 204);
+  // One query: from, to, up, and the external label that needs no search.
+  std::string query = "\x08";
+  base::PutUvarint(static_cast<std::uint64_t>(now - 5000), &query);
+  query.push_back('\x10');
+  base::PutUvarint(static_cast<std::uint64_t>(now), &query);
+  query += Bytes(3, Bytes(2, "__name__") + Bytes(3, "up"));
+  query += Bytes(3, Bytes(2, "site") + Bytes(3, "x"));
+  const auto read = [&](const std::string& message) {
+    std::string body;
+    snappy::Compress(message.data(), message.size(), &body);
+    return suite.Fetch("POST", "/api/v1/read", body,
+                       {{"Content-Type", "application/x-protobuf"},
+                        {"Content-Encoding", "snappy"}});
+  };
+
+  const Reply reply = read(Bytes(1, query));
+  CHECK(reply.code == 200);
+  CHECK(reply.headers.Get("Content-Encoding") == "snappy");
+  std::string message;
+  REQUIRE(snappy::Uncompress(reply.body.data(), reply.body.size(), &message));
+  CHECK(message == Bytes(1, Series({{"__name__", "up"}, {"site", "x"}},
+                                   {{now - 1000, 1}, {now, 2}})));
+  // A client that takes nothing but chunks (type 1).
+  CHECK(read(Bytes(1, query) + Bytes(2, "\x01")).code == 400);
+  CHECK(read(Bytes(1, query) + Bytes(2, std::string("\x01\x00", 2))).code ==
+        200);
+  CHECK(read("\xff").code == 400);
 }
 
 TEST_CASE("errors come in Prometheus's envelope with its codes") {
