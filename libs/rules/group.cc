@@ -99,6 +99,8 @@ void Group::EvaluateRule(std::size_t index, std::int64_t time_ms) {
   rule_ns_ += duration_ns;
   metrics_.evaluation_seconds.Observe(Seconds(duration_ns));
   rule.SetResult(samples.status(), time_ms, duration_ns);
+  // So ends an evaluation when the process stops.
+  if (absl::IsCancelled(samples.status())) return;
   if (!samples.ok()) {
     metrics_.evaluation_failures.Inc();
     log_.Warn("evaluating rule failed", {{"rule", rule.name()},

@@ -19,7 +19,7 @@ namespace narthex::ruler {
 namespace {
 
 // How long the results of one rule may take to be stored.
-constexpr std::chrono::milliseconds kStoreTimeout{30'000};
+constexpr std::chrono::milliseconds kStoreTimeout{10'000};
 constexpr std::chrono::milliseconds kDeliverGrace{5'000};
 constexpr std::chrono::milliseconds kCallGrace{1'000};
 constexpr std::int64_t kDrainGraceMs = 10'000;
@@ -168,7 +168,10 @@ absl::Status RulerApp::Start(service::Process& process) {
       rpc::Server::Start(grpc_address_, {running.service.get()}));
   process.OnStop("grpc", [&running] { running.server->Stop(kCallGrace); });
   running.manager->Start();
-  process.OnStop("evaluations", [&running] { running.manager->Stop(); });
+  process.OnStop("evaluations", [&running] {
+    running.queriers.Stop();
+    running.manager->Stop();
+  });
   return absl::OkStatus();
 }
 

@@ -10,6 +10,28 @@
 
 namespace narthex::ruler {
 
+class QuerierClient::Call {
+ public:
+  explicit Call(QuerierClient& client) : client_(client) {
+    context_.set_deadline(std::chrono::system_clock::now() + client.timeout_);
+    base::MutexLock lock(client_.mutex_);
+    client_.calls_.insert(&context_);
+    if (client_.stopped_) context_.TryCancel();
+  }
+  ~Call() {
+    base::MutexLock lock(client_.mutex_);
+    client_.calls_.erase(&context_);
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  grpc::ClientContext& context() { return context_; }
+
+ private:
+  QuerierClient& client_;
+  grpc::ClientContext context_;
+};
+
 QuerierClient::QuerierClient(const cluster::AddressList& queriers,
                              std::chrono::milliseconds timeout)
     : timeout_(timeout) {
@@ -39,11 +61,17 @@ absl::StatusOr<std::vector<promql::VectorSample>> QuerierClient::Query(
   return last;
 }
 
+void QuerierClient::Stop() {
+  base::MutexLock lock(mutex_);
+  stopped_ = true;
+  for (grpc::ClientContext* context : calls_) context->TryCancel();
+}
+
 absl::StatusOr<std::vector<promql::VectorSample>> QuerierClient::Ask(
     const Peer& peer, absl::string_view expression, std::int64_t time_ms,
-    absl::string_view origin) const {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + timeout_);
+    absl::string_view origin) {
+  Call call(*this);
+  grpc::ClientContext& context = call.context();
   v1::QueryRequest request;
   request.set_expression(std::string(expression));
   request.set_timestamp_ms(time_ms);

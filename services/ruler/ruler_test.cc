@@ -75,11 +75,17 @@ class FakeIngester : public v1::Ingester::Service {
   std::map<std::string, double> stored_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Answers every query with one series, or with an error for "broken".
+// Answers every query with one series, "broken" with an error and "endless"
+// not at all.
 class FakeQuerier : public v1::Querier::Service {
  public:
-  grpc::Status Query(grpc::ServerContext*, const v1::QueryRequest* request,
+  grpc::Status Query(grpc::ServerContext* context,
+                     const v1::QueryRequest* request,
                      grpc::ServerWriter<v1::QueryResponse>* writer) override {
+    if (request->expression() == "endless") {
+      while (!context->IsCancelled()) std::this_thread::yield();
+      return grpc::Status::CANCELLED;
+    }
     if (request->expression() == "broken") {
       return {grpc::StatusCode::FAILED_PRECONDITION, "too many samples"};
     }
@@ -249,6 +255,19 @@ TEST_CASE("a reload with a bad rule file changes nothing and says why") {
   CHECK(suite.process.Reload().ok());
   CHECK(suite.Rules().size() == 2);
   suite.process.Stop();
+}
+
+TEST_CASE("a ruler stops although a query does not end") {
+  Suite suite;
+  suite.Write("rules.yml",
+              "groups: [{name: g, rules: [{record: x, expr: up}, {record: y, "
+              "expr: endless}]}]\n");
+  REQUIRE(suite.Start().ok());
+  REQUIRE(Eventually(
+      [&] { return suite.ingester.stored().count("x{job=\"a\"}") == 1; }));
+  const auto start = std::chrono::steady_clock::now();
+  suite.process.Stop();
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
 }
 
 TEST_CASE("a series that is ended gives its reference back") {
