@@ -100,8 +100,6 @@ struct Process::State {
   std::unique_ptr<BasicAuthGate> auth;
   std::string route_prefix_flag;
 
-  metrics::Gauge* reload_successful = nullptr;
-  metrics::Gauge* reload_time = nullptr;
   std::vector<std::unique_ptr<http::Server>> more_servers;
 
   std::atomic<bool> started{false};
@@ -300,13 +298,6 @@ absl::Status Process::SetUpWebConfig(http::ServerOptions* options) {
 }
 
 void Process::AddOpsRoutes() {
-  State& s = *state_;
-  s.reload_successful = &registry_.NewGauge(
-      "prometheus_config_last_reload_successful",
-      "Whether the last configuration reload attempt was successful.");
-  s.reload_time = &registry_.NewGauge(
-      "prometheus_config_last_reload_success_timestamp_seconds",
-      "Timestamp of the last successful configuration reload.");
   constexpr const char* kText = "text/plain; charset=utf-8";
   router_.Get("/metrics", [this](const auto&, http::Response& response) {
     response.Send(200, "text/plain; version=0.0.4; charset=utf-8",
@@ -434,18 +425,29 @@ absl::Status Process::Reload() {
                 {{"part", reload.name}, {"err", status.message()}});
     first.Update(status);
   }
+  if (reloads.empty()) return absl::OkStatus();
   if (first.ok()) {
     ConfigLoaded();
     log_->Info("completed loading of configuration");
   } else {
-    s.reload_successful->Set(0);
+    ReloadMetrics().successful.Set(0);
   }
   return first;
 }
 
 void Process::ConfigLoaded() {
-  state_->reload_successful->Set(1);
-  state_->reload_time->Set(static_cast<double>(clock().NowMs()) / 1e3);
+  const ConfigMetrics metrics = ReloadMetrics();
+  metrics.successful.Set(1);
+  metrics.success_time.Set(static_cast<double>(clock().NowMs()) / 1e3);
+}
+
+Process::ConfigMetrics Process::ReloadMetrics() {
+  return {registry_.NewGauge(
+              "prometheus_config_last_reload_successful",
+              "Whether the last configuration reload attempt was successful."),
+          registry_.NewGauge(
+              "prometheus_config_last_reload_success_timestamp_seconds",
+              "Timestamp of the last successful configuration reload.")};
 }
 
 void Process::SetReady(bool ready) { state_->ready = ready; }

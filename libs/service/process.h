@@ -119,6 +119,13 @@ class Process {
  private:
   struct State;
 
+  struct ConfigMetrics {
+    metrics::Gauge& successful;
+    metrics::Gauge& success_time;
+  };
+  // Made when they are first needed: a service without a configuration to
+  // load has none.
+  ConfigMetrics ReloadMetrics();
   absl::Status StartServer();
   absl::Status SetUpWebConfig(http::ServerOptions* options);
   void AddOpsRoutes();
