@@ -134,7 +134,8 @@ void PushClient::RunStream() {
     if (parts.empty()) continue;
     if (!Send(stream, std::move(parts))) alive = false;
   }
-  stream.context.TryCancel();
+  // A stream that the peer ended tells why in its status.
+  if (!stream.broken) stream.context.TryCancel();
   receiver.join();
   const absl::Status status =
       stream.refusal.ok() ? rpc::FromGrpc(stream.calls->Finish(), address_)
@@ -204,8 +205,8 @@ void PushClient::Receive(Stream& stream) {
     }
     Settle(std::move(message), response);
   }
+  if (!stream.refusal.ok()) stream.context.TryCancel();
   stream.broken = true;
-  stream.context.TryCancel();
   queue_.Wake();
   base::MutexLock lock(mutex_);
   changed_.NotifyAll();
