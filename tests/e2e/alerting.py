@@ -46,15 +46,15 @@ def an_exporter_dies_is_told_silenced_and_returns():
         suite.start("alertmanager")
         start(suite, [one.address, two.address], suite.alertmanager.port)
         wait_for("both targets to be up", lambda: suite.value("sum(up)") == 2)
-        groups = suite.api("/rules")["groups"]
-        check_equal(groups[0]["rules"][0]["state"], "inactive", "state of the rule")
+        wait_for("the rule to be inactive", lambda: [
+            r["state"] for g in suite.api("/rules")["groups"] for r in g["rules"]] == ["inactive"])
 
         down = [one.address, two.address]
         one.close()
         two.close()
         wait_for("up to be 0", lambda: suite.value("sum(up)") == 0)
         wait_for("the alerts to be pending", lambda: state(suite) == {t: "pending" for t in down})
-        check(suite.value('ALERTS{alertstate="pending"}') == 1, "no ALERTS series")
+        wait_for("their series", lambda: suite.value('sum(ALERTS{alertstate="pending"})') == 2, every=0.02)
         wait_for("the alerts to fire", lambda: state(suite) == {t: "firing" for t in down})
         wait_for("a notification", lambda: hook.received)
         first = hook.received[0]

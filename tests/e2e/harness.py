@@ -112,12 +112,16 @@ class Exposition:
         self.pages = pages or {"/metrics": ""}
         self.counts = {}
         self.delay = 0
+        self.closed = False
         lock = threading.Lock()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
+                if outer.closed:  # A connection from before.
+                    self.close_connection = True
+                    return
                 path = self.path.partition("?")[0]
                 with lock:
                     number = outer.counts.get(path, 0)
@@ -146,8 +150,10 @@ class Exposition:
         return f"{HOST}:{self.port}"
 
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        if not self.closed:
+            self.closed = True
+            self.server.shutdown()
+            self.server.server_close()
 
 
 class Webhook:

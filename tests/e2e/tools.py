@@ -27,7 +27,7 @@ def promtool_queries():
         out = run(promtool, "query", "instant", url, "sum by (zone) (up_and_running)")
         check('{zone="a"} => 3 @' in out and '{zone="b"} => 4 @' in out, out)
         now = int(time.time())
-        out = run(promtool, "query", "range", f"--start={now - 5}", f"--end={now}", "--step=1s", url,
+        out = run(promtool, "query", "range", f"--start={now - 5}", f"--end={now + 5}", "--step=1s", url,
                   "sum(up_and_running)")
         check("7 @[" in out, out)
         out = run(promtool, "query", "series", "--match=up_and_running", url)
