@@ -1,13 +1,9 @@
 #include "services/alertmanager/alert.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/time/civil_time.h"
-#include "absl/time/time.h"
-#include "libs/base/duration.h"
 #include "libs/base/hash.h"
 #include "libs/base/varint.h"
 
@@ -31,9 +27,13 @@ std::string FormatFingerprint(Fingerprint fingerprint) {
 
 Annotations::Annotations(
     std::vector<std::pair<std::string, std::string>> pairs) {
-  std::stable_sort(
-      pairs.begin(), pairs.end(),
-      [](const auto& a, const auto& b) { return a.first < b.first; });
+  const auto by_name = [](const auto& a, const auto& b) {
+    return a.first < b.first;
+  };
+  // As senders in Go write them, they are sorted already.
+  if (!std::is_sorted(pairs.begin(), pairs.end(), by_name)) {
+    std::stable_sort(pairs.begin(), pairs.end(), by_name);
+  }
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     if (i + 1 < pairs.size() && pairs[i].first == pairs[i + 1].first) continue;
     base::PutUvarint(pairs[i].first.size(), &data_);
@@ -77,30 +77,62 @@ bool AlertsOverlap(const Alert& old, const Alert& fresh) {
   return within(fresh.ends_at_ms) || within(fresh.starts_at_ms);
 }
 
-bool AlertLess(const Alert& a, const Alert& b) {
-  for (const absl::string_view name : {model::kJob, model::kInstance}) {
-    if (const int order = a.labels().Get(name).compare(b.labels().Get(name));
-        order != 0) {
+void SortAlerts(std::vector<Alert>* alerts) {
+  // Labels are looked up once for each alert, not for each comparison.
+  struct Key {
+    absl::string_view job;
+    absl::string_view instance;
+    Alert alert;
+  };
+  std::vector<Key> keys;
+  keys.reserve(alerts->size());
+  for (Alert& alert : *alerts) {
+    const model::Labels& labels = alert.labels();
+    keys.push_back({labels.Get(model::kJob), labels.Get(model::kInstance),
+                    std::move(alert)});
+  }
+  std::sort(keys.begin(), keys.end(), [](const Key& a, const Key& b) {
+    if (const int order = a.job.compare(b.job); order != 0) return order < 0;
+    if (const int order = a.instance.compare(b.instance); order != 0) {
       return order < 0;
     }
+    return a.alert.labels() < b.alert.labels();
+  });
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    (*alerts)[i] = std::move(keys[i].alert);
   }
-  return a.labels() < b.labels();
-}
-
-std::string FormatTime(std::int64_t ms) {
-  if (ms == kNoTime) return "0001-01-01T00:00:00Z";
-  return base::FormatRfc3339(ms);
 }
 
 std::string FormatApiTime(std::int64_t ms) {
   if (ms == kNoTime) return "0001-01-01T00:00:00.000Z";
-  const absl::Time time = absl::FromUnixMillis(ms);
-  const absl::CivilSecond second =
-      absl::ToCivilSecond(time, absl::UTCTimeZone());
-  return absl::StrFormat("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", second.year(),
-                         second.month(), second.day(), second.hour(),
-                         second.minute(), second.second(),
-                         ((ms % 1000) + 1000) % 1000);
+  const std::int64_t millis = ((ms % 1000) + 1000) % 1000;
+  const absl::CivilSecond at =
+      absl::CivilSecond(1970, 1, 1) + (ms - millis) / 1000;
+  // By hand: answers hold three times for each alert.
+  std::string text = "0000-00-00T00:00:00.000Z";
+  const auto put = [&text](std::size_t begin, int digits, std::int64_t value) {
+    for (std::size_t i = begin + static_cast<std::size_t>(digits); i > begin;
+         value /= 10) {
+      text[--i] = static_cast<char>('0' + value % 10);
+    }
+  };
+  put(0, 4, at.year());
+  put(5, 2, at.month());
+  put(8, 2, at.day());
+  put(11, 2, at.hour());
+  put(14, 2, at.minute());
+  put(17, 2, at.second());
+  put(20, 3, millis);
+  return text;
+}
+
+std::string FormatTime(std::int64_t ms) {
+  std::string text = FormatApiTime(ms);
+  text.pop_back();
+  while (text.back() == '0') text.pop_back();
+  if (text.back() == '.') text.pop_back();
+  text += 'Z';
+  return text;
 }
 
 }  // namespace narthex::alertmanager

@@ -72,9 +72,9 @@ Alert MergeAlerts(const Alert& a, const Alert& b, std::int64_t now_ms);
 /// Whether `fresh` continues `old`, so that they are to be merged.
 bool AlertsOverlap(const Alert& old, const Alert& fresh);
 
-/// The order of alerts in notifications and answers: by the labels job and
+/// Sorts as notifications and answers show alerts: by the labels job and
 /// instance, then by all labels.
-bool AlertLess(const Alert& a, const Alert& b);
+void SortAlerts(std::vector<Alert>* alerts);
 
 /// "2006-01-02T15:04:05.678Z", the zero time for kNoTime: JSON of
 /// notifications.

@@ -73,9 +73,11 @@ TEST_CASE("alerts sort by job and instance before other labels") {
   const Alert b = MakeAlert(0, 1, 1, false, {{"a", "1"}, {"job", "y"}});
   const Alert c =
       MakeAlert(0, 1, 1, false, {{"a", "9"}, {"instance", "i"}, {"job", "x"}});
-  CHECK(AlertLess(a, b));
-  CHECK(AlertLess(a, c));
-  CHECK(AlertLess(c, b));
+  std::vector<Alert> alerts = {b, c, a};
+  SortAlerts(&alerts);
+  CHECK(alerts[0].labels() == a.labels());
+  CHECK(alerts[1].labels() == c.labels());
+  CHECK(alerts[2].labels() == b.labels());
 }
 
 TEST_CASE("the API writes times with three decimals, notifications without") {

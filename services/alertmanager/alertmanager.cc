@@ -91,8 +91,10 @@ void Alertmanager::Every(std::int64_t interval_ms, std::function<void()> work) {
 }
 
 void Alertmanager::Maintain() {
-  for (const absl::Status& status :
-       {silences_->CollectGarbage(), notification_log_->CollectGarbage()}) {
+  const absl::Status silences = silences_->CollectGarbage();
+  const absl::Status log = notification_log_->CollectGarbage();
+  metrics_.MaintenanceDone(silences.ok(), log.ok());
+  for (const absl::Status& status : {silences, log}) {
     if (!status.ok()) {
       log_.Error("maintenance of stored state failed",
                  {{"err", status.message()}});
@@ -258,6 +260,11 @@ void Alertmanager::RegisterGauges(metrics::Registry& registry) {
       [this] { return static_cast<double>(notification_log_->size()); });
   registry.NewGauge("alertmanager_cluster_enabled",
                     "Indicates whether the clustering is enabled or not.");
+  registry
+      .NewGauge("alertmanager_build_info",
+                "What the Alertmanager was built from, always 1.",
+                {{"version", options_.version}})
+      .Set(1);
 }
 
 }  // namespace narthex::alertmanager

@@ -29,6 +29,10 @@ namespace narthex::alertmanager {
 struct AlertmanagerOptions {
   std::string storage_path = "data/";
   std::string external_url;
+  /// Of this program, for a metric.
+  std::string version;
+  /// Log every silence that is made, changed or expired.
+  bool log_silences = false;
   MatcherSyntax matcher_syntax = MatcherSyntax::kFallback;
   /// Of silences after their end and of the notification log.
   std::int64_t retention_ms = std::int64_t{120} * 3600 * 1000;

@@ -89,12 +89,19 @@ void Api::Register(http::Router& router) {
   Handle(router, "GET", "/api/v2/silence/{silenceID}", &Api::GetSilence);
   Handle(router, "DELETE", "/api/v2/silence/{silenceID}", &Api::DeleteSilence);
   Handle(router, "GET POST PUT DELETE", "/api/v2/{path...}", &Api::NotFound);
+  Handle(router, "GET POST", "/api/v1/{path...}", &Api::Gone);
   Handle(router, "GET", "/", &Api::Landing);
 }
 
 void Api::NotFound(const http::Request& request, http::Response& response) {
   SendFormError(response, 404, 404,
                 absl::StrCat("path ", request.path, " was not found"));
+}
+
+void Api::Gone(const http::Request& /*request*/, http::Response& response) {
+  response.Send(410, "application/json",
+                "{\"status\":\"deprecated\",\"error\":\"The API v1 was "
+                "removed - please use the equivalent route in the v2 API\"}");
 }
 
 void Api::GetReceivers(const http::Request& /*request*/,

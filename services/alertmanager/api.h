@@ -51,6 +51,7 @@ class Api {
   void GetSilence(const http::Request& request, http::Response& response);
   void DeleteSilence(const http::Request& request, http::Response& response);
   void NotFound(const http::Request& request, http::Response& response);
+  void Gone(const http::Request& request, http::Response& response);
   void Landing(const http::Request& request, http::Response& response);
 
   Alertmanager& alertmanager_;

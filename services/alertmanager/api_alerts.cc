@@ -218,7 +218,7 @@ void Api::GetGroups(const http::Request& request, http::Response& response) {
                                          !selection->WantsAlert(alert, now);
                                 }),
                  alerts.end());
-    std::sort(alerts.begin(), alerts.end(), AlertLess);
+    SortAlerts(&alerts);
     for (const Alert& alert : alerts) {
       receivers[alert.fingerprint()].push_back(group.route->receiver());
     }

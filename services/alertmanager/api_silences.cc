@@ -299,12 +299,17 @@ void Api::PostSilences(const http::Request& request, http::Response& response) {
   }
   status = TakeMatchers(&posted);
   if (!status.ok()) return SendError(response, 400, status.message());
+  const std::string created_by = posted.silence.created_by;
   const auto id = alertmanager_.silences().Set(std::move(posted.silence));
   if (!id.ok()) {
     const int code = absl::IsNotFound(id.status())   ? 404
                      : absl::IsInternal(id.status()) ? 500
                                                      : 400;
     return SendError(response, code, id.status().message());
+  }
+  if (alertmanager_.options().log_silences) {
+    alertmanager_.log().Info("silence set",
+                             {{"id", *id}, {"created_by", created_by}});
   }
   SendJson(response, absl::StrCat("{\"silenceID\":\"", *id, "\"}"));
 }
@@ -326,8 +331,11 @@ void Api::GetSilence(const http::Request& request, http::Response& response) {
 void Api::DeleteSilence(const http::Request& request,
                         http::Response& response) {
   if (!CheckUuid(request, response)) return;
-  const absl::Status status = alertmanager_.silences().Expire(
-      std::string(request.PathParam("silenceID")));
+  const std::string id(request.PathParam("silenceID"));
+  const absl::Status status = alertmanager_.silences().Expire(id);
+  if (status.ok() && alertmanager_.options().log_silences) {
+    alertmanager_.log().Info("silence expired", {{"id", id}});
+  }
   response.headers().Set("Cache-Control", "no-store");
   if (absl::IsNotFound(status)) {
     response.SetStatus(404);

@@ -50,6 +50,13 @@ void AlertmanagerApp::AddFlags(service::FlagSet& flags) {
             "Maximum number of GET requests processed concurrently. If "
             "negative or zero, the limit is the number of cores or 8, "
             "whichever is larger.");
+  flags.Bool("log.silences", &options_.log_silences,
+             "Log every silence that is made, changed or expired.");
+  flags.String("cluster.listen-address", &cluster_address_,
+               "Listen address for cluster. Only the empty string, which "
+               "disables HA mode, is supported yet.");
+  flags.Strings("cluster.peer", &cluster_peers_,
+                "Initial peers. Not supported yet.");
   flags.String("enable-feature", &features_,
                "Comma-separated features to enable. Valid options: "
                "classic-mode, utf8-strict-mode");
@@ -71,6 +78,16 @@ absl::StatusOr<MatcherSyntax> AlertmanagerApp::ReadFeatures() const {
   return syntax;
 }
 
+absl::Status AlertmanagerApp::CheckCluster() const {
+  if (cluster_address_.empty() && cluster_peers_.empty()) {
+    return absl::OkStatus();
+  }
+  // Two that do not know of each other would both notify.
+  return absl::UnimplementedError(
+      "--cluster.listen-address and --cluster.peer: known to Alertmanager, not "
+      "supported yet; leave them empty");
+}
+
 absl::Status AlertmanagerApp::LoadConfig() {
   auto config = alertmanager::LoadConfig(
       config_file_, {.matcher_syntax = options_.matcher_syntax});
@@ -83,7 +100,9 @@ absl::Status AlertmanagerApp::LoadConfig() {
 
 absl::Status AlertmanagerApp::Start(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(options_.matcher_syntax, ReadFeatures());
+  NARTHEX_RETURN_IF_ERROR(CheckCluster());
   options_.external_url = process.external_url();
+  options_.version = service::Build().version;
   NARTHEX_ASSIGN_OR_RETURN(
       alertmanager_,
       Alertmanager::Create(options_, process.clock(), process.registry(),
@@ -95,6 +114,11 @@ absl::Status AlertmanagerApp::Start(service::Process& process) {
   alertmanager_->Start();
   process.OnStop("alertmanager", [this] { alertmanager_->Stop(kStopWaitMs); });
   process.OnReload("configuration", [this] { return LoadConfig(); });
+  AddRoutes(process);
+  return absl::OkStatus();
+}
+
+void AlertmanagerApp::AddRoutes(service::Process& process) {
   const service::BuildInfo& build = service::Build();
   ApiOptions api;
   api.get_concurrency = get_concurrency_;
@@ -104,7 +128,14 @@ absl::Status AlertmanagerApp::Start(service::Process& process) {
   api_ =
       std::make_unique<Api>(*alertmanager_, std::move(api), process.registry());
   api_->Register(process.router());
-  return absl::OkStatus();
+  // An Alertmanager reloads without a flag that allows it.
+  process.router().Post(
+      "/-/reload", [&process](const http::Request&, http::Response& response) {
+        if (const absl::Status status = process.Reload(); !status.ok()) {
+          response.Error(
+              500, absl::StrCat("failed to reload config: ", status.message()));
+        }
+      });
 }
 
 }  // namespace narthex::alertmanager

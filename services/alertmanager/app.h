@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "libs/service/process.h"
 #include "services/alertmanager/alertmanager.h"
@@ -27,9 +28,13 @@ class AlertmanagerApp : public service::App {
  private:
   absl::StatusOr<MatcherSyntax> ReadFeatures() const;
   absl::Status LoadConfig();
+  absl::Status CheckCluster() const;
+  void AddRoutes(service::Process& process);
 
   std::string config_file_ = "alertmanager.yml";
   std::string features_;
+  std::string cluster_address_;
+  std::vector<std::string> cluster_peers_;
   std::int64_t get_concurrency_ = 0;
   AlertmanagerOptions options_;
   std::unique_ptr<Alertmanager> alertmanager_;

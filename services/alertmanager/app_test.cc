@@ -53,7 +53,7 @@ class Service {
         absl::StrCat("--config.file=", directory, "/am.yml"),
         absl::StrCat("--storage.path=", directory, "/data"),
         "--web.listen-address=127.0.0.1:0",
-        "--web.enable-lifecycle",
+        "--cluster.listen-address=",
         "--log.level=error",
     });
   }

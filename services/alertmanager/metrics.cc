@@ -45,6 +45,24 @@ Metrics::Metrics(metrics::Registry& registry)
           "alertmanager_notification_latency_seconds",
           "The latency of notifications in seconds.", {"integration"},
           {1, 5, 10, 15, 20})),
+      silences_maintenance_(
+          registry.NewCounter("alertmanager_silences_maintenance_total",
+                              "How many maintenances were executed for "
+                              "silences.")),
+      silences_maintenance_errors_(registry.NewCounter(
+          "alertmanager_silences_maintenance_errors_total",
+          "How many maintenances were executed for silences that failed.")),
+      log_maintenance_(
+          registry.NewCounter("alertmanager_nflog_maintenance_total",
+                              "How many maintenances were executed for the "
+                              "notification log.")),
+      log_maintenance_errors_(registry.NewCounter(
+          "alertmanager_nflog_maintenance_errors_total",
+          "How many maintenances were executed for the notification log that "
+          "failed.")),
+      log_queries_(registry.NewCounter(
+          "alertmanager_nflog_queries_total",
+          "Number of notification log queries were received.")),
       config_hash_(registry.NewGauge(
           "alertmanager_config_hash",
           "Hash of the currently loaded alertmanager configuration.")),
@@ -83,6 +101,13 @@ void Metrics::RequestDone(const std::string& kind, bool failed,
   requests_.With({kind}).Inc();
   if (failed) requests_failed_.With({kind}).Inc();
   latency_.With({kind}).Observe(seconds);
+}
+
+void Metrics::MaintenanceDone(bool silences_ok, bool log_ok) {
+  silences_maintenance_.Inc();
+  log_maintenance_.Inc();
+  if (!silences_ok) silences_maintenance_errors_.Inc();
+  if (!log_ok) log_maintenance_errors_.Inc();
 }
 
 void Metrics::ConfigLoaded(double hash, std::int64_t now_ms) {

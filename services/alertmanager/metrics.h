@@ -31,6 +31,9 @@ class Metrics {
     suppressed_.With({reason}).Inc(static_cast<double>(alerts));
   }
 
+  void MaintenanceDone(bool silences_ok, bool log_ok);
+  void LogQueried() { log_queries_.Inc(); }
+
   /// A reload, or the first load, and what came of it.
   void ConfigLoaded(double hash, std::int64_t now_ms);
   void ConfigFailed() { config_successful_.Set(0); }
@@ -46,6 +49,11 @@ class Metrics {
   metrics::CounterFamily& requests_failed_;
   metrics::CounterFamily& suppressed_;
   metrics::HistogramFamily& latency_;
+  metrics::Counter& silences_maintenance_;
+  metrics::Counter& silences_maintenance_errors_;
+  metrics::Counter& log_maintenance_;
+  metrics::Counter& log_maintenance_errors_;
+  metrics::Counter& log_queries_;
   metrics::Gauge& config_hash_;
   metrics::Gauge& config_successful_;
   metrics::Gauge& config_time_;

@@ -126,6 +126,7 @@ void Pipeline::Send(const Integration& integration,
   const std::string log_key = NotificationLog::Key(
       route.receiver(), integration.kind, integration.index, flush->group_key);
   auto digest = std::make_shared<const Digest>(fanout->alerts, flush->now_ms);
+  parts_.metrics->LogQueried();
   const auto last = parts_.log->Get(log_key);
   const NotifyReason reason = NeedsNotification(
       last.get(), digest->firing, digest->resolved, integration.send_resolved,
@@ -135,7 +136,7 @@ void Pipeline::Send(const Integration& integration,
     return fanout->Finish(Record(log_key, *digest, *flush));
   }
   if (!fanout->is_sorted) {
-    std::sort(fanout->alerts.begin(), fanout->alerts.end(), AlertLess);
+    SortAlerts(&fanout->alerts);
     fanout->is_sorted = true;
   }
   auto notification = std::make_shared<Notification>();

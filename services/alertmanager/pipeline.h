@@ -53,7 +53,6 @@ class Pipeline : public FlushHandler,
   void Send(const Integration& integration,
             const std::shared_ptr<const Flush>& flush,
             const std::shared_ptr<Fanout>& fanout);
-  /// `log_key` by value: it outlives the caller.
   bool Record(const std::string& log_key, const Digest& digest,
               const Flush& flush);
 
