@@ -43,7 +43,7 @@ grpc::Status SendVector(const promql::QueryResult& result,
     out->set_timestamp_ms(result.value.timestamp_ms);
     out->set_value(sample.value);
   }
-  writer->Write(response);
+  writer->WriteLast(response, grpc::WriteOptions());
   return grpc::Status::OK;
 }
 
@@ -75,7 +75,7 @@ grpc::Status QuerierService::Query(
       v1::QuerySample* const out = response.add_samples();
       out->set_timestamp_ms(result->value.timestamp_ms);
       out->set_value(result->value.scalar);
-      writer->Write(response);
+      writer->WriteLast(response, grpc::WriteOptions());
       return grpc::Status::OK;
     }
     default:
