@@ -141,6 +141,14 @@ absl::string_view Labels::Get(absl::string_view name) const {
   while (position < last) {
     const absl::string_view found = TakeString(&position);
     const absl::string_view value = TakeString(&position);
+    // Most names differ in their first byte already.
+    if (!found.empty() && !name.empty() && found[0] != name[0]) {
+      if (static_cast<unsigned char>(found[0]) >
+          static_cast<unsigned char>(name[0])) {
+        break;
+      }
+      continue;
+    }
     if (found == name) return value;
     if (found > name) break;
   }
@@ -155,8 +163,7 @@ std::uint64_t Labels::HashOf(const std::vector<std::string>& names) const {
   return base::XxHash64(EncodeOf(*this, names));
 }
 
-std::uint64_t Labels::HashWithout(
-    const std::vector<std::string>& names) const {
+std::uint64_t Labels::HashWithout(const std::vector<std::string>& names) const {
   return base::XxHash64(EncodeWithout(*this, names));
 }
 
