@@ -125,8 +125,7 @@ absl::Status WriteFileAtomically(const std::string& path,
 }
 
 absl::Status SyncDirectory(const std::string& path) {
-  const UniqueFd fd(
-      ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return ErrnoStatus(errno, "open", path);
   if (::fsync(fd.get()) != 0) return ErrnoStatus(errno, "fsync", path);
   return absl::OkStatus();
@@ -180,8 +179,7 @@ std::vector<std::string> Glob(const std::string& pattern) {
 }
 
 TemporaryDirectory::TemporaryDirectory() {
-  std::string pattern =
-      (fs::temp_directory_path() / "narthex-XXXXXX").string();
+  std::string pattern = (fs::temp_directory_path() / "narthex-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) std::abort();
   path_ = pattern;
 }

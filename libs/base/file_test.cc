@@ -10,8 +10,7 @@ TEST_CASE("a file is replaced as a whole and leaves nothing beside it") {
   REQUIRE(WriteFileAtomically(path, "one").ok());
   REQUIRE(WriteFileAtomically(path, "two").ok());
   CHECK(ReadFile(path).value() == "two");
-  CHECK(ListDirectory(dir.path()).value() ==
-        std::vector<std::string>{"state"});
+  CHECK(ListDirectory(dir.path()).value() == std::vector<std::string>{"state"});
   CHECK(MappedFile::Open(path)->data() == "two");
 }
 
@@ -29,8 +28,7 @@ TEST_CASE("patterns list what matches, sorted") {
     REQUIRE(WriteFileAtomically(dir.path() + name, "").ok());
   }
   CHECK(Glob(dir.path() + "/*.yml") ==
-        std::vector<std::string>{dir.path() + "/a.yml",
-                                 dir.path() + "/b.yml"});
+        std::vector<std::string>{dir.path() + "/a.yml", dir.path() + "/b.yml"});
   CHECK(Glob(dir.path() + "/*.json").empty());
 }
 

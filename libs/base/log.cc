@@ -90,8 +90,8 @@ void AppendField(LogFormat format, absl::string_view key,
 }  // namespace
 
 absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view text) {
-  for (const LogLevel level : {LogLevel::kDebug, LogLevel::kInfo,
-                               LogLevel::kWarn, LogLevel::kError}) {
+  for (const LogLevel level :
+       {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError}) {
     if (text == LevelName(level)) return level;
   }
   return absl::InvalidArgumentError(absl::StrCat(
@@ -139,8 +139,7 @@ void Logger::Error(absl::string_view msg, Fields fields) const {
   Write(LogLevel::kError, msg, fields);
 }
 
-void Logger::Write(LogLevel level, absl::string_view msg,
-                   Fields fields) const {
+void Logger::Write(LogLevel level, absl::string_view msg, Fields fields) const {
   if (level < sink_->level || (!sink_->out && !sink_->lines)) return;
   const LogFormat format = sink_->format;
   std::string line;

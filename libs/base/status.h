@@ -26,12 +26,12 @@ const absl::Status& ToStatus(const absl::StatusOr<T>& status_or) {
 
 /// Evaluates an expression of type absl::Status (or StatusOr, whose value is
 /// dropped) and returns its status from the current function on error.
-#define NARTHEX_RETURN_IF_ERROR(expr)                                     \
-  do {                                                                    \
-    const auto& narthex_status_ = (expr);                                 \
-    if (!narthex_status_.ok()) {                                          \
-      return ::narthex::base::internal::ToStatus(narthex_status_);        \
-    }                                                                     \
+#define NARTHEX_RETURN_IF_ERROR(expr)                              \
+  do {                                                             \
+    const auto& narthex_status_ = (expr);                          \
+    if (!narthex_status_.ok()) {                                   \
+      return ::narthex::base::internal::ToStatus(narthex_status_); \
+    }                                                              \
   } while (false)
 
 #define NARTHEX_STATUS_CONCAT_INNER(x, y) x##y
@@ -44,6 +44,6 @@ const absl::Status& ToStatus(const absl::StatusOr<T>& status_or) {
 /// Evaluates an expression of type absl::StatusOr<T>; assigns the value to
 /// `lhs` (which may declare a variable) or returns the error.
 ///   NARTHEX_ASSIGN_OR_RETURN(std::string body, ReadFile(path));
-#define NARTHEX_ASSIGN_OR_RETURN(lhs, expr)                             \
-  NARTHEX_ASSIGN_OR_RETURN_INNER(                                       \
+#define NARTHEX_ASSIGN_OR_RETURN(lhs, expr) \
+  NARTHEX_ASSIGN_OR_RETURN_INNER(           \
       NARTHEX_STATUS_CONCAT(narthex_status_or_, __LINE__), lhs, expr)

@@ -84,9 +84,15 @@ std::uint8_t ByteReader::Byte() {
   return bytes.empty() ? 0 : static_cast<std::uint8_t>(bytes[0]);
 }
 
-std::uint16_t ByteReader::Be16() { return GetBigEndian<std::uint16_t>(Bytes(2)); }
-std::uint32_t ByteReader::Be32() { return GetBigEndian<std::uint32_t>(Bytes(4)); }
-std::uint64_t ByteReader::Be64() { return GetBigEndian<std::uint64_t>(Bytes(8)); }
+std::uint16_t ByteReader::Be16() {
+  return GetBigEndian<std::uint16_t>(Bytes(2));
+}
+std::uint32_t ByteReader::Be32() {
+  return GetBigEndian<std::uint32_t>(Bytes(4));
+}
+std::uint64_t ByteReader::Be64() {
+  return GetBigEndian<std::uint64_t>(Bytes(8));
+}
 
 std::uint64_t ByteReader::Uvarint() {
   std::uint64_t value = 0;

@@ -6,11 +6,11 @@
 namespace narthex::base {
 
 TEST_CASE("numbers round trip through varints and big-endian bytes") {
-  const std::int64_t value = GENERATE(
-      std::int64_t{0}, std::int64_t{1}, std::int64_t{-1}, std::int64_t{127},
-      std::int64_t{128}, std::int64_t{-300}, std::int64_t{1} << 40,
-      std::numeric_limits<std::int64_t>::max(),
-      std::numeric_limits<std::int64_t>::min());
+  const std::int64_t value =
+      GENERATE(std::int64_t{0}, std::int64_t{1}, std::int64_t{-1},
+               std::int64_t{127}, std::int64_t{128}, std::int64_t{-300},
+               std::int64_t{1} << 40, std::numeric_limits<std::int64_t>::max(),
+               std::numeric_limits<std::int64_t>::min());
   const auto bits = static_cast<std::uint64_t>(value);
   std::string bytes;
   PutVarint(value, &bytes);
@@ -36,8 +36,9 @@ TEST_CASE("a reader past the end stays failed and gives zeroes") {
   ByteReader too_long(std::string(11, '\xff'));
   too_long.Uvarint();
   CHECK_FALSE(too_long.ok());
-  ByteReader short_bytes("\x05"
-                         "abc");
+  ByteReader short_bytes(
+      "\x05"
+      "abc");
   CHECK(short_bytes.UvarintBytes().empty());
   CHECK_FALSE(short_bytes.ok());
 }

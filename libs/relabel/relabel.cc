@@ -6,9 +6,9 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "libs/base/letter_case.h"
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
-#include "libs/relabel/letter_case.h"
 #include "libs/relabel/name_template.h"
 
 namespace narthex::relabel {
@@ -206,10 +206,10 @@ bool Rule::Apply(model::LabelsBuilder* labels) const {
       Replace(labels);
       return true;
     case Action::kLowercase:
-      labels->Set(target, ToLower(JoinedSource(*labels)));
+      labels->Set(target, base::ToLower(JoinedSource(*labels)));
       return true;
     case Action::kUppercase:
-      labels->Set(target, ToUpper(JoinedSource(*labels)));
+      labels->Set(target, base::ToUpper(JoinedSource(*labels)));
       return true;
     case Action::kKeep:
       return regex_.Matches(JoinedSource(*labels));

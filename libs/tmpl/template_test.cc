@@ -85,6 +85,8 @@ TEST_CASE("templates of the language give what Go gives") {
       {"{{ true }}{{ 1.0 }}{{ 1e21 }}", "true11e+21"},
       {"{{ 1234567.0 }} {{ 1e6 | humanize }}", "1.234567e+06 1M"},
       {"{{ reReplaceAll \"(.)b\" \"${1}c\" \"abab\" }}", "acac"},
+      {"{{ 3 | print | }}", "3"},
+      {"{{ title \"it's an éLan\" }} {{ toUpper \"é\" }}", "It'S An ÉLan É"},
       {"{{ reReplaceAll \"x*\" \"-\" \"abc\" }}", "-a-b-c-"},
   }));
   CAPTURE(row.text);
@@ -117,17 +119,16 @@ TEST_CASE("a template that is wrong says where and why") {
        "template: t:1:3: executing \"t\" at <index .list 5>: error calling "
        "index: index out of range: 5"},
       {"{{ toUpper 1 }}",
-       "template: t:1:3: executing \"t\" at <toUpper 1>: wrong type for value; "
-       "expected string; got int"},
+       "template: t:1:11: executing \"t\" at <1>: expected string; found 1"},
       {"{{ gt .f 1 }}",
        "template: t:1:3: executing \"t\" at <gt .f 1>: error calling gt: "
-       "incompatible types for comparison"},
+       "incompatible types for comparison: float64 and int"},
       {"{{ title }}",
        "template: t:1:3: executing \"t\" at <title>: wrong number of args for "
        "title: want 1 got 0"},
       {"{{ template \"none\" }}",
-       "template: t:1:12: executing \"t\" at <none>: template \"none\" not "
-       "defined"},
+       "template: t:1:12: executing \"t\" at <{{template \"none\"}}>: template "
+       "\"none\" not defined"},
   }));
   CAPTURE(row.text);
   CHECK(Expand(row.text) == std::string("ERROR ") + row.want);

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "libs/base/letter_case.h"
 #include "libs/base/status.h"
 #include "libs/tmpl/humanize.h"
 #include "re2/re2.h"
@@ -122,14 +123,20 @@ absl::StatusOr<Value> Match(Args args) {
 std::string Title(absl::string_view text, bool lower_rest) {
   std::string out;
   bool begins = true;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t size = RuneSize(text, i);
+    const std::string letter(text.substr(i, size));
     if (begins) {
-      out += absl::ascii_toupper(byte);
+      out += base::ToUpper(letter);
     } else {
-      out += lower_rest ? absl::ascii_tolower(byte) : c;
+      out += lower_rest ? base::ToLower(letter) : letter;
     }
-    begins = byte < 0x80 && std::isalnum(byte) == 0 && c != '_' && c != '\'';
+    const char c = letter[0];
+    const bool word = size > 1 ||
+                      absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+                      c == '_' || (lower_rest && c == '\'');
+    begins = !word;
+    i += size;
   }
   return out;
 }
@@ -139,12 +146,12 @@ FuncMap TextFunctions() {
       {"toUpper",
        {"s",
         [](Args args) {
-          return Value::String(absl::AsciiStrToUpper(args[0].string_value()));
+          return Value::String(base::ToUpper(args[0].string_value()));
         }}},
       {"toLower",
        {"s",
         [](Args args) {
-          return Value::String(absl::AsciiStrToLower(args[0].string_value()));
+          return Value::String(base::ToLower(args[0].string_value()));
         }}},
       {"match", {"ss", Match}},
       {"reReplaceAll", {"sss", ReplaceAll}},

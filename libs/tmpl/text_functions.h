@@ -8,7 +8,8 @@ namespace narthex::tmpl {
 /// toLower, match, reReplaceAll, safeHtml and humanizeDuration.
 FuncMap TextFunctions();
 
-/// Every word with a capital; with `lower_rest` the other letters small.
+/// Every word with a capital. With `lower_rest` the other letters are made
+/// small and an apostrophe does not begin a word.
 std::string Title(absl::string_view text, bool lower_rest);
 
 }  // namespace narthex::tmpl

@@ -59,14 +59,17 @@ bool IntegerLess(const Value& a, const Value& b) {
   return bits(a) < bits(b);
 }
 
+absl::Status Incompatible(const Value& a, const Value& b) {
+  return Refuse(absl::StrCat("incompatible types for comparison: ",
+                             a.TypeName(), " and ", b.TypeName()));
+}
+
 absl::StatusOr<bool> Less(const Value& a, const Value& b) {
   const Basic basic = BasicOf(a);
   if (basic == Basic::kOther || basic == Basic::kNil) {
     return Refuse("invalid type for comparison");
   }
-  if (basic != BasicOf(b)) {
-    return Refuse("incompatible types for comparison");
-  }
+  if (basic != BasicOf(b)) return Incompatible(a, b);
   switch (basic) {
     case Basic::kInt:
       return IntegerLess(a, b);
@@ -92,9 +95,7 @@ absl::StatusOr<bool> Equal(const Value& a, const Value& b) {
   if (basic == Basic::kOther) {
     return Refuse(absl::StrCat("non-comparable type: ", a.TypeName()));
   }
-  if (basic != BasicOf(b)) {
-    return Refuse("incompatible types for comparison");
-  }
+  if (basic != BasicOf(b)) return Incompatible(a, b);
   switch (basic) {
     case Basic::kBool:
       return a.bool_value() == b.bool_value();

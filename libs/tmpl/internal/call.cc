@@ -58,33 +58,31 @@ bool Fits(char letter, Value* value) {
   }
 }
 
+bool IsVariadic(const std::string& signature) {
+  return !signature.empty() && signature.back() == '*';
+}
+
 }  // namespace
 
-absl::Status CheckArguments(absl::string_view name,
-                            const std::string& signature,
-                            std::size_t receiver_count,
-                            std::vector<Value>* args) {
-  const bool variadic = !signature.empty() && signature.back() == '*';
+absl::Status CheckCount(absl::string_view name, const std::string& signature,
+                        std::size_t receiver_count, std::size_t size) {
+  const bool variadic = IsVariadic(signature);
   const std::size_t count = signature.size() - (variadic ? 2 : 0);
-  const std::size_t given = args->size() - receiver_count;
-  if (variadic ? args->size() < count : args->size() != count) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "wrong number of args for ", name, ": want ",
-        variadic ? "at least " : "", count - receiver_count, " got ", given));
-  }
+  if (variadic ? size >= count : size == count) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "wrong number of args for ", name, ": want ", variadic ? "at least " : "",
+      count - receiver_count, " got ", size - receiver_count));
+}
+
+std::optional<Mismatch> FindMismatch(const std::string& signature,
+                                     std::vector<Value>* args) {
+  const bool variadic = IsVariadic(signature);
+  const std::size_t count = signature.size() - (variadic ? 2 : 0);
   for (std::size_t i = 0; i < args->size(); ++i) {
-    const char letter = signature[std::min(i, variadic ? count : i)];
-    Value& value = (*args)[i];
-    if (Fits(letter, &value)) continue;
-    if (value.is_nil()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("invalid value; expected ", WantedType(letter)));
-    }
-    return absl::InvalidArgumentError(
-        absl::StrCat("wrong type for value; expected ", WantedType(letter),
-                     "; got ", value.TypeName()));
+    const char letter = signature[variadic ? std::min(i, count) : i];
+    if (!Fits(letter, &(*args)[i])) return Mismatch{i, WantedType(letter)};
   }
-  return absl::OkStatus();
+  return std::nullopt;
 }
 
 const Function* FindMethod(const Value& receiver, absl::string_view name) {

@@ -44,8 +44,9 @@ class Executor {
 
   // An operand or command being evaluated, for messages.
   struct Site {
-    std::size_t position;
+    std::size_t position = 0;
     absl::string_view text;
+    const Command* command = nullptr;  // Of a call of a function.
   };
 
   absl::Status Fail(const Site& site, absl::string_view reason) const {
@@ -205,7 +206,10 @@ class Executor {
   }
 
   absl::Status RunTemplate(const Statement& statement, const Value& dot) {
-    const Site site{statement.position, statement.text};
+    const std::string text = absl::StrCat(
+        "{{template ", base::Quote(statement.text),
+        statement.pipe.text.empty() ? "" : " ", statement.pipe.text, "}}");
+    const Site site{statement.position, text};
     const Tree* tree = find_(statement.text);
     if (tree == nullptr) {
       return Fail(site, absl::StrCat("template ", base::Quote(statement.text),
@@ -229,7 +233,7 @@ class Executor {
     return {operand.position, operand.text};
   }
   static Site SiteOf(const Command& command) {
-    return {command.position, command.text};
+    return {command.position, command.text, &command};
   }
   static Site SiteOf(const Pipe& pipe) { return {pipe.position, pipe.text}; }
 
@@ -487,13 +491,38 @@ class Executor {
     return Call(site, name, *function, 0, std::move(args));
   }
 
+  absl::Status FailMismatch(const Site& site, const Mismatch& mismatch,
+                            const Value& value) const {
+    const std::size_t operand = mismatch.index + 1;
+    if (site.command != nullptr && operand < site.command->operands.size()) {
+      const Operand& given = site.command->operands[operand];
+      if (given.kind == Operand::Kind::kConstant) {
+        return Fail(SiteOf(given), absl::StrCat("expected ", mismatch.wanted,
+                                                "; found ", given.text));
+      }
+      return Fail(SiteOf(given), WrongKind(mismatch, value));
+    }
+    return Fail(site, WrongKind(mismatch, value));
+  }
+
+  static std::string WrongKind(const Mismatch& mismatch, const Value& value) {
+    if (value.is_nil()) {
+      return absl::StrCat("invalid value; expected ", mismatch.wanted);
+    }
+    return absl::StrCat("wrong type for value; expected ", mismatch.wanted,
+                        "; got ", value.TypeName());
+  }
+
   absl::StatusOr<Value> Call(const Site& site, const std::string& name,
                              const Function& function,
                              std::size_t receiver_count,
                              std::vector<Value> args) {
-    const absl::Status check =
-        CheckArguments(name, function.signature, receiver_count, &args);
-    if (!check.ok()) return Fail(site, check.message());
+    const absl::Status count =
+        CheckCount(name, function.signature, receiver_count, args.size());
+    if (!count.ok()) return Fail({site.position, name}, count.message());
+    if (const auto mismatch = FindMismatch(function.signature, &args)) {
+      return FailMismatch(site, *mismatch, args[mismatch->index]);
+    }
     absl::StatusOr<Value> result = function.call(args);
     if (result.ok()) return result;
     return Fail(site, absl::StrCat("error calling ", name, ": ",

@@ -300,10 +300,6 @@ class Parser {
       SkipSpace();
       if (Now().kind == Kind::kPipe) {
         Take();
-        SkipSpace();
-        if (Now().kind == close) {
-          return Fail(absl::StrCat("missing value for ", context));
-        }
       } else if (Now().kind != close) {
         return Unexpected(context);
       }
@@ -497,6 +493,9 @@ class Parser {
     out->kind = Operand::Kind::kConstant;
     const auto value = Now().kind == Kind::kChar ? ParseCharacter(out->text)
                                                  : ParseNumber(out->text);
+    if (!value && Now().kind == Kind::kChar) {
+      return Fail(absl::StrCat("malformed character constant: ", out->text));
+    }
     if (!value) {
       return Fail(absl::StrCat("bad number syntax: ", base::Quote(out->text)));
     }

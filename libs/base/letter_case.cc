@@ -1,4 +1,4 @@
-#include "libs/relabel/letter_case.h"
+#include "libs/base/letter_case.h"
 
 #include <locale.h>
 #include <wctype.h>
@@ -9,7 +9,7 @@
 
 #include "absl/strings/ascii.h"
 
-namespace narthex::relabel {
+namespace narthex::base {
 namespace {
 
 bool IsAscii(const std::string& text) {
@@ -97,4 +97,4 @@ std::string ToUpper(std::string text) {
   return Map(text, towupper_l);
 }
 
-}  // namespace narthex::relabel
+}  // namespace narthex::base
