@@ -47,7 +47,8 @@ std::string CertificateReason(const FetchFailure& failure) {
       failure.verify_result == kCertNotYetValid) {
     return "x509: certificate has expired or is not yet valid";
   }
-  if (failure.verify_result == 0) {
+  // Of a wrong name OpenSSL knows nothing: libcurl compares it.
+  if (absl::StrContains(failure.detail, "subject name")) {
     return absl::StrCat("x509: certificate is not valid for ",
                         WithoutPort(UrlHostPort(failure.url)));
   }
