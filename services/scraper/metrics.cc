@@ -44,9 +44,9 @@ Metrics::Metrics(metrics::Registry& registry)
                                   "Scrapes done.")),
       scrapes_failed(registry.NewCounter("narthex_scraper_scrapes_failed_total",
                                          "Scrapes that failed.")),
-      scrapes_skipped(registry.NewCounter(
-          "narthex_scraper_scrapes_skipped_total",
-          "Scrapes left out because the one before was still running.")),
+      scrapes_late(registry.NewCounter(
+          "narthex_scraper_scrapes_late_total",
+          "Scrapes put off because the one before was still running.")),
       lost_samples(
           registry.NewCounter("narthex_scraper_lost_samples_total",
                               "Scraped samples that no ingester took.")),

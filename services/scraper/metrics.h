@@ -22,7 +22,7 @@ struct Metrics {
   metrics::Counter& limit;
   metrics::Counter& scrapes;
   metrics::Counter& scrapes_failed;
-  metrics::Counter& scrapes_skipped;
+  metrics::Counter& scrapes_late;
   metrics::Counter& lost_samples;
   metrics::Histogram& lag_seconds;
 };

@@ -14,9 +14,10 @@ Scheduler::Scheduler(base::Clock& clock)
 Scheduler::~Scheduler() { Stop(); }
 
 void Scheduler::Add(std::shared_ptr<ScrapeLoop> loop) {
+  const std::uint32_t plan = loop->plan();
   const std::int64_t first_ms = loop->FirstTick(clock_.NowMs());
   base::MutexLock lock(mutex_);
-  due_.push({first_ms, std::move(loop)});
+  due_.push({first_ms, std::move(loop), plan});
   changed_.NotifyAll();
 }
 
@@ -44,6 +45,7 @@ void Scheduler::Run() {
       next = due_.top();
       due_.pop();
     }
+    if (next.plan != next.loop->plan()) continue;
     const std::optional<std::int64_t> again_ms = next.loop->Tick(next.at_ms);
     if (!again_ms.has_value()) continue;
     next.at_ms = *again_ms;

@@ -18,7 +18,8 @@ class Scheduler {
   /// Stops.
   ~Scheduler();
 
-  /// Ticks `loop` from its first tick until it is over.
+  /// Ticks `loop` from its first tick until it is over or has another plan,
+  /// with which it is to be added again.
   void Add(std::shared_ptr<ScrapeLoop> loop) ABSL_LOCKS_EXCLUDED(mutex_);
   /// No tick comes after this.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -27,6 +28,7 @@ class Scheduler {
   struct Due {
     std::int64_t at_ms = 0;
     std::shared_ptr<ScrapeLoop> loop;
+    std::uint32_t plan = 0;
     friend bool operator<(const Due& a, const Due& b) {
       return a.at_ms > b.at_ms;  // The earliest on top.
     }

@@ -26,6 +26,11 @@ std::int64_t ToleranceMs(std::int64_t interval_ms) {
   return std::min<std::int64_t>(2, interval_ms / 100);
 }
 
+// How soon after a tick during a scrape the next one is.
+std::int64_t RetryMs(std::int64_t interval_ms) {
+  return std::max<std::int64_t>(1, interval_ms / 100);
+}
+
 bool SameLabelling(const config::ScrapeConfig& a,
                    const config::ScrapeConfig& b) {
   return a.honor_labels == b.honor_labels &&
@@ -46,12 +51,16 @@ ScrapeLoop::ScrapeLoop(Target target,
       settings_(std::move(settings)) {}
 
 std::int64_t ScrapeLoop::FirstTick(std::int64_t now_ms) const {
-  const Target target = this->target();
+  return PlaceAfter(now_ms, target());
+}
+
+std::int64_t ScrapeLoop::PlaceAfter(std::int64_t ms,
+                                    const Target& target) const {
   const auto interval = static_cast<std::uint64_t>(target.interval_ms);
   const auto offset = static_cast<std::int64_t>(
       (target.hash ^ context_.offset_seed) % interval);
-  const std::int64_t begin = now_ms - now_ms % target.interval_ms + offset;
-  return begin > now_ms ? begin : begin + target.interval_ms;
+  const std::int64_t place = ms - ms % target.interval_ms + offset;
+  return place > ms ? place : place + target.interval_ms;
 }
 
 std::optional<std::int64_t> ScrapeLoop::Tick(std::int64_t planned_ms) {
@@ -72,17 +81,20 @@ std::optional<std::int64_t> ScrapeLoop::Tick(std::int64_t planned_ms) {
       return planned_ms + target_.interval_ms + target_.interval_ms / 10;
     }
     target = target_;
-    forced_error = forced_error_;
-    if (!busy_) {
-      scrape->settings = settings_;
-      scrape->relearn = std::exchange(relearn_, false);
+    if (busy_.exchange(true)) {
+      // A target that hangs until an equally long timeout must not miss every
+      // second scrape: this one begins late.
+      if (PlaceAfter(planned_ms - 1, target) == planned_ms) {
+        context_.metrics.scrapes_late.Inc();
+      }
+      return planned_ms + RetryMs(target.interval_ms);
     }
-  }
-  if (busy_.exchange(true)) {
-    context_.metrics.scrapes_skipped.Inc();
-    return planned_ms + target.interval_ms;
+    forced_error = forced_error_;
+    scrape->settings = settings_;
+    scrape->relearn = std::exchange(relearn_, false);
   }
   scrape->labels = target.labels;
+  scrape->timeout_ms = target.timeout_ms;
   scrape->start_ms = context_.clock.NowMs();
   scrape->start_ns = context_.clock.MonotonicNs();
   const std::int64_t late_ms = scrape->start_ms - planned_ms;
@@ -100,11 +112,9 @@ std::optional<std::int64_t> ScrapeLoop::Tick(std::int64_t planned_ms) {
     });
   }
   // After a stall of the whole process, go on from now.
-  std::int64_t next_ms = planned_ms + target.interval_ms;
-  if (late_ms > target.interval_ms) {
-    next_ms += late_ms / target.interval_ms * target.interval_ms;
-  }
-  return next_ms;
+  const std::int64_t begun_ms = planned_ms + late_ms;
+  return PlaceAfter(late_ms > target.interval_ms ? begun_ms : planned_ms,
+                    target);
 }
 
 void ScrapeLoop::Fetch(std::shared_ptr<Scrape> scrape, const Target& target) {
@@ -168,6 +178,11 @@ void ScrapeLoop::CountFailure(const absl::Status& status) {
 }
 
 void ScrapeLoop::Finish(Scrape& scrape, const http::FetchResult& result) {
+  if (absl::IsCancelled(result.status)) {
+    // The process stops, which says nothing about the target.
+    busy_ = false;
+    return;
+  }
   ScrapeBatch batch;
   batch.samples.reserve(series_.size() + kReports);
   IngestCounts counts;
@@ -219,7 +234,7 @@ void ScrapeLoop::AppendReports(const Scrape& scrape, const absl::Status& status,
   const bool too_large =
       absl::IsResourceExhausted(status) && counts.scraped == 0;
   const double body_bytes = static_cast<double>(scrape.body.size());
-  append(kTimeout, static_cast<double>(config.scrape_timeout_ms) / 1000);
+  append(kTimeout, static_cast<double>(scrape.timeout_ms) / 1000);
   append(kSampleLimit, static_cast<double>(config.limits.samples));
   append(kBodySize, status.ok() ? body_bytes : (too_large ? -1 : 0));
 }
@@ -286,12 +301,15 @@ void ScrapeLoop::Retire() {
   retired_ = true;
 }
 
-void ScrapeLoop::Update(const Target& target,
+bool ScrapeLoop::Update(const Target& target,
                         std::shared_ptr<const ScrapeSettings> settings) {
   base::MutexLock lock(mutex_);
   if (!SameLabelling(settings_->config, settings->config)) relearn_ = true;
+  const bool replan = target.interval_ms != target_.interval_ms;
+  if (replan) ++plan_;
   target_ = target;
   settings_ = std::move(settings);
+  return replan;
 }
 
 void ScrapeLoop::SetForcedError(absl::Status error) {

@@ -55,8 +55,9 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
   /// the target alone, so that restarts do not move it.
   std::int64_t FirstTick(std::int64_t now_ms) const;
 
-  /// Begins a scrape planned for `planned_ms` unless the last one is still
-  /// running. Returns when to tick next; nothing when the loop is over.
+  /// Begins a scrape planned for `planned_ms`; when the last one is still
+  /// running, the next tick is soon. Returns when to tick next; nothing when
+  /// the loop is over.
   std::optional<std::int64_t> Tick(std::int64_t planned_ms)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -64,10 +65,14 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
   /// loop, before) its series are marked stale as of the first of them.
   void Retire() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  /// Goes on under new settings or with new times of the same target.
-  void Update(const Target& target,
+  /// Goes on under new settings or with new times of the same target. True
+  /// when its ticks must be planned anew: those of the plan so far no longer
+  /// count.
+  bool Update(const Target& target,
               std::shared_ptr<const ScrapeSettings> settings)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Numbers the plans of ticks.
+  std::uint32_t plan() const { return plan_; }
 
   /// Every scrape fails with this until it is OK again.
   void SetForcedError(absl::Status error) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -84,6 +89,7 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
     std::int64_t timestamp_ms = 0;
     std::int64_t start_ms = 0;
     std::int64_t start_ns = 0;
+    std::int64_t timeout_ms = 0;
     std::shared_ptr<const ScrapeSettings> settings;
     model::Labels labels;
     bool relearn = false;
@@ -101,6 +107,8 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
     kReports
   };
 
+  // The target's place in the interval that comes next after `ms`.
+  std::int64_t PlaceAfter(std::int64_t ms, const Target& target) const;
   void Fetch(std::shared_ptr<Scrape> scrape, const Target& target);
   void Finish(Scrape& scrape, const http::FetchResult& result)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -121,6 +129,7 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
 
   // One scrape at a time owns these.
   std::atomic<bool> busy_{false};
+  std::atomic<std::uint32_t> plan_{0};
   SeriesCache series_;
   std::array<storage::SeriesRef, kReports> reports_{};
 

@@ -16,6 +16,7 @@ struct Rig {
   Rig() {
     router.Handle("GET", "/metrics",
                   [this](const http::Request&, http::Response& response) {
+                    while (hold) std::this_thread::yield();
                     response.Send(status, "text/plain", body);
                   });
     server = http::Server::Start({}, router, base::Logger::Discard()).value();
@@ -49,21 +50,22 @@ struct Rig {
     return samples.values.back();
   }
 
+  std::atomic<bool> hold{false};
   int status = 200;
   std::string body = "a 1\n";
   http::Router router;
   std::unique_ptr<http::Server> server;
-  TestStorage storage;
   base::FakeClock clock{1'000'000};
   metrics::Registry registry;
   Metrics metrics{registry};
+  TestStorage storage;
   MetadataPool pool;
   config::ScrapeConfig config;
   std::shared_ptr<const ScrapeSettings> settings;
   WorkerPool workers{2};
-  http::Client client;
-  LoopContext context{client, storage.writer(),       workers, pool, metrics,
-                      clock,  base::Logger::Discard()};
+  std::unique_ptr<http::Client> client = std::make_unique<http::Client>();
+  LoopContext context{*client, storage.writer(),       workers, pool, metrics,
+                      clock,   base::Logger::Discard()};
   std::shared_ptr<ScrapeLoop> loop;
 };
 
@@ -121,6 +123,46 @@ TEST_CASE("a retired target's series end as of its first missed tick") {
   }
 }
 
+TEST_CASE("a tick during a scrape is made up for right after it") {
+  Rig rig;
+  rig.hold = true;
+  rig.clock.Advance(1000);
+  CHECK(rig.loop->Tick(1'001'000) == 1'002'000);
+  CHECK(rig.loop->Tick(1'002'000) == 1'002'010);
+  CHECK(rig.loop->Tick(1'002'010) == 1'002'020);
+  CHECK(rig.metrics.scrapes_late.value() == 1);
+  rig.hold = false;
+  while (!rig.loop->idle()) std::this_thread::yield();
+  rig.clock.Advance(1020);
+  CHECK(rig.loop->Tick(1'002'020) == 1'003'000);
+  while (!rig.loop->idle()) std::this_thread::yield();
+  CHECK(rig.storage.Read("a{job=\"j\"}").timestamps_ms ==
+        std::vector<std::int64_t>{1'001'000, 1'002'020});
+}
+
+TEST_CASE("a scrape that the end of the process interrupts leaves no trace") {
+  Rig rig;
+  rig.hold = true;
+  rig.clock.Advance(1000);
+  rig.loop->Tick(1'001'000);
+  rig.client.reset();
+  while (!rig.loop->idle()) std::this_thread::yield();
+  rig.hold = false;
+  CHECK(rig.storage.Series().empty());
+}
+
+TEST_CASE("another interval calls for another plan, other settings do not") {
+  Rig rig;
+  Target target = rig.loop->target();
+  target.timeout_ms = 800;
+  CHECK_FALSE(rig.loop->Update(target, rig.settings));
+  const std::uint32_t plan = rig.loop->plan();
+  target.interval_ms = 60'000;
+  CHECK(rig.loop->Update(target, rig.settings));
+  CHECK(rig.loop->plan() != plan);
+  CHECK(rig.loop->FirstTick(1'000'000) == 1'020'000);
+}
+
 TEST_CASE("limits fail the scrape and are counted") {
   Rig rig;
   rig.config.limits.samples = 1;
@@ -139,6 +181,7 @@ TEST_CASE("limits fail the scrape and are counted") {
   CHECK(rig.loop->state().last_error == "body size limit exceeded");
   CHECK(rig.metrics.exceeded_body_size_limit.value() == 1);
   CHECK(rig.Last("scrape_body_size_bytes{job=\"j\"}") == -1);
+  CHECK(rig.Last("scrape_timeout_seconds{job=\"j\"}") == 0.9);
 }
 
 TEST_CASE("a forced error is reported without a request") {

@@ -75,6 +75,7 @@ ScrapePool::Targets ScrapePool::MakeTargets(
 
 void ScrapePool::Sync(const discovery::TargetGroups& groups) {
   base::MutexLock lock(mutex_);
+  if (retired_) return;
   Targets targets = MakeTargets(groups);
   for (auto it = loops_.begin(); it != loops_.end();) {
     if (targets.contains(it->first)) {
@@ -87,7 +88,7 @@ void ScrapePool::Sync(const discovery::TargetGroups& groups) {
   for (auto& [hash, target] : targets) {
     std::shared_ptr<ScrapeLoop>& loop = loops_[hash];
     if (loop != nullptr) {
-      loop->Update(target, settings_);
+      if (loop->Update(target, settings_)) scheduler_.Add(loop);
       continue;
     }
     loop = std::make_shared<ScrapeLoop>(std::move(target), settings_, context_);
@@ -116,6 +117,7 @@ void ScrapePool::EnforceTargetLimit() {
 
 void ScrapePool::Retire() {
   base::MutexLock lock(mutex_);
+  retired_ = true;
   for (auto& [hash, loop] : loops_) loop->Retire();
   loops_.clear();
   const std::string& job = settings_->config.job_name;

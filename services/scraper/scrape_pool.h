@@ -35,6 +35,7 @@ class ScrapePool {
   void Update(std::shared_ptr<const ScrapeSettings> settings)
       ABSL_LOCKS_EXCLUDED(mutex_);
   /// Starts loops for new targets and retires those of targets that are gone.
+  /// Does nothing once the pool is retired.
   void Sync(const discovery::TargetGroups& groups) ABSL_LOCKS_EXCLUDED(mutex_);
   /// Retires all loops: the configuration is gone.
   void Retire() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -62,6 +63,7 @@ class ScrapePool {
       ABSL_GUARDED_BY(mutex_);
   std::vector<model::Labels> dropped_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t dropped_count_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool retired_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace narthex::scraper

@@ -2,7 +2,44 @@
 
 #include <catch2/catch.hpp>
 
+#include "services/scraper/test_storage.h"
+
 namespace narthex::scraper {
+namespace {
+
+// A pool of one target, where nobody listens.
+struct Pool {
+  Pool() {
+    auto group = std::make_shared<discovery::TargetGroup>();
+    group->targets = {model::Labels{{"__address__", "127.0.0.1:1"}}};
+    groups.push_back(std::move(group));
+  }
+
+  std::shared_ptr<const ScrapeSettings> Settings(std::int64_t interval_ms) {
+    auto settings = std::make_shared<ScrapeSettings>();
+    settings->config.job_name = "j";
+    settings->config.scrape_interval_ms = interval_ms;
+    settings->config.scrape_timeout_ms = 1000;
+    settings->client = std::make_shared<http::ClientConfig>();
+    return settings;
+  }
+
+  base::FakeClock clock{1'000'000};
+  metrics::Registry registry;
+  Metrics metrics{registry};
+  TestStorage storage;
+  MetadataPool metadata;
+  WorkerPool workers{2};
+  http::Client client;
+  LoopContext context{
+      client, storage.writer(),       workers, metadata, metrics,
+      clock,  base::Logger::Discard()};
+  Scheduler scheduler{clock};
+  discovery::TargetGroups groups;
+  ScrapePool pool{Settings(3'600'000), Shard{}, scheduler, context};
+};
+
+}  // namespace
 
 TEST_CASE("shards are written i/n") {
   CHECK(ParseShard("1/3")->index == 1);
@@ -26,6 +63,29 @@ TEST_CASE("every target belongs to one shard, and growth moves few") {
     CHECK(owners == 1);
   }
   CHECK(moved < 330);
+}
+
+TEST_CASE("a shorter interval takes effect without the longer one's end") {
+  Pool p;
+  p.pool.Sync(p.groups);
+  const auto loop = p.pool.loops().at(0);
+  p.pool.Update(p.Settings(1000));
+  p.pool.Sync(p.groups);
+  CHECK(p.pool.loops().at(0) == loop);
+  while (loop->state().health == ScrapeState::Health::kUnknown) {
+    p.clock.Advance(1);
+    std::this_thread::yield();
+  }
+  // The clock may have run on before the scrape began.
+  CHECK(loop->state().last_scrape_ms < 1'600'000);
+}
+
+TEST_CASE("a retired pool starts no more loops") {
+  Pool p;
+  p.pool.Sync(p.groups);
+  p.pool.Retire();
+  p.pool.Sync(p.groups);
+  CHECK(p.pool.loops().empty());
 }
 
 }  // namespace narthex::scraper
