@@ -36,7 +36,13 @@ struct SeriesCache::Pass {
   // ones, by text; made at the first surprise.
   absl::flat_hash_map<base::Hash128, std::size_t, TextHash> index = {};
   bool indexed = false;
+  bool limit_exceeded = false;
 };
+
+bool SeriesCache::Full(const Pass& pass) {
+  const std::uint64_t limit = pass.config.limits.samples;
+  return limit > 0 && pass.batch->samples.size() >= limit;
+}
 
 SeriesCache::Entry* SeriesCache::Find(const base::Hash128& text, Pass& pass) {
   const std::size_t end = std::min(entries_.size(), pass.expected + kLookAhead);
@@ -76,7 +82,9 @@ absl::Status SeriesCache::Learn(exposition::Parser& parser,
       const bool keep,
       SampleLabels(scraped, pass.target_labels, pass.config, &labels));
   entry->text = text;
-  if (!keep) return absl::OkStatus();
+  entry->dropped = !keep;
+  // Beyond the limit it is only counted.
+  if (!keep || Full(pass)) return absl::OkStatus();
   entry->labels_hash = labels.Hash();
   entry->ref = static_cast<std::uint32_t>(writer_.Declare(labels));
   return absl::OkStatus();
@@ -87,13 +95,8 @@ absl::Status SeriesCache::Take(exposition::Parser& parser, Pass& pass) {
   const base::Hash128 text = base::XxHash128(parser.series());
   const bool stamped = pass.config.honor_timestamps && parser.has_timestamp();
   Entry* known = Find(text, pass);
-  if (known != nullptr && known->seen) {
-    // Several samples of one series need several timestamps.
-    if (!stamped) {
-      ++pass.counts->duplicates;
-      return absl::OkStatus();
-    }
-  } else {
+  const bool repeated = known != nullptr && known->seen;
+  if (!repeated) {
     Entry entry;
     if (known == nullptr) {
       NARTHEX_RETURN_IF_ERROR(Learn(parser, text, pass, &entry));
@@ -111,11 +114,16 @@ absl::Status SeriesCache::Take(exposition::Parser& parser, Pass& pass) {
     pass.ordered.push_back(entry);
     known = &pass.ordered.back();
   }
-  if (known->ref == 0) return absl::OkStatus();
+  if (known->dropped) return absl::OkStatus();
   ++pass.counts->kept;
-  if (pass.config.limits.samples > 0 &&
-      pass.counts->kept > pass.config.limits.samples) {
-    return absl::ResourceExhaustedError("sample limit exceeded");
+  // Several samples of one series need several timestamps.
+  if (repeated && !stamped) {
+    ++pass.counts->duplicates;
+    return absl::OkStatus();
+  }
+  if (Full(pass)) {
+    pass.limit_exceeded = true;
+    return absl::OkStatus();
   }
   pass.batch->samples.push_back(
       {known->ref, stamped ? parser.timestamp_ms() : pass.timestamp_ms,
@@ -158,6 +166,9 @@ absl::Status SeriesCache::Ingest(exposition::Parser& parser,
         break;
     }
   }
+  if (status.ok() && pass.limit_exceeded) {
+    status = absl::ResourceExhaustedError("sample limit exceeded");
+  }
   metadata.EndScrape(status.ok());
   if (status.ok()) {
     EndPass(pass);
@@ -196,7 +207,8 @@ void SeriesCache::AbandonPass(Pass& pass) {
     known.insert(entry.ref);
   }
   for (const Entry& entry : pass.ordered) {
-    if (!known.contains(entry.ref)) pass.batch->released.push_back(entry.ref);
+    if (entry.ref == 0 || known.contains(entry.ref)) continue;
+    pass.batch->released.push_back(entry.ref);
   }
 }
 

@@ -15,7 +15,7 @@ namespace narthex::scraper {
 /// What one scrape amounted to.
 struct IngestCounts {
   std::size_t scraped = 0;     ///< Samples in the body.
-  std::size_t kept = 0;        ///< Samples after metric relabelling.
+  std::size_t kept = 0;        ///< Those left by metric relabelling.
   std::size_t added = 0;       ///< Series not seen in the scrape before.
   std::size_t duplicates = 0;  ///< Repeated series, left out.
 };
@@ -39,7 +39,8 @@ class SeriesCache {
   /// Reads all of `parser` and appends its samples to `*batch`, then markers
   /// for the series that were there in the last scrape and are gone now.
   /// On an error (malformed line, limit exceeded) the caller drops the samples
-  /// and calls MarkAllStale(); the counts are those up to the error.
+  /// and calls MarkAllStale(); the counts are those up to the error, or of the
+  /// whole body when only the sample limit is exceeded.
   absl::Status Ingest(exposition::Parser& parser,
                       const config::ScrapeConfig& config,
                       const model::Labels& target_labels,
@@ -63,7 +64,8 @@ class SeriesCache {
   struct Entry {
     base::Hash128 text;
     std::uint64_t labels_hash = 0;
-    std::uint32_t ref = 0;     // 0: relabelling drops the series.
+    std::uint32_t ref = 0;     // 0: dropped, or met beyond the sample limit.
+    bool dropped : 1 = false;  // By relabelling.
     bool live : 1 = false;     // Had a sample in the last good scrape.
     bool tracked : 1 = false;  // Ends with a marker when it goes.
     bool seen : 1 = false;     // In the scrape at hand.
@@ -71,6 +73,8 @@ class SeriesCache {
   // The scrape at hand.
   struct Pass;
 
+  // Whether another sample would exceed the limit.
+  static bool Full(const Pass& pass);
   Entry* Find(const base::Hash128& text, Pass& pass);
   absl::Status Learn(exposition::Parser& parser, const base::Hash128& text,
                      Pass& pass, Entry* entry);

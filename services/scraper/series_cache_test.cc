@@ -110,6 +110,8 @@ TEST_CASE("of a repeated series the first sample counts") {
   Scraped s;
   REQUIRE(s.Scrape("a 1\na 2\nb 3\n").ok());
   CHECK(s.counts.duplicates == 1);
+  CHECK(s.counts.scraped == 3);
+  CHECK(s.counts.kept == 3);
   CHECK(s.Samples("a{job=\"j\"}") == "1000:1");
   CHECK(s.Samples("b{job=\"j\"}") == "1000:3");
 }
@@ -131,19 +133,23 @@ TEST_CASE("new relabelling ends the series it changes") {
   s.config.metric_relabel_configs = {
       relabel::Rule::Create(drop, relabel::NameValidation::kUtf8).value()};
   s.cache.Relearn();
-  REQUIRE(s.Scrape("a 2\nb 2\n").ok());
-  CHECK(s.counts.scraped == 2);
+  REQUIRE(s.Scrape("a 2\nb 2\nb 3\n").ok());
+  CHECK(s.counts.scraped == 3);
   CHECK(s.counts.kept == 1);
+  CHECK(s.counts.duplicates == 0);
   CHECK(s.Samples("a{job=\"j\"}") == "1000:1 2000:2");
   CHECK(s.Samples("b{job=\"j\"}") == "1000:1 2000:stale");
 }
 
-TEST_CASE("the sample limit fails the scrape") {
+TEST_CASE("the sample limit fails the scrape, and all samples are counted") {
   Scraped s;
   s.config.limits.samples = 2;
   REQUIRE(s.Scrape("a 1\nb 1\n").ok());
-  const absl::Status status = s.Scrape("a 2\nb 2\nc 2\n");
+  const absl::Status status = s.Scrape("a 2\na 2\nb 2\nc 2\nd 2\n");
   CHECK(status.message() == "sample limit exceeded");
+  CHECK(s.counts.scraped == 5);
+  CHECK(s.counts.kept == 5);
+  CHECK(s.counts.added == 0);
   CHECK(s.Samples("a{job=\"j\"}") == "1000:1 2000:stale");
 }
 
