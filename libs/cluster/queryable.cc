@@ -11,12 +11,12 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status.h"
-#include "libs/cluster/decode.h"
 #include "libs/cluster/internal/address_watch.h"
 #include "libs/cluster/wire.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/status.h"
 #include "libs/storage/merge.h"
+#include "libs/tsdb/chunk_series.h"
 #include "narthex/v1/ingester.grpc.pb.h"
 
 namespace narthex::cluster {
@@ -30,6 +30,13 @@ struct Peer {
   std::unique_ptr<v1::Ingester::Stub> stub;
 };
 using Peers = std::vector<std::shared_ptr<const Peer>>;
+
+// An unreachable or silent ingester is the same to a user: the answer would
+// not be whole.
+absl::Status AsUnavailable(const absl::Status& status) {
+  if (!absl::IsDeadlineExceeded(status)) return status;
+  return absl::UnavailableError(status.message());
+}
 
 // A selection as it streams in from one ingester.
 class StreamedSet : public storage::ChunkSeriesSet {
@@ -54,7 +61,7 @@ class StreamedSet : public storage::ChunkSeriesSet {
       next_ = 0;
       if (!reader_->Read(&message_)) {
         message_.Clear();
-        Finish(rpc::FromGrpc(reader_->Finish(), peer_->address));
+        Finish(AsUnavailable(rpc::FromGrpc(reader_->Finish(), peer_->address)));
         return false;
       }
     }
@@ -91,13 +98,6 @@ v1::SelectRequest MakeSelect(const storage::TimeRange& range,
   request.set_max_ms(range.max_ms);
   ToWire(matchers, request.mutable_matchers());
   return request;
-}
-
-// An unreachable or silent ingester is the same to a user: the answer would
-// not be whole.
-absl::Status AsUnavailable(const absl::Status& status) {
-  if (!absl::IsDeadlineExceeded(status)) return status;
-  return absl::UnavailableError(status.message());
 }
 
 using NamedCount = IngesterQueryable::NamedCount;
@@ -215,7 +215,7 @@ absl::StatusOr<std::unique_ptr<storage::SeriesSet>> IngesterQueryable::Select(
   wire.set_function(hints.func);
   wire.set_by(hints.by);
   for (const std::string& name : hints.grouping) wire.add_grouping(name);
-  return MakeSeriesSet(rep_->Select(request), hints.range);
+  return tsdb::DecodeSeriesSet(rep_->Select(request), hints.range);
 }
 
 absl::StatusOr<std::vector<std::string>> IngesterQueryable::LabelNames(
@@ -273,7 +273,7 @@ absl::StatusOr<std::vector<model::Labels>> IngesterQueryable::SeriesLabels(
   while ((limit == 0 || found.size() < limit) && merged->Next(&series)) {
     found.push_back(std::move(series.labels));
   }
-  NARTHEX_RETURN_IF_ERROR(AsUnavailable(merged->status()));
+  NARTHEX_RETURN_IF_ERROR(merged->status());
   return found;
 }
 
