@@ -38,6 +38,7 @@ class FakeIngester : public v1::Ingester::Service {
         return {grpc::StatusCode::INVALID_ARGUMENT, "columns"};
       }
       base::MutexLock lock(mutex_);
+      largest_ = std::max(largest_, samples.size());
       if (forget_) labels.clear();
       forget_ = false;
       for (std::size_t i = 0; i < samples.size(); ++i) {
@@ -79,6 +80,11 @@ class FakeIngester : public v1::Ingester::Service {
     return grpc::Status::OK;
   }
 
+  // Samples of the largest message.
+  std::size_t largest() {
+    base::MutexLock lock(mutex_);
+    return largest_;
+  }
   Stored stored() {
     base::MutexLock lock(mutex_);
     return stored_;
@@ -117,6 +123,7 @@ class FakeIngester : public v1::Ingester::Service {
 
   base::Mutex mutex_;
   Stored stored_ ABSL_GUARDED_BY(mutex_);
+  std::size_t largest_ ABSL_GUARDED_BY(mutex_) = 0;
   bool break_after_storing_ ABSL_GUARDED_BY(mutex_) = false;
   bool forget_ ABSL_GUARDED_BY(mutex_) = false;
 };
@@ -205,6 +212,27 @@ TEST_CASE("rejections come back with their place in the batch") {
   }
 }
 
+TEST_CASE("a large batch travels in messages of bounded size") {
+  Fixture f;
+  Node a;
+  Node b;
+  WriterOptions options;
+  options.max_batch_samples = 10;
+  const auto writer = f.NewWriter({a.address, b.address}, options);
+  std::vector<RefSample> batch;
+  for (int i = 0; i < 100; ++i) {
+    batch.push_back({writer->Declare(Named(i)), 1000, 1});
+  }
+  batch.push_back({batch[7].ref, 500, 1});
+  const PushOutcome outcome = writer->PushAndWait(batch, seconds(10));
+  REQUIRE(outcome.status.ok());
+  REQUIRE(outcome.rejected.size() == 1);
+  CHECK(outcome.rejected[0].index == 100);
+  CHECK(a.ingester.stored().size() + b.ingester.stored().size() == 100);
+  CHECK(a.ingester.largest() <= 10);
+  CHECK(b.ingester.largest() <= 10);
+}
+
 TEST_CASE("samples wait for an ingester that is away, and none is lost") {
   Fixture f;
   Node node;
@@ -216,6 +244,8 @@ TEST_CASE("samples wait for an ingester that is away, and none is lost") {
   CHECK(absl::IsUnavailable(away.status));
   node.Start(node.address);
   CHECK(writer->PushAndWait({{ref, 3, 3}}, seconds(10)).status.ok());
+  CHECK(f.registry.Expose().find("narthex_push_queued_samples 0\n") !=
+        std::string::npos);
   const Stored stored = node.ingester.stored();
   REQUIRE(stored.size() == 1);
   CHECK(stored.begin()->second ==
@@ -288,6 +318,23 @@ TEST_CASE("a released reference serves another series later") {
   CHECK(third == first);
   REQUIRE(writer->PushAndWait({{third, 1, 3}}, seconds(10)).status.ok());
   CHECK(node.ingester.stored().size() == 3);
+}
+
+TEST_CASE("a reference is not given away while any ingester may need it") {
+  Fixture f;
+  Node there;
+  // Nobody listens at the other, so that samples for it wait.
+  const auto writer = f.NewWriter({there.address, "127.0.0.1:1"});
+  const storage::SeriesRef first = writer->Declare(Named(1));
+  writer->Release({first});
+  const PushOutcome outcome =
+      writer->PushAndWait({{writer->Declare(Named(2)), 1, 1},
+                           {writer->Declare(Named(3)), 1, 1},
+                           {writer->Declare(Named(4)), 1, 1},
+                           {writer->Declare(Named(5)), 1, 1}},
+                          milliseconds(100));
+  CHECK(absl::IsUnavailable(outcome.status));
+  CHECK(writer->Declare(Named(6)) != first);
 }
 
 TEST_CASE("a series cache declares once and forgets what is not asked for") {

@@ -56,11 +56,15 @@ class Writer::Rep {
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void Deliver(std::size_t client, PushPart part)
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  void Enqueue(std::size_t client, PushPart part)
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  void EnqueueRelease(
+      const std::shared_ptr<const internal::ReleasedSeries>& released)
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void Drop(PushPart part, const absl::Status& why);
   // Takes up again what a client that is gone did not deliver.
   void Redeliver(std::vector<PushPart> parts)
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  void NoteQueued() ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   std::string Trouble() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   const WriterOptions options_;
@@ -124,6 +128,26 @@ std::vector<PushPart> Writer::Rep::Split(std::vector<RefSample> batch) const {
 }
 
 void Writer::Rep::Deliver(std::size_t client, PushPart part) {
+  const std::size_t size = part.samples.size();
+  const std::size_t most = options_.max_batch_samples;
+  if (size <= most) {
+    Enqueue(client, std::move(part));
+    return;
+  }
+  // An ingester refuses messages beyond a size, and would for ever.
+  part.pending->Expect((size - 1) / most);
+  for (std::size_t from = 0; from < size; from += most) {
+    PushPart slice;
+    slice.pending = part.pending;
+    for (std::size_t i = from; i < std::min(from + most, size); ++i) {
+      slice.samples.push_back(part.samples[i]);
+      slice.positions.push_back(static_cast<std::uint32_t>(part.PositionOf(i)));
+    }
+    Enqueue(client, std::move(slice));
+  }
+}
+
+void Writer::Rep::Enqueue(std::size_t client, PushPart part) {
   if (clients_[client]->Push(std::move(part))) return;
   // Push() left the part as it was.
   Drop(std::move(part), absl::ResourceExhaustedError(absl::StrCat(
@@ -143,8 +167,8 @@ void Writer::Rep::Drop(PushPart part, const absl::Status& why) {
 
 void Writer::Rep::Redeliver(std::vector<PushPart> parts) {
   for (PushPart& part : parts) {
-    if (part.samples.empty()) {
-      series_.Free(part.released);
+    if (part.released) {
+      EnqueueRelease(part.released);
       continue;
     }
     const PushPart whole = std::move(part);
@@ -168,18 +192,18 @@ void Writer::Rep::Redeliver(std::vector<PushPart> parts) {
 
 void Writer::Rep::Release(absl::Span<const storage::SeriesRef> refs) {
   if (refs.empty()) return;
+  const auto released = std::make_shared<const internal::ReleasedSeries>(
+      series_, std::vector<storage::SeriesRef>(refs.begin(), refs.end()));
   base::ReaderMutexLock lock(mutex_);
-  if (stopped_) return;
-  std::vector<RefSample> named;
-  for (const storage::SeriesRef ref : refs) named.push_back({ref, 0, 0});
-  std::vector<std::uint64_t> hashes;
-  series_.HashesOf(named, &hashes);
-  std::vector<PushPart> parts(clients_.size());
-  for (std::size_t i = 0; i < refs.size(); ++i) {
-    parts[owners_->OwnerOf(hashes[i])].released.push_back(refs[i]);
-  }
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (!parts[i].released.empty()) clients_[i]->Push(std::move(parts[i]));
+  EnqueueRelease(released);
+}
+
+void Writer::Rep::EnqueueRelease(
+    const std::shared_ptr<const internal::ReleasedSeries>& released) {
+  for (const auto& client : clients_) {
+    PushPart part;
+    part.released = released;
+    client->Push(std::move(part));
   }
 }
 
@@ -215,13 +239,6 @@ void Writer::Rep::Push(std::vector<RefSample> batch,
     parts[i].pending = pending;
     Deliver(i, std::move(parts[i]));
   }
-  NoteQueued();
-}
-
-void Writer::Rep::NoteQueued() {
-  std::size_t queued = 0;
-  for (const auto& client : clients_) queued += client->queued_samples();
-  metrics_.queued.Set(static_cast<double>(queued));
 }
 
 std::string Writer::Rep::Trouble() const {

@@ -75,7 +75,7 @@ PushClient::PushClient(std::string address, const WriterOptions& options,
       metrics_(metrics),
       log_(log.With({{"ingester", address_}})),
       channel_(rpc::NewChannel(address_)),
-      queue_(options.max_queued_samples),
+      queue_(options.max_queued_samples, metrics.queued),
       sender_([this] { Run(); }) {}
 
 PushClient::~PushClient() { Stop(); }
@@ -119,7 +119,8 @@ void PushClient::RunStream() {
   Stream stream;
   {
     base::MutexLock lock(mutex_);
-    if (!stopping_) stream_ = &stream;
+    stream_ = &stream;
+    if (stopping_) stream.context.TryCancel();
   }
   stream.stub = v1::Ingester::NewStub(channel_);
   stream.calls = stream.stub->Push(&stream.context);
@@ -162,7 +163,8 @@ bool PushClient::Send(Stream& stream, std::vector<PushPart> parts) {
     series_.DeclareOn(stream.id, part.samples, &request);
     for (const RefSample& sample : part.samples) encoder.Add(sample);
     if (part.resent) request.set_resent(true);
-    for (const storage::SeriesRef ref : part.released) {
+    if (!part.released) continue;
+    for (const storage::SeriesRef ref : part.released->refs()) {
       request.add_released_refs(static_cast<std::uint32_t>(ref));
     }
   }
@@ -229,6 +231,13 @@ void PushClient::Settle(Message message, const v1::PushResponse& response) {
   std::size_t first = 0;  // Position of the part's first sample in the message.
   int next = 0;           // Next rejection.
   for (PushPart& part : message.parts) {
+    if (part.released) {
+      // Samples with these references may be among those that go round again.
+      if (redeclared_ > 0) again.push_back(std::move(part));
+      part.released.reset();
+      continue;
+    }
+    if (part.redeclared) --redeclared_;
     std::vector<storage::Rejection> rejected;
     PushPart forgotten;
     const std::size_t end = first + part.samples.size();
@@ -253,9 +262,10 @@ void PushClient::Settle(Message message, const v1::PushResponse& response) {
     if (status.ok()) {
       metrics_.samples.Inc(static_cast<double>(
           part.samples.size() - rejected.size() - forgotten.samples.size()));
+    } else {
+      metrics_.rejected.With({"refused_batch"})
+          .Inc(static_cast<double>(part.samples.size()));
     }
-    if (!part.released.empty()) series_.Free(part.released);
-    if (!part.pending) continue;
     if (forgotten.samples.empty()) {
       part.pending->Finish(status, rejected);
       continue;
@@ -264,6 +274,7 @@ void PushClient::Settle(Message message, const v1::PushResponse& response) {
     part.pending->Keep(rejected);
     forgotten.pending = part.pending;
     forgotten.redeclared = true;
+    ++redeclared_;
     again.push_back(std::move(forgotten));
   }
   if (!again.empty()) queue_.PutBack(std::move(again));

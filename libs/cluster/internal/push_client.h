@@ -39,7 +39,6 @@ class PushClient {
   /// False, and `part` untouched, when too much is waiting.
   bool Push(PushPart&& part) { return queue_.Push(std::move(part)); }
 
-  std::size_t queued_samples() const { return queue_.samples(); }
   /// Why nothing is delivered at present; OK while all is well.
   absl::Status trouble() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -71,6 +70,9 @@ class PushClient {
   const base::Logger log_;
   const std::shared_ptr<grpc::Channel> channel_;
   PushQueue queue_;
+  // Parts under way or put back that were declared a second time. Used by the
+  // receivers only, of which there is one at a time.
+  std::size_t redeclared_ = 0;
 
   mutable base::Mutex mutex_;
   base::CondVar changed_;

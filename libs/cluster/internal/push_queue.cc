@@ -39,6 +39,7 @@ bool PushQueue::Push(PushPart&& part) {
     return false;
   }
   samples_ += samples;
+  queued_.Add(static_cast<double>(samples));
   parts_.push_back(std::move(part));
   changed_.NotifyAll();
   return true;
@@ -46,7 +47,10 @@ bool PushQueue::Push(PushPart&& part) {
 
 void PushQueue::PutBack(std::vector<PushPart> parts) {
   base::MutexLock lock(mutex_);
-  for (const PushPart& part : parts) samples_ += part.samples.size();
+  for (const PushPart& part : parts) {
+    samples_ += part.samples.size();
+    queued_.Add(static_cast<double>(part.samples.size()));
+  }
   parts_.insert(parts_.begin(), std::make_move_iterator(parts.begin()),
                 std::make_move_iterator(parts.end()));
   changed_.NotifyAll();
@@ -82,6 +86,7 @@ std::vector<PushPart> PushQueue::Take(std::size_t max_samples,
     parts_.pop_front();
   }
   samples_ -= samples;
+  queued_.Add(-static_cast<double>(samples));
   return taken;
 }
 
@@ -97,6 +102,7 @@ std::vector<PushPart> PushQueue::Close() {
   std::vector<PushPart> left(std::make_move_iterator(parts_.begin()),
                              std::make_move_iterator(parts_.end()));
   parts_.clear();
+  queued_.Add(-static_cast<double>(samples_));
   samples_ = 0;
   changed_.NotifyAll();
   return left;

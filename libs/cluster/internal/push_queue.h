@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -9,7 +8,9 @@
 #include <vector>
 
 #include "libs/base/mutex.h"
+#include "libs/cluster/internal/series_table.h"
 #include "libs/cluster/writer.h"
+#include "libs/metrics/metrics.h"
 
 namespace narthex::cluster::internal {
 
@@ -42,9 +43,9 @@ struct PushPart {
   std::vector<RefSample> samples;
   /// Where each sample stands in the batch; empty: the part is the batch.
   std::vector<std::uint32_t> positions;
-  /// References that are free once this part, which has no samples then, has
-  /// passed: all earlier samples have been delivered by that time.
-  std::vector<storage::SeriesRef> released;
+  /// Held until this part, which has no samples then, has passed: all earlier
+  /// samples have been delivered by that time.
+  std::shared_ptr<const ReleasedSeries> released;
   std::shared_ptr<PendingPush> pending;  // Null for releases.
   /// It was under way when a stream broke.
   bool resent = false;
@@ -59,7 +60,9 @@ struct PushPart {
 /// Parts that wait for one ingester, first in, first out. Thread-safe.
 class PushQueue {
  public:
-  explicit PushQueue(std::size_t max_samples) : max_samples_(max_samples) {}
+  /// Adds the samples that wait here to `queued`, which outlives the queue.
+  PushQueue(std::size_t max_samples, metrics::Gauge& queued)
+      : max_samples_(max_samples), queued_(queued) {}
 
   /// False, and `part` untouched, when it would exceed the limit or the queue
   /// is closed.
@@ -80,16 +83,15 @@ class PushQueue {
   /// Refuses further parts and returns those left.
   std::vector<PushPart> Close() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  std::size_t samples() const { return samples_.load(); }
-
  private:
   const std::size_t max_samples_;
+  metrics::Gauge& queued_;
   base::Mutex mutex_;
   base::CondVar changed_;
   std::deque<PushPart> parts_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
-  std::atomic<std::size_t> samples_{0};
+  std::size_t samples_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace narthex::cluster::internal
