@@ -185,6 +185,10 @@ std::vector<BlockMeta> Db::Blocks() const {
 }
 
 absl::Status Db::Maintain() {
+  {
+    base::MutexLock lock(rep_->state.maintenance());
+    NARTHEX_RETURN_IF_ERROR(rep_->state.MoveFullChunks());
+  }
   NARTHEX_RETURN_IF_ERROR(CompactIfDue());
   return ApplyRetention();
 }

@@ -120,7 +120,8 @@ class Db {
   std::optional<std::int64_t> MinTime() const;
   std::vector<BlockMeta> Blocks() const;
 
-  /// All that is due by now: CompactIfDue, then ApplyRetention.
+  /// All that is due by now: moves full chunks of the head out of memory, then
+  /// CompactIfDue, then ApplyRetention.
   absl::Status Maintain();
   /// Cuts blocks from the head while it spans more than one and a half of
   /// them, then compacts blocks into larger ones.

@@ -92,7 +92,7 @@ absl::Status DbState::CutBlock(std::int64_t min_ms, std::int64_t max_ms) {
     NARTHEX_ASSIGN_OR_RETURN(
         const std::shared_ptr<Block> block,
         Block::Open(absl::StrCat(directory_, "/", meta.ulid.ToString())));
-    Exchange(block, {});
+    blocks_->Exchange(block, {});
     const double seconds =
         static_cast<double>(clock_.MonotonicNs() - start) * 1e-9;
     metrics_.compactions.Inc();
@@ -105,6 +105,7 @@ absl::Status DbState::CutBlock(std::int64_t min_ms, std::int64_t max_ms) {
                                         {"seconds", seconds}});
   }
   head_->Truncate(max_ms);
+  NARTHEX_RETURN_IF_ERROR(head_chunks_->RemoveBefore(max_ms));
   const absl::Status truncated = TruncateLog(max_ms);
   if (!truncated.ok()) {
     metrics_.wal_truncations_failed.Inc();
@@ -137,6 +138,12 @@ absl::Status DbState::TruncateLog(std::int64_t min_ms) {
   metrics_.wal_truncate_seconds.Observe(
       static_cast<double>(clock_.MonotonicNs() - start) * 1e-9);
   return absl::OkStatus();
+}
+
+absl::Status DbState::MoveFullChunks() {
+  // What could not be moved stays in memory until the next time.
+  return base::Annotate(head_->MoveFullChunks(*head_chunks_),
+                        "write full chunks of the head");
 }
 
 absl::Status DbState::CompactHead() {
@@ -174,7 +181,7 @@ absl::Status DbState::CompactGroup(const std::vector<BlockMeta>& plan) {
   BlockList parents;
   bool overlap = false;
   for (const BlockMeta& meta : plan) {
-    const std::shared_ptr<Block> block = FindBlock(meta.ulid);
+    const std::shared_ptr<Block> block = blocks_->Find(meta.ulid);
     if (block == nullptr) continue;
     overlap |= !parents.empty() && block->min_ms() < parents.back()->max_ms();
     parents.push_back(block);
@@ -202,7 +209,7 @@ absl::Status DbState::MarkFailed(const BlockList& blocks,
     NARTHEX_RETURN_IF_ERROR(WriteBlockMeta(block->directory(), meta));
     NARTHEX_ASSIGN_OR_RETURN(const std::shared_ptr<Block> again,
                              Block::Open(block->directory()));
-    Exchange(again, {block->ulid()});
+    blocks_->Exchange(again, {block->ulid()});
   }
   return absl::OkStatus();
 }
@@ -219,7 +226,7 @@ absl::Status DbState::Rewrite(const BlockList& parents) {
   }
   std::vector<Ulid> removed;
   for (const auto& parent : parents) removed.push_back(parent->ulid());
-  Exchange(block, removed);
+  blocks_->Exchange(block, removed);
   const double seconds =
       static_cast<double>(clock_.MonotonicNs() - start) * 1e-9;
   metrics_.compactions.Inc();

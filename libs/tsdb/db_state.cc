@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "libs/base/status.h"
 #include "libs/tsdb/block_writer.h"
 #include "libs/tsdb/checkpoint.h"
+#include "libs/tsdb/db_metrics.h"
 #include "libs/tsdb/head_replay.h"
 #include "libs/tsdb/wal_directory.h"
 
@@ -39,12 +39,11 @@ DbState::DbState(std::string directory, DbOptions options, base::Logger logger,
       head_(std::make_shared<Head>(
           HeadOptions{{options_.block_ms, options_.samples_per_chunk},
                       options_.max_series},
-          logger_, metrics_)),
-      blocks_(std::make_shared<BlockList>()) {
+          logger_, metrics_)) {
   metrics_.retention_limit_seconds.Set(Seconds(options_.retention_ms));
   metrics_.retention_limit_bytes.Set(
       static_cast<double>(options_.retention_bytes));
-  RegisterFunctions(registry);
+  RegisterStateMetrics(registry, head_, blocks_, WalPath(directory_));
 }
 
 absl::Status DbState::Lock() {
@@ -82,7 +81,6 @@ absl::Status DbState::LoadBlocks() {
   metrics_.reloads.Inc();
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                            base::ListDirectory(directory_));
-  auto blocks = std::make_shared<BlockList>();
   for (const std::string& name : names) {
     if (!IsBlockName(name)) continue;
     absl::StatusOr<std::shared_ptr<Block>> block =
@@ -96,17 +94,10 @@ absl::Status DbState::LoadBlocks() {
       metrics_.reloads_failed.Inc();
       return base::Annotate(block.status(), absl::StrCat("open block ", name));
     }
-    blocks->push_back(*std::move(block));
-  }
-  std::sort(blocks->begin(), blocks->end(), [](const auto& a, const auto& b) {
-    return a->min_ms() < b->min_ms();
-  });
-  {
-    base::MutexLock lock(blocks_mutex_);
-    blocks_ = blocks;
+    blocks_->Exchange(*block, {});
   }
   NARTHEX_RETURN_IF_ERROR(RemoveBlocks(SupersededBlocks(Metas())));
-  for (const auto& block : *this->blocks()) {
+  for (const auto& block : *blocks()) {
     if (!block->meta().compaction.HasHint(kHintFromOutOfOrder)) {
       head_->SetMinValidTime(block->max_ms());
     }
@@ -121,9 +112,16 @@ absl::Status DbState::ReplayLog() {
                            ReplayWal(path, *head_, logger_, metrics_));
   other_refs_.insert(result.other_refs.begin(), result.other_refs.end());
   other_refs_until_ms_ = head_->max_time();
-  // All of it is in the log too, and it would soon contradict the log.
-  NARTHEX_RETURN_IF_ERROR(
-      base::RemoveAll(absl::StrCat(directory_, "/chunks_head")));
+  // What an earlier process left there is in the log too.
+  NARTHEX_ASSIGN_OR_RETURN(
+      std::unique_ptr<HeadChunkFiles> head_chunks,
+      HeadChunkFiles::Open(absl::StrCat(directory_, "/chunks_head")));
+  head_chunks_ = std::move(head_chunks);
+  head_->HoldAlive(head_chunks_);
+  {
+    base::MutexLock lock(maintenance_);
+    NARTHEX_RETURN_IF_ERROR(MoveFullChunks());
+  }
   NARTHEX_ASSIGN_OR_RETURN(wal_,
                            Wal::Open(path, options_.wal, logger_, metrics_));
   head_->SetWal(wal_.get());
@@ -139,44 +137,15 @@ absl::Status DbState::ReplayLog() {
   return absl::OkStatus();
 }
 
-std::shared_ptr<const BlockList> DbState::blocks() const {
-  base::ReaderMutexLock lock(blocks_mutex_);
-  return blocks_;
-}
-
 std::vector<BlockMeta> DbState::Metas() const {
   std::vector<BlockMeta> metas;
   for (const auto& block : *blocks()) metas.push_back(block->meta());
   return metas;
 }
 
-std::shared_ptr<Block> DbState::FindBlock(const Ulid& ulid) const {
-  for (const auto& block : *blocks()) {
-    if (block->ulid() == ulid) return block;
-  }
-  return nullptr;
-}
-
-void DbState::Exchange(const std::shared_ptr<Block>& added,
-                       const std::vector<Ulid>& removed) {
-  base::MutexLock lock(blocks_mutex_);
-  auto blocks = std::make_shared<BlockList>(*blocks_);
-  std::erase_if(*blocks, [&removed](const auto& block) {
-    return std::find(removed.begin(), removed.end(), block->ulid()) !=
-           removed.end();
-  });
-  if (added != nullptr) {
-    const auto at = std::upper_bound(
-        blocks->begin(), blocks->end(), added,
-        [](const auto& a, const auto& b) { return a->min_ms() < b->min_ms(); });
-    blocks->insert(at, added);
-  }
-  blocks_ = std::move(blocks);
-}
-
 // Selections under way keep the files of a block mapped.
 absl::Status DbState::RemoveBlocks(const std::vector<Ulid>& ulids) {
-  Exchange(nullptr, ulids);
+  blocks_->Exchange(nullptr, ulids);
   for (const Ulid& ulid : ulids) {
     const std::string path = absl::StrCat(directory_, "/", ulid.ToString());
     const std::string doomed = absl::StrCat(path, kDeletionSuffix);
@@ -185,48 +154,6 @@ absl::Status DbState::RemoveBlocks(const std::vector<Ulid>& ulids) {
     logger_.Info("block removed", {{"ulid", ulid.ToString()}});
   }
   return absl::OkStatus();
-}
-
-void DbState::RegisterFunctions(metrics::Registry& registry) {
-  // The registry may outlive the database.
-  const std::weak_ptr<Head> weak = head_;
-  const auto gauge = [&](absl::string_view name, absl::string_view help,
-                         std::function<double(const Head&)> value) {
-    registry.NewGaugeFunction(name, help,
-                              [weak, value = std::move(value)]() -> double {
-                                const auto head = weak.lock();
-                                return head == nullptr ? 0 : value(*head);
-                              });
-  };
-  const auto min = [](const Head& head) {
-    return head.empty() ? 0.0 : static_cast<double>(head.min_time());
-  };
-  const auto max = [](const Head& head) {
-    return head.empty() ? 0.0 : static_cast<double>(head.max_time());
-  };
-  gauge("prometheus_tsdb_head_series",
-        "Total number of series in the head block.", [](const Head& head) {
-          return static_cast<double>(head.series_count());
-        });
-  gauge("prometheus_tsdb_head_stale_series",
-        "Total number of stale series in the head block.",
-        [](const Head& head) {
-          return static_cast<double>(head.stale_series_count());
-        });
-  gauge("prometheus_tsdb_head_chunks",
-        "Total number of chunks in the head block.", [](const Head& head) {
-          return static_cast<double>(head.chunk_count());
-        });
-  gauge("prometheus_tsdb_head_min_time",
-        "Minimum time bound of the head block, in milliseconds.", min);
-  gauge("prometheus_tsdb_head_max_time",
-        "Maximum timestamp of the head block, in milliseconds.", max);
-  gauge("prometheus_tsdb_head_min_time_seconds",
-        "Minimum time bound of the head block.",
-        [min](const Head& head) { return min(head) / 1000; });
-  gauge("prometheus_tsdb_head_max_time_seconds",
-        "Maximum timestamp of the head block.",
-        [max](const Head& head) { return max(head) / 1000; });
 }
 
 absl::Status DbState::Close() {

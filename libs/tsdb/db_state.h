@@ -16,12 +16,10 @@
 #include "libs/tsdb/block.h"
 #include "libs/tsdb/db.h"
 #include "libs/tsdb/head.h"
+#include "libs/tsdb/loaded_blocks.h"
 #include "libs/tsdb/metrics.h"
 
 namespace narthex::tsdb {
-
-/// Blocks in ascending time.
-using BlockList = std::vector<std::shared_ptr<Block>>;
 
 /// The parts of a Db, and what changes its files. Private to Db.
 class DbState {
@@ -32,11 +30,10 @@ class DbState {
   /// Brings everything to life, in this order.
   absl::Status Lock();
   absl::Status RemoveLeftovers();
-  absl::Status LoadBlocks() ABSL_LOCKS_EXCLUDED(blocks_mutex_);
+  absl::Status LoadBlocks();
   absl::Status ReplayLog();
 
-  std::shared_ptr<const BlockList> blocks() const
-      ABSL_LOCKS_EXCLUDED(blocks_mutex_);
+  std::shared_ptr<const BlockList> blocks() const { return blocks_->list(); }
   Head& head() const { return *head_; }
   Wal& wal() const { return *wal_; }
   base::Mutex& maintenance() ABSL_LOCK_RETURNED(maintenance_) {
@@ -49,6 +46,8 @@ class DbState {
   absl::StatusOr<std::optional<BlockMeta>> WriteHeadBlock(
       const std::string& parent, std::int64_t min_ms, std::int64_t max_ms);
 
+  /// Moves full chunks of the head from memory into files.
+  absl::Status MoveFullChunks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status CompactHead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status FlushHead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status CompactStoredBlocks()
@@ -60,18 +59,12 @@ class DbState {
   absl::Status Close();
 
  private:
-  void RegisterFunctions(metrics::Registry& registry);
   absl::Status CutBlock(std::int64_t min_ms, std::int64_t max_ms);
   absl::Status TruncateLog(std::int64_t min_ms);
   absl::Status CompactGroup(const std::vector<BlockMeta>& plan);
   /// Rewrites some blocks as one and puts it in their place.
   absl::Status Rewrite(const BlockList& parents);
   absl::Status MarkFailed(const BlockList& blocks, const absl::Status& reason);
-  std::shared_ptr<Block> FindBlock(const Ulid& ulid) const;
-  /// Adds a block (if any) and takes others out in one step.
-  void Exchange(const std::shared_ptr<Block>& added,
-                const std::vector<Ulid>& removed)
-      ABSL_LOCKS_EXCLUDED(blocks_mutex_);
   absl::Status RemoveBlocks(const std::vector<Ulid>& ulids);
   std::vector<BlockMeta> Metas() const;
 
@@ -82,16 +75,19 @@ class DbState {
   TsdbMetrics metrics_;
   base::UniqueFd lock_;
 
-  std::shared_ptr<Head> head_;
+  // Its chunks are read by the head, which selections may keep alive.
+  std::shared_ptr<HeadChunkFiles> head_chunks_;
+  const std::shared_ptr<Head> head_;
   std::unique_ptr<Wal> wal_;
   // Declared in the log beside the references in use, and needed there while
   // samples up to this time are.
   absl::flat_hash_set<storage::SeriesRef> other_refs_;
   std::int64_t other_refs_until_ms_ = 0;
 
+  const std::shared_ptr<LoadedBlocks> blocks_ =
+      std::make_shared<LoadedBlocks>();
+
   base::Mutex maintenance_;
-  mutable base::Mutex blocks_mutex_;
-  std::shared_ptr<const BlockList> blocks_ ABSL_GUARDED_BY(blocks_mutex_);
 };
 
 }  // namespace narthex::tsdb

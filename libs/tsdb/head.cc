@@ -164,6 +164,52 @@ void Head::Truncate(std::int64_t min_ms) {
                                   {"series", series_count()}});
 }
 
+absl::Status Head::MoveFullChunks(HeadChunkFiles& files) {
+  constexpr std::size_t kSeriesAtOnce = 1024;
+  for (Shard& shard : shards_) {
+    std::vector<SeriesId> cut;
+    {
+      base::MutexLock lock(shard.mutex);
+      cut.swap(shard.cut);
+    }
+    std::sort(cut.begin(), cut.end());
+    cut.erase(std::unique(cut.begin(), cut.end()), cut.end());
+    absl::Span<const SeriesId> rest = cut;
+    while (!rest.empty()) {
+      const auto some = rest.subspan(0, kSeriesAtOnce);
+      const absl::Status status = MoveChunksOf(shard, some, files);
+      if (!status.ok()) {
+        base::MutexLock lock(shard.mutex);
+        shard.cut.insert(shard.cut.end(), rest.begin(), rest.end());
+        return status;
+      }
+      rest.remove_prefix(some.size());
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The files are written without the lock: only Truncate frees full chunks.
+absl::Status Head::MoveChunksOf(Shard& shard, absl::Span<const SeriesId> ids,
+                                HeadChunkFiles& files) {
+  std::vector<HeadChunk> chunks;
+  {
+    base::ReaderMutexLock lock(shard.mutex);
+    for (const SeriesId id : ids) {
+      const MemSeries* series = shard.series.Find(id);
+      if (series != nullptr) series->CollectHeapChunks(id, &chunks);
+    }
+  }
+  std::vector<absl::string_view> mapped;
+  NARTHEX_RETURN_IF_ERROR(files.Write(chunks, &mapped));
+  base::MutexLock lock(shard.mutex);
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    MemSeries* series = shard.series.Find(static_cast<SeriesId>(chunks[i].ref));
+    if (series != nullptr) series->ReplaceBytes(chunks[i].bytes, mapped[i]);
+  }
+  return absl::OkStatus();
+}
+
 // Drops old chunks; returns the series without any, ascending.
 Postings Head::CollectGarbage(std::int64_t min_ms) {
   Postings empty;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -20,6 +21,7 @@
 #include "libs/model/matcher.h"
 #include "libs/storage/storage.h"
 #include "libs/tsdb/apply_gate.h"
+#include "libs/tsdb/head_chunk_files.h"
 #include "libs/tsdb/label_index.h"
 #include "libs/tsdb/mem_series.h"
 #include "libs/tsdb/metrics.h"
@@ -86,6 +88,14 @@ class Head : public std::enable_shared_from_this<Head> {
   /// Refuses samples before `min_ms` from now on and waits for the appends
   /// under way: after that nothing is added to the time before.
   void CloseTimeBefore(std::int64_t min_ms);
+  /// Keeps `object` as long as itself.
+  void HoldAlive(std::shared_ptr<const void> object) {
+    held_ = std::move(object);
+  }
+  /// Moves the full chunks on the heap into `files`, which must live as long
+  /// as the head. On an error those not moved stay on the heap. Not to
+  /// be called together with itself or Truncate.
+  absl::Status MoveFullChunks(HeadChunkFiles& files);
   /// Samples before this are refused, and read from blocks.
   void SetMinValidTime(std::int64_t min_ms);
   std::int64_t min_valid_time() const { return min_valid_time_.load(); }
@@ -128,6 +138,8 @@ class Head : public std::enable_shared_from_this<Head> {
   struct Shard {
     mutable base::Mutex mutex;
     PagedArray<MemSeries> series ABSL_GUARDED_BY(mutex);
+    // Those that got a full chunk since chunks were last moved.
+    std::vector<SeriesId> cut ABSL_GUARDED_BY(mutex);
   };
   // A page of series is in one shard, so that the series of a target, made
   // one after the other, need few locks.
@@ -136,6 +148,7 @@ class Head : public std::enable_shared_from_this<Head> {
   }
 
   struct Batch;  // Of samples being appended.
+  struct Applied;
   // A series found by a selection, and up to when it is seen.
   struct Selected {
     SeriesId id;
@@ -147,6 +160,10 @@ class Head : public std::enable_shared_from_this<Head> {
   void Check(Batch& batch, std::int64_t min_valid_ms) const;
   absl::Status LogBatch(const Batch& batch) const;
   void Apply(Batch& batch);
+  void ApplyToShard(Shard& shard, absl::Span<const std::uint32_t> indices,
+                    Batch& batch, Applied& applied);
+  bool ApplyOne(std::uint32_t index, MemSeries* series, Batch& batch,
+                Applied& applied);
   void ExtendTimes(std::int64_t min_ms, std::int64_t max_ms);
   void CountRejections(const std::vector<storage::Rejection>& rejected,
                        std::size_t from);
@@ -170,6 +187,8 @@ class Head : public std::enable_shared_from_this<Head> {
       ABSL_LOCKS_EXCLUDED(readers_mutex_);
   void WaitForReaders(std::int64_t min_ms) ABSL_LOCKS_EXCLUDED(readers_mutex_);
 
+  absl::Status MoveChunksOf(Shard& shard, absl::Span<const SeriesId> ids,
+                            HeadChunkFiles& files);
   Postings CollectGarbage(std::int64_t min_ms);
   void RemoveSeries(const Postings& candidates)
       ABSL_LOCKS_EXCLUDED(index_mutex_);
@@ -180,6 +199,8 @@ class Head : public std::enable_shared_from_this<Head> {
   const base::Logger logger_;
   TsdbMetrics& metrics_;
   Wal* wal_ = nullptr;
+  // Destroyed after the series.
+  std::shared_ptr<const void> held_;
 
   // Locked before a shard's.
   mutable base::Mutex index_mutex_;

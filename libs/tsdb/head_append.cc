@@ -168,56 +168,83 @@ absl::Status Head::LogBatch(const Batch& batch) const {
   return wal_->Log(records);
 }
 
-// Checks again, because others may have appended since.
-void Head::Apply(Batch& batch) {
+// What the shards of a batch took.
+struct Head::Applied {
   std::int64_t oldest = kNoMinTime;
   std::int64_t newest = kNoMaxTime;
-  std::size_t appended = 0;
+  std::size_t samples = 0;
   std::size_t chunks = 0;
   std::int64_t stale = 0;
+};
+
+void Head::Apply(Batch& batch) {
+  Applied applied;
   const ApplyGate::Applying applying(gate_);
   batch.ForEachShard(
       [&](std::uint32_t number, absl::Span<const std::uint32_t> indices) {
-        Shard& shard = shards_[number];
-        base::MutexLock lock(shard.mutex);
-        PagedArray<MemSeries>::Cursor cursor(shard.series);
-        for (const std::uint32_t i : indices) {
-          if (!batch.taken[i]) continue;
-          const RefSample& sample = batch.samples[i];
-          MemSeries* series = cursor.Find(IdOf(sample.ref));
-          if (series == nullptr) {
-            batch.Reject(i, storage::RejectReason::kUnknownSeries);
-            continue;
-          }
-          switch (series->Check(sample.timestamp_ms, sample.value)) {
-            case MemSeries::Verdict::kNew:
-              if (series->stale()) --stale;
-              if (series->Append(sample.timestamp_ms, sample.value,
-                                 options_.chunks)) {
-                ++chunks;
-              }
-              if (series->stale()) ++stale;
-              series->logged = true;
-              ++appended;
-              oldest = std::min(oldest, sample.timestamp_ms);
-              newest = std::max(newest, sample.timestamp_ms);
-              break;
-            case MemSeries::Verdict::kSame:
-              break;
-            case MemSeries::Verdict::kDuplicate:
-              batch.Reject(i, storage::RejectReason::kDuplicate);
-              break;
-            case MemSeries::Verdict::kOutOfOrder:
-              batch.Reject(i, storage::RejectReason::kOutOfOrder);
-              break;
-          }
-        }
+        ApplyToShard(shards_[number], indices, batch, applied);
       });
-  if (appended > 0) ExtendTimes(oldest, newest);
-  if (stale != 0) stale_series_ += stale;
-  if (chunks != 0) chunks_ += static_cast<std::int64_t>(chunks);
-  metrics_.samples_appended.Inc(static_cast<double>(appended));
-  metrics_.chunks_created.Inc(static_cast<double>(chunks));
+  if (applied.samples > 0) ExtendTimes(applied.oldest, applied.newest);
+  if (applied.stale != 0) stale_series_ += applied.stale;
+  if (applied.chunks != 0) chunks_ += static_cast<std::int64_t>(applied.chunks);
+  metrics_.samples_appended.Inc(static_cast<double>(applied.samples));
+  metrics_.chunks_created.Inc(static_cast<double>(applied.chunks));
+}
+
+void Head::ApplyToShard(Shard& shard, absl::Span<const std::uint32_t> indices,
+                        Batch& batch, Applied& applied) {
+  // The series of some samples are looked up first, so that their memory is
+  // on its way when it is needed.
+  constexpr std::size_t kAhead = 16;
+  std::array<MemSeries*, kAhead> found{};
+  base::MutexLock lock(shard.mutex);
+  PagedArray<MemSeries>::Cursor cursor(shard.series);
+  while (!indices.empty()) {
+    const auto some = indices.subspan(0, kAhead);
+    indices.remove_prefix(some.size());
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      found[i] = cursor.Find(IdOf(batch.samples[some[i]].ref));
+      if (found[i] != nullptr) found[i]->Prefetch();
+    }
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      if (batch.taken[some[i]] && ApplyOne(some[i], found[i], batch, applied)) {
+        shard.cut.push_back(IdOf(batch.samples[some[i]].ref));
+      }
+    }
+  }
+}
+
+// Checks again, because others may have appended since. True when a chunk
+// became full.
+bool Head::ApplyOne(std::uint32_t index, MemSeries* series, Batch& batch,
+                    Applied& applied) {
+  const RefSample& sample = batch.samples[index];
+  if (series == nullptr) {
+    batch.Reject(index, storage::RejectReason::kUnknownSeries);
+    return false;
+  }
+  switch (series->Check(sample.timestamp_ms, sample.value)) {
+    case MemSeries::Verdict::kNew:
+      break;
+    case MemSeries::Verdict::kSame:
+      return false;
+    case MemSeries::Verdict::kDuplicate:
+      batch.Reject(index, storage::RejectReason::kDuplicate);
+      return false;
+    case MemSeries::Verdict::kOutOfOrder:
+      batch.Reject(index, storage::RejectReason::kOutOfOrder);
+      return false;
+  }
+  if (series->stale()) --applied.stale;
+  const bool begun =
+      series->Append(sample.timestamp_ms, sample.value, options_.chunks);
+  if (begun) ++applied.chunks;
+  if (series->stale()) ++applied.stale;
+  series->logged = true;
+  ++applied.samples;
+  applied.oldest = std::min(applied.oldest, sample.timestamp_ms);
+  applied.newest = std::max(applied.newest, sample.timestamp_ms);
+  return begun && series->chunk_count() > 1;
 }
 
 void Head::CountRejections(const std::vector<storage::Rejection>& rejected,

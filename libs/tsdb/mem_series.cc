@@ -38,6 +38,35 @@ std::int64_t PredictEnd(std::int64_t start, std::int64_t current,
 
 }  // namespace
 
+MemSeries::Bytes::Bytes(const char* data, std::size_t size, bool on_heap)
+    : data_(data), size_(static_cast<std::uint32_t>(size)), on_heap_(on_heap) {}
+
+MemSeries::Bytes MemSeries::Bytes::OnHeap(absl::string_view bytes) {
+  char* data = new char[bytes.size()];
+  std::memcpy(data, bytes.data(), bytes.size());
+  return Bytes(data, bytes.size(), true);
+}
+
+MemSeries::Bytes MemSeries::Bytes::Mapped(absl::string_view bytes) {
+  return Bytes(bytes.data(), bytes.size(), false);
+}
+
+MemSeries::Bytes::Bytes(Bytes&& other) noexcept
+    : data_(other.data_),
+      size_(other.size_),
+      on_heap_(std::exchange(other.on_heap_, false)) {}
+
+MemSeries::Bytes& MemSeries::Bytes::operator=(Bytes&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  std::swap(on_heap_, other.on_heap_);
+  return *this;
+}
+
+MemSeries::Bytes::~Bytes() {
+  if (on_heap_) delete[] data_;
+}
+
 std::int64_t MemSeries::min_ms() const {
   return full_ == nullptr || full_->empty() ? open_.min_ms()
                                             : full_->front().min_ms;
@@ -70,12 +99,8 @@ bool MemSeries::MustCut(std::int64_t timestamp_ms, const ChunkRules& rules) {
 // Moves the open chunk to the full ones.
 void MemSeries::Cut() {
   if (full_ == nullptr) full_ = std::make_unique<std::vector<FullChunk>>();
-  const absl::string_view bytes = open_.bytes();
-  FullChunk chunk{open_.min_ms(), open_.max_ms(),
-                  static_cast<std::uint32_t>(bytes.size()),
-                  std::make_unique<char[]>(bytes.size())};
-  std::memcpy(chunk.bytes.get(), bytes.data(), bytes.size());
-  full_->push_back(std::move(chunk));
+  full_->push_back(
+      {open_.min_ms(), open_.max_ms(), Bytes::OnHeap(open_.bytes())});
   open_ = XorChunk();
 }
 
@@ -92,10 +117,12 @@ std::size_t MemSeries::chunk_count() const {
   return (full_ == nullptr ? 0 : full_->size()) + (open_.empty() ? 0 : 1);
 }
 
-std::size_t MemSeries::chunk_bytes() const {
+std::size_t MemSeries::heap_bytes() const {
   std::size_t bytes = open_.allocated_bytes();
   if (full_ != nullptr) {
-    for (const FullChunk& chunk : *full_) bytes += chunk.size;
+    for (const FullChunk& chunk : *full_) {
+      if (chunk.bytes.on_heap()) bytes += chunk.bytes.view().size();
+    }
   }
   return bytes;
 }
@@ -116,6 +143,24 @@ std::size_t MemSeries::Truncate(std::int64_t min_ms) {
   return removed;
 }
 
+void MemSeries::CollectHeapChunks(storage::SeriesRef ref,
+                                  std::vector<HeadChunk>* chunks) const {
+  if (full_ == nullptr) return;
+  for (const FullChunk& chunk : *full_) {
+    if (!chunk.bytes.on_heap()) continue;
+    chunks->push_back({ref, chunk.min_ms, chunk.max_ms, chunk.bytes.view()});
+  }
+}
+
+void MemSeries::ReplaceBytes(absl::string_view heap, absl::string_view mapped) {
+  if (full_ == nullptr) return;
+  for (FullChunk& chunk : *full_) {
+    if (chunk.bytes.view().data() != heap.data()) continue;
+    chunk.bytes = Bytes::Mapped(mapped);
+    return;
+  }
+}
+
 void MemSeries::CopyChunks(const storage::TimeRange& range,
                            std::vector<storage::Chunk>* chunks) const {
   if (open_.empty()) return;
@@ -132,7 +177,7 @@ void MemSeries::CopyChunks(const storage::TimeRange& range,
   };
   if (full_ != nullptr) {
     for (const FullChunk& chunk : *full_) {
-      copy(chunk.min_ms, chunk.max_ms, {chunk.bytes.get(), chunk.size});
+      copy(chunk.min_ms, chunk.max_ms, chunk.bytes.view());
     }
   }
   copy(open_.min_ms(), open_.max_ms(), open_.bytes());

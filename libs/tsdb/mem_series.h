@@ -4,7 +4,9 @@
 #include <memory>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "libs/storage/storage.h"
+#include "libs/tsdb/head_chunk_files.h"
 #include "libs/tsdb/xor_chunk.h"
 
 namespace narthex::tsdb {
@@ -40,11 +42,22 @@ class MemSeries {
   /// Requires the verdict kNew. True when a chunk was begun.
   bool Append(std::int64_t timestamp_ms, double value, const ChunkRules& rules);
 
+  /// Fetches what Append will need into the cache.
+  void Prefetch() const { open_.Prefetch(); }
+
   std::size_t chunk_count() const;
-  /// Bytes of all chunks, and what they are held in.
-  std::size_t chunk_bytes() const;
+  /// Bytes of its chunks on the heap.
+  std::size_t heap_bytes() const;
   /// Drops the chunks that end before `min_ms`; returns how many.
   std::size_t Truncate(std::int64_t min_ms);
+  /// Appends the full chunks that are still on the heap, as chunks of `ref`.
+  /// Their bytes stay where they are until replaced or truncated.
+  void CollectHeapChunks(storage::SeriesRef ref,
+                         std::vector<HeadChunk>* chunks) const;
+  /// Lets the full chunk whose bytes are `heap` use the equal bytes `mapped`,
+  /// which are held elsewhere, from now on.
+  void ReplaceBytes(absl::string_view heap, absl::string_view mapped);
+
   /// Appends copies of the chunks that overlap `range` to `*chunks`.
   void CopyChunks(const storage::TimeRange& range,
                   std::vector<storage::Chunk>* chunks) const;
@@ -55,11 +68,28 @@ class MemSeries {
   bool fresh = true;
 
  private:
+  // The bytes of a full chunk, on the heap or in a mapped file.
+  class Bytes {
+   public:
+    static Bytes OnHeap(absl::string_view bytes);
+    static Bytes Mapped(absl::string_view bytes);
+    Bytes(Bytes&& other) noexcept;
+    Bytes& operator=(Bytes&& other) noexcept;
+    ~Bytes();
+    absl::string_view view() const { return {data_, size_}; }
+    bool on_heap() const { return on_heap_; }
+
+   private:
+    Bytes(const char* data, std::size_t size, bool on_heap);
+    const char* data_;
+    std::uint32_t size_;
+    bool on_heap_;
+  };
+
   struct FullChunk {
     std::int64_t min_ms;
     std::int64_t max_ms;
-    std::uint32_t size;
-    std::unique_ptr<char[]> bytes;
+    Bytes bytes;
   };
 
   bool MustCut(std::int64_t timestamp_ms, const ChunkRules& rules);

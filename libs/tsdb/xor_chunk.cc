@@ -235,6 +235,7 @@ XorChunk& XorChunk::operator=(XorChunk&& other) noexcept {
   std::swap(leading_, other.leading_);
   std::swap(trailing_, other.trailing_);
   std::swap(free_bits_, other.free_bits_);
+  std::swap(count_, other.count_);
   return *this;
 }
 
@@ -253,6 +254,7 @@ absl::StatusOr<XorChunk> XorChunk::Resume(absl::string_view bytes) {
   char& last = chunk.data_[used - 1];
   last = static_cast<char>(static_cast<unsigned char>(last) >>
                            chunk.free_bits_ << chunk.free_bits_);
+  chunk.count_ = static_cast<std::uint16_t>(samples.size());
   chunk.timestamp_ms_ = state.timestamp;
   chunk.value_ = std::bit_cast<double>(state.value);
   chunk.delta_ = state.delta;
@@ -263,26 +265,19 @@ absl::StatusOr<XorChunk> XorChunk::Resume(absl::string_view bytes) {
   return chunk;
 }
 
-int XorChunk::count() const {
-  if (empty()) return 0;
-  return static_cast<unsigned char>(data_[0]) << 8 |
-         static_cast<unsigned char>(data_[1]);
-}
-
 std::int64_t XorChunk::min_ms() const {
   return base::ByteReader(bytes().substr(kCountBytes)).Varint();
 }
 
 void XorChunk::Append(std::int64_t timestamp_ms, double value) {
-  const int before = count();
   const std::uint64_t delta = static_cast<std::uint64_t>(timestamp_ms) -
                               static_cast<std::uint64_t>(timestamp_ms_);
-  if (before == 0) {
+  if (count_ == 0) {
     std::string start(kCountBytes, '\0');
     base::PutVarint(timestamp_ms, &start);
     base::PutBe64(std::bit_cast<std::uint64_t>(value), &start);
     PutBytes(start);
-  } else if (before == 1) {
+  } else if (count_ == 1) {
     std::string bytes;
     base::PutUvarint(delta, &bytes);
     PutBytes(bytes);
@@ -295,8 +290,9 @@ void XorChunk::Append(std::int64_t timestamp_ms, double value) {
   }
   timestamp_ms_ = timestamp_ms;
   value_ = value;
-  data_[0] = static_cast<char>((before + 1) >> 8);
-  data_[1] = static_cast<char>((before + 1) & 0xff);
+  ++count_;
+  data_[0] = static_cast<char>(count_ >> 8);
+  data_[1] = static_cast<char>(count_ & 0xff);
 }
 
 void XorChunk::PutDod(std::int64_t dod) {

@@ -33,7 +33,7 @@ class XorChunk {
   /// kMaxSamplesPerChunk.
   void Append(std::int64_t timestamp_ms, double value);
 
-  int count() const;
+  int count() const { return count_; }
   bool empty() const { return size_ == 0; }
   /// The encoded chunk, empty without samples; valid until the next Append,
   /// which may also change the last byte and the first two.
@@ -43,6 +43,12 @@ class XorChunk {
   /// Of the last sample. Requires: not empty.
   std::int64_t max_ms() const { return timestamp_ms_; }
   double last_value() const { return value_; }
+
+  /// Fetches what the next Append needs into the cache.
+  void Prefetch() const {
+    __builtin_prefetch(data_.get());
+    __builtin_prefetch(data_.get() + size_);
+  }
 
   /// Bytes held beside the object itself.
   std::size_t allocated_bytes() const { return capacity_; }
@@ -71,6 +77,8 @@ class XorChunk {
   std::uint8_t leading_ = kNoWindow;
   std::uint8_t trailing_ = 0;
   std::uint8_t free_bits_ = 0;  // Still unused in the last byte.
+  // As in the header; here too because the buffer is cold when asked.
+  std::uint16_t count_ = 0;
 };
 
 /// Appends all samples of an encoded XOR chunk to `*out`. kDataLoss for bytes

@@ -1,0 +1,119 @@
+#include "libs/tsdb/db_metrics.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "libs/tsdb/wal_directory.h"
+
+namespace narthex::tsdb {
+namespace {
+
+// Registers gauges of an object that may be gone when they are asked for.
+template <typename T>
+class GaugesOf {
+ public:
+  GaugesOf(metrics::Registry& registry, const std::shared_ptr<T>& object)
+      : registry_(registry), object_(object) {}
+
+  void Add(absl::string_view name, absl::string_view help,
+           std::function<double(const T&)> value) {
+    registry_.NewGaugeFunction(
+        name, help, [object = object_, value = std::move(value)]() -> double {
+          const std::shared_ptr<T> held = object.lock();
+          return held == nullptr ? 0 : value(*held);
+        });
+  }
+
+ private:
+  metrics::Registry& registry_;
+  std::weak_ptr<T> object_;
+};
+
+double MinTime(const Head& head) {
+  return head.empty() ? 0 : static_cast<double>(head.min_time());
+}
+
+double MaxTime(const Head& head) {
+  return head.empty() ? 0 : static_cast<double>(head.max_time());
+}
+
+void RegisterHead(GaugesOf<Head> gauges) {
+  gauges.Add("prometheus_tsdb_head_series",
+             "Total number of series in the head block.", [](const Head& head) {
+               return static_cast<double>(head.series_count());
+             });
+  gauges.Add("prometheus_tsdb_head_stale_series",
+             "Total number of stale series in the head block.",
+             [](const Head& head) {
+               return static_cast<double>(head.stale_series_count());
+             });
+  gauges.Add("prometheus_tsdb_head_chunks",
+             "Total number of chunks in the head block.", [](const Head& head) {
+               return static_cast<double>(head.chunk_count());
+             });
+  gauges.Add("prometheus_tsdb_head_min_time",
+             "Minimum time bound of the head block, in milliseconds.", MinTime);
+  gauges.Add("prometheus_tsdb_head_max_time",
+             "Maximum timestamp of the head block, in milliseconds.", MaxTime);
+  gauges.Add("prometheus_tsdb_head_min_time_seconds",
+             "Minimum time bound of the head block.",
+             [](const Head& head) { return MinTime(head) / 1000; });
+  gauges.Add("prometheus_tsdb_head_max_time_seconds",
+             "Maximum timestamp of the head block.",
+             [](const Head& head) { return MaxTime(head) / 1000; });
+}
+
+void RegisterBlocks(GaugesOf<LoadedBlocks> gauges) {
+  gauges.Add("prometheus_tsdb_blocks_loaded",
+             "Number of currently loaded data blocks",
+             [](const LoadedBlocks& blocks) {
+               return static_cast<double>(blocks.list()->size());
+             });
+  gauges.Add("prometheus_tsdb_storage_blocks_bytes",
+             "The number of bytes that are currently used for local storage by "
+             "all blocks.",
+             [](const LoadedBlocks& blocks) {
+               double bytes = 0;
+               for (const auto& block : *blocks.list()) {
+                 bytes += static_cast<double>(block->size_bytes());
+               }
+               return bytes;
+             });
+}
+
+// The oldest time of all that is stored.
+double LowestTimestamp(const Head& head, const LoadedBlocks& blocks) {
+  const auto list = blocks.list();
+  return list->empty() ? MinTime(head)
+                       : static_cast<double>(list->front()->min_ms());
+}
+
+}  // namespace
+
+void RegisterStateMetrics(metrics::Registry& registry,
+                          const std::shared_ptr<Head>& head,
+                          const std::shared_ptr<LoadedBlocks>& blocks,
+                          const std::string& wal_directory) {
+  RegisterHead({registry, head});
+  RegisterBlocks({registry, blocks});
+  GaugesOf<Head> both(registry, head);
+  const std::weak_ptr<LoadedBlocks> weak = blocks;
+  const auto lowest = [weak](const Head& of) {
+    const auto held = weak.lock();
+    return held == nullptr ? 0 : LowestTimestamp(of, *held);
+  };
+  both.Add("prometheus_tsdb_lowest_timestamp",
+           "Lowest timestamp value stored in the database, in milliseconds.",
+           lowest);
+  both.Add("prometheus_tsdb_lowest_timestamp_seconds",
+           "Lowest timestamp value stored in the database.",
+           [lowest](const Head& of) { return lowest(of) / 1000; });
+  registry.NewGaugeFunction(
+      "prometheus_tsdb_wal_storage_size_bytes",
+      "Size of the write log directory.", [wal_directory]() -> double {
+        return static_cast<double>(WalDirectoryBytes(wal_directory));
+      });
+}
+
+}  // namespace narthex::tsdb

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "libs/base/file.h"
+#include "libs/storage/storage.h"
+
+namespace narthex::tsdb {
+
+/// A full chunk of a series of the head.
+struct HeadChunk {
+  storage::SeriesRef ref = 0;
+  std::int64_t min_ms = 0;
+  std::int64_t max_ms = 0;
+  absl::string_view bytes;
+};
+
+/// Where full chunks of the head go so that they do not take memory: files in
+/// Prometheus's format (`chunks_head`), mapped. What is in them is in the
+/// write-ahead log too, so they need not outlive the process nor be durable.
+/// Not thread-safe, but for reading what was written.
+class HeadChunkFiles {
+ public:
+  static constexpr std::uint64_t kDefaultFileBytes = 128 << 20;
+
+  /// Begins anew: removes all that is in `directory`.
+  static absl::StatusOr<std::unique_ptr<HeadChunkFiles>> Open(
+      const std::string& directory,
+      std::uint64_t file_bytes = kDefaultFileBytes);
+  ~HeadChunkFiles();
+  HeadChunkFiles(const HeadChunkFiles&) = delete;
+  HeadChunkFiles& operator=(const HeadChunkFiles&) = delete;
+
+  /// Writes the chunks, those of a series in ascending time, and appends to
+  /// `*mapped` where their bytes can be read. On an error nothing is appended.
+  absl::Status Write(absl::Span<const HeadChunk> chunks,
+                     std::vector<absl::string_view>* mapped);
+
+  /// Removes the files all of whose chunks end before `min_ms`. Their bytes
+  /// must not be read any more.
+  absl::Status RemoveBefore(std::int64_t min_ms);
+
+  std::uint64_t size_bytes() const;
+
+ private:
+  struct File;
+  HeadChunkFiles(std::string directory, std::uint64_t file_bytes);
+
+  absl::Status OpenFile();
+  absl::Status WriteSome(absl::Span<const HeadChunk> chunks,
+                         std::vector<absl::string_view>* mapped);
+  std::size_t HowManyFit(absl::Span<const HeadChunk> chunks) const;
+
+  const std::string directory_;
+  const std::uint64_t file_bytes_;
+  int last_number_ = 0;
+  std::deque<std::unique_ptr<File>> files_;  // The last one is written.
+};
+
+}  // namespace narthex::tsdb

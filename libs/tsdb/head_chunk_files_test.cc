@@ -1,0 +1,83 @@
+#include "libs/tsdb/head_chunk_files.h"
+
+#include <catch2/catch.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/crc32c.h"
+#include "libs/base/varint.h"
+
+namespace narthex::tsdb {
+namespace {
+
+TEST_CASE("chunks can be read where they were written, over many files") {
+  const base::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/chunks_head";
+  auto files = HeadChunkFiles::Open(path, 1000);
+  REQUIRE(files.ok());
+  std::vector<std::string> texts;
+  for (int i = 0; i < 50; ++i) texts.emplace_back(i * 3, 'a' + i % 26);
+  std::vector<HeadChunk> chunks;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto time = static_cast<std::int64_t>(i);
+    chunks.push_back({i + 1, time * 10, time * 10 + 9, texts[i]});
+  }
+  std::vector<absl::string_view> mapped;
+  REQUIRE(
+      (*files)->Write(absl::MakeConstSpan(chunks).subspan(0, 7), &mapped).ok());
+  REQUIRE(
+      (*files)->Write(absl::MakeConstSpan(chunks).subspan(7), &mapped).ok());
+  REQUIRE(mapped.size() == texts.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) CHECK(mapped[i] == texts[i]);
+  CHECK(base::ListDirectory(path)->size() > 5);
+
+  REQUIRE((*files)->RemoveBefore(490).ok());
+  CHECK(base::ListDirectory(path)->size() == 1);
+  CHECK(mapped.back() == texts.back());
+  CHECK((*files)->size_bytes() > 150);
+}
+
+TEST_CASE("a file has the layout of Prometheus") {
+  const base::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/chunks_head";
+  {
+    auto files = HeadChunkFiles::Open(path);
+    const std::vector<HeadChunk> chunks = {{5, -1, 2, "bytes"}};
+    std::vector<absl::string_view> mapped;
+    REQUIRE((*files)->Write(chunks, &mapped).ok());
+  }
+  std::string expected("\x01\x30\xbc\x91\x01\0\0\0", 8);
+  std::string chunk;
+  base::PutBe64(5, &chunk);
+  base::PutBe64(~std::uint64_t{0}, &chunk);
+  base::PutBe64(2, &chunk);
+  chunk +=
+      "\x01\x05"
+      "bytes";
+  base::PutBe32(base::Crc32c(chunk), &chunk);
+  CHECK(*base::ReadFile(path + "/000001") == expected + chunk);
+}
+
+TEST_CASE("a chunk too large for any file is refused and others are not") {
+  const base::TemporaryDirectory directory;
+  auto files = HeadChunkFiles::Open(directory.path() + "/chunks_head", 500);
+  const std::string large(600, 'x');
+  std::vector<absl::string_view> mapped;
+  CHECK(absl::IsInvalidArgument((*files)->Write(
+      std::vector<HeadChunk>{{1, 0, 1, "ok"}, {1, 2, 3, large}}, &mapped)));
+  CHECK(mapped.empty());
+  REQUIRE(
+      (*files)->Write(std::vector<HeadChunk>{{1, 0, 1, "ok"}}, &mapped).ok());
+  CHECK(mapped[0] == "ok");
+}
+
+TEST_CASE("opening removes what was there") {
+  const base::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/chunks_head";
+  REQUIRE(base::CreateDirectories(path).ok());
+  REQUIRE(base::WriteFileAtomically(path + "/000009", "old").ok());
+  REQUIRE(HeadChunkFiles::Open(path).ok());
+  CHECK(base::ListDirectory(path)->empty());
+}
+
+}  // namespace
+}  // namespace narthex::tsdb
