@@ -327,14 +327,13 @@ TEST_CASE("a reference is not given away while any ingester may need it") {
   const auto writer = f.NewWriter({there.address, "127.0.0.1:1"});
   const storage::SeriesRef first = writer->Declare(Named(1));
   writer->Release({first});
-  const PushOutcome outcome =
-      writer->PushAndWait({{writer->Declare(Named(2)), 1, 1},
-                           {writer->Declare(Named(3)), 1, 1},
-                           {writer->Declare(Named(4)), 1, 1},
-                           {writer->Declare(Named(5)), 1, 1}},
-                          milliseconds(100));
+  std::vector<RefSample> batch;
+  for (int i = 2; i < 66; ++i) {
+    batch.push_back({writer->Declare(Named(i)), 1, 1});
+  }
+  const PushOutcome outcome = writer->PushAndWait(batch, milliseconds(100));
   CHECK(absl::IsUnavailable(outcome.status));
-  CHECK(writer->Declare(Named(6)) != first);
+  CHECK(writer->Declare(Named(1)) != first);
 }
 
 TEST_CASE("a series cache declares once and forgets what is not asked for") {
