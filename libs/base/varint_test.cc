@@ -33,7 +33,8 @@ TEST_CASE("a reader past the end stays failed and gives zeroes") {
   CHECK(reader.Uvarint() == 0);
   CHECK_FALSE(reader.ok());
   CHECK(reader.Byte() == 0);
-  ByteReader too_long(std::string(11, '\xff'));
+  const std::string eleven(11, '\xff');
+  ByteReader too_long(eleven);
   too_long.Uvarint();
   CHECK_FALSE(too_long.ok());
   ByteReader short_bytes(
