@@ -26,11 +26,19 @@ std::string HostName() {
   return name.data();
 }
 
+// Processes of a replicated set differ in host or in external labels, and so
+// do not scrape a target at the same time.
+std::uint64_t OffsetSeed(const config::Config& config) {
+  return base::XxHash64(
+      absl::StrCat(HostName(), config.global.external_labels.encoded()));
+}
+
 }  // namespace
 
 // In the order in which it is built; destroyed in the opposite one.
 struct ScraperApp::Running {
-  Running(service::Process& process, std::unique_ptr<cluster::Writer> w)
+  Running(service::Process& process, std::unique_ptr<cluster::Writer> w,
+          const config::Config& config)
       : metrics(process.registry()),
         discovery_metrics(process.registry(), "scrape"),
         writer(std::move(w)),
@@ -39,10 +47,8 @@ struct ScraperApp::Running {
         client(std::make_unique<http::Client>(http::ClientOptions{
             .user_agent = absl::StrCat("Prometheus/3.14.0 Narthex/",
                                        service::Build().version)})),
-        context{*client,       *writer,
-                *workers,      metadata,
-                metrics,       process.clock(),
-                process.log(), base::XxHash64(HostName())},
+        context{*client, *writer,         *workers,      metadata,
+                metrics, process.clock(), process.log(), OffsetSeed(config)},
         scheduler(process.clock()) {}
 
   Metrics metrics;
@@ -96,14 +102,15 @@ absl::Status ScraperApp::Start(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(const cluster::AddressList ingesters,
                            cluster::ParseAddressList(ingesters_));
   // Before anything is started, so that a bad file stops it all.
-  NARTHEX_RETURN_IF_ERROR(config::Load(config_file_).status());
+  NARTHEX_ASSIGN_OR_RETURN(const config::Config config,
+                           config::Load(config_file_));
   cluster::WriterOptions options;
   options.linger = std::chrono::milliseconds(batch_wait_ms_);
   options.max_queued_samples = static_cast<std::size_t>(max_queued_samples_);
   NARTHEX_ASSIGN_OR_RETURN(
       auto writer, cluster::Writer::Create(ingesters, options, process.log(),
                                            process.registry()));
-  running_ = std::make_unique<Running>(process, std::move(writer));
+  running_ = std::make_unique<Running>(process, std::move(writer), config);
   process.OnStop("scrapes", [this] {
     running_->scheduler.Stop();
     // Ends running requests; their outcomes go through the workers.

@@ -28,12 +28,9 @@ std::uint32_t NextStreamId() {
   return ++last;
 }
 
+// Only a malformed batch would fare no better the next time.
 bool MayRetry(absl::StatusCode code) {
-  return code == absl::StatusCode::kUnavailable ||
-         code == absl::StatusCode::kResourceExhausted ||
-         code == absl::StatusCode::kCancelled ||
-         code == absl::StatusCode::kDeadlineExceeded ||
-         code == absl::StatusCode::kAborted;
+  return code != absl::StatusCode::kInvalidArgument;
 }
 
 const char* ReasonName(v1::RejectReason reason) {
