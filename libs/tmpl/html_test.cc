@@ -49,6 +49,15 @@ TEST_CASE("values are escaped for the place in HTML where they stand") {
        "<textarea>&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt;"
        "</textarea>"},
       {"<img {{ .evil }}>", "<img ZgotmplZ>"},
+      {"<img {{ \"onclick\" }}>", "<img ZgotmplZ>"},
+      {"<img {{ \"class\" }}=\"x\">", "<img class=\"x\">"},
+      {"<{{ \"b\" }}>", "&lt;b>"},
+      {"<a title={{ \"it's a b=c`\" }}>",
+       "<a title=it&#39;s&#32;a&#32;b&#61;c&#96;>"},
+      {"<input onclick=\"f('{{ .text }}', {{ 3 }})\">",
+       "<input onclick=\"f('it\\u0027s',  3 )\">"},
+      {"<style>p { width: {{ 3 }}px }</style>",
+       "<style>p { width: 3px }</style>"},
       {"{{ .missing }}", ""},
   }));
   CAPTURE(row.text);

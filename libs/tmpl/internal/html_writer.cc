@@ -141,15 +141,18 @@ std::string InsideScriptString(absl::string_view text) {
 }
 
 std::string StyleValue(absl::string_view text) {
-  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
-    return IsAlnum(c) || absl::StrContains(" #%.,-_!", c);
-  });
-  const std::string lower = absl::AsciiStrToLower(text);
-  if (!plain || absl::StrContains(lower, "expression") ||
-      absl::StrContains(lower, "mozbinding")) {
-    return std::string(kUnsafe);
+  // Nothing that ends a value or calls anything.
+  const absl::string_view kForbidden("\0\"'()/;@[\\]`{}<>", 16);
+  std::string letters;
+  bool safe = text.find("--") == absl::string_view::npos;
+  for (const char c : text) {
+    safe = safe && kForbidden.find(c) == absl::string_view::npos;
+    if (IsAlnum(c) || c == '-' || c == '_') letters += c;
   }
-  return std::string(text);
+  absl::AsciiStrToLower(&letters);
+  safe = safe && !absl::StrContains(letters, "expression") &&
+         !absl::StrContains(letters, "mozbinding");
+  return std::string(safe ? text : kUnsafe);
 }
 
 bool IsRawElement(absl::string_view element) {
@@ -370,15 +373,27 @@ void HtmlWriter::WriteValue(const Value& value) {
       return;
     case State::kComment:
       return;
-    default: {
-      // A name: nothing that could begin or end anything.
-      const std::string text = TextOf(value);
-      const bool plain = std::all_of(text.begin(), text.end(), IsAlnum);
-      absl::StrAppend(&out_, plain ? absl::string_view(text) : kUnsafe);
-      for (const char c : text) {
-        if (plain) Follow(c);
-      }
-    }
+    case State::kTagOpen:
+      // A value never makes a tag of the "<" before it.
+      out_.pop_back();
+      out_ += "&lt;";
+      state_ = State::kText;
+      WriteValue(value);
+      return;
+    default:
+      WriteName(TextOf(value));
+  }
+}
+
+void HtmlWriter::WriteName(const std::string& text) {
+  const std::string name = absl::AsciiStrToLower(text);
+  // Only names that begin or end nothing and whose value is plain text.
+  const bool plain = std::all_of(name.begin(), name.end(), IsAlnum) &&
+                     !absl::StartsWith(name, "on") && name != "style" &&
+                     !IsUrlAttribute(name);
+  absl::StrAppend(&out_, plain ? absl::string_view(text) : kUnsafe);
+  for (const char c : text) {
+    if (plain) Follow(c);
   }
 }
 

@@ -41,6 +41,8 @@ class HtmlWriter {
   void BeginValue(char delimiter);
   void EndTag();
 
+  /// The name of an element or attribute, as a value gives it.
+  void WriteName(const std::string& text);
   std::string AttributeText(const Value& value);
   std::string RawText(const Value& value) const;
 
