@@ -1,7 +1,9 @@
 #include "services/alertmanager/alertmanager.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "absl/strings/match.h"
 #include "services/alertmanager/fake_world.h"
@@ -194,6 +196,45 @@ inhibit_rules:
     INFO(line);
     CHECK(absl::StrContains(metrics, line));
   }
+}
+
+TEST_CASE("alerts posted during reloads all end up in their groups") {
+  constexpr int kPosters = 2;
+  constexpr int kAlerts = 100;
+  base::TemporaryDirectory directory;
+  base::FakeClock clock(kStartMs);
+  FakeWorld world(kConfig, clock, directory.path());
+  world.alertmanager().Start();
+  std::vector<std::thread> threads;
+  std::atomic<int> refused = 0;
+  for (int poster = 0; poster < kPosters; ++poster) {
+    threads.emplace_back([&, poster] {
+      for (int i = 0; i < kAlerts; ++i) {
+        const Json labels = {{"alertname", "n" + std::to_string(i % 7)},
+                             {"id", std::to_string(poster * kAlerts + i)}};
+        const Json body = Json::array({{{"labels", labels}}});
+        const auto response =
+            world.Request("POST", "/api/v2/alerts", body.dump());
+        refused += response.status() == 200 ? 0 : 1;
+      }
+    });
+  }
+  threads.emplace_back([&] {
+    for (int i = 0; i < 20; ++i) {
+      world.Request("GET", "/api/v2/alerts/groups");
+      clock.Advance(100);
+      refused += world.Reload(kConfig).ok() ? 0 : 1;
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(refused == 0);
+  std::size_t held = 0;
+  for (const GroupView& group :
+       world.alertmanager().generation()->dispatcher->Groups()) {
+    held += group.alerts.size();
+  }
+  CHECK(held == kPosters * kAlerts);
+  world.alertmanager().Stop(/*wait_ms=*/1000);
 }
 
 }  // namespace
