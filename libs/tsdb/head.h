@@ -153,7 +153,6 @@ class Head : public std::enable_shared_from_this<Head> {
   struct Selected {
     SeriesId id;
     std::int64_t visible_ms;
-    model::Labels labels;
   };
 
   std::int64_t AppendableFrom(std::int64_t first_ms);
@@ -173,11 +172,10 @@ class Head : public std::enable_shared_from_this<Head> {
       ABSL_LOCKS_EXCLUDED(index_mutex_);
   std::vector<Selected> Measure(const Postings& ids,
                                 const storage::TimeRange& range) const;
-  void Label(std::vector<Selected>* selected) const
-      ABSL_LOCKS_EXCLUDED(index_mutex_);
-  absl::Status ReadChunks(const Selected& selected,
+  absl::Status ReadSeries(const Selected& selected,
                           const storage::TimeRange& range, Edges edges,
-                          std::vector<storage::Chunk>* chunks) const;
+                          storage::ChunkSeries* series) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
   Intervals DeletedOf(SeriesId id) const ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
 
   // Selections under way, each with the earliest time it reads.

@@ -1,11 +1,15 @@
 #include "libs/tsdb/head_replay.h"
 
+#include <deque>
+#include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "libs/base/mutex.h"
 #include "libs/base/status.h"
 #include "libs/tsdb/wal_directory.h"
 #include "libs/tsdb/wal_records.h"
@@ -13,22 +17,152 @@
 namespace narthex::tsdb {
 namespace {
 
+// What one record holds; empty for kinds that are not kept.
+struct Decoded {
+  std::vector<RefSeries> series;
+  std::vector<RefSample> samples;
+  std::vector<RefTombstone> tombstones;
+  bool skipped = false;
+
+  void Clear() {
+    series.clear();
+    samples.clear();
+    tombstones.clear();
+    skipped = false;
+  }
+};
+
+absl::Status Decode(absl::string_view record, Decoded* decoded) {
+  switch (static_cast<WalRecordType>(WalRecordTypeOf(record))) {
+    case WalRecordType::kSeries:
+      return DecodeSeries(record, &decoded->series);
+    case WalRecordType::kSamples:
+      return DecodeSamples(record, &decoded->samples);
+    case WalRecordType::kTombstones:
+      return DecodeTombstones(record, &decoded->tombstones);
+    default:
+      decoded->skipped = true;
+      return absl::OkStatus();
+  }
+}
+
+// Hands records from the thread that reads the log to the one that applies
+// them, in order, and the emptied ones back so that their memory is used
+// again.
+class Pipe {
+ public:
+  std::unique_ptr<Decoded> TakeEmpty() ABSL_LOCKS_EXCLUDED(mutex_) {
+    base::MutexLock lock(mutex_);
+    while (full_.size() >= kMostWaiting) changed_.Wait(mutex_);
+    if (empty_.empty()) return std::make_unique<Decoded>();
+    std::unique_ptr<Decoded> one = std::move(empty_.back());
+    empty_.pop_back();
+    return one;
+  }
+
+  void Push(std::unique_ptr<Decoded> one) ABSL_LOCKS_EXCLUDED(mutex_) {
+    base::MutexLock lock(mutex_);
+    full_.push_back(std::move(one));
+    changed_.NotifyAll();
+  }
+
+  void Finish() ABSL_LOCKS_EXCLUDED(mutex_) {
+    base::MutexLock lock(mutex_);
+    finished_ = true;
+    changed_.NotifyAll();
+  }
+
+  // Null at the end.
+  std::unique_ptr<Decoded> Pop() ABSL_LOCKS_EXCLUDED(mutex_) {
+    base::MutexLock lock(mutex_);
+    while (full_.empty() && !finished_) changed_.Wait(mutex_);
+    if (full_.empty()) return nullptr;
+    std::unique_ptr<Decoded> one = std::move(full_.front());
+    full_.pop_front();
+    changed_.NotifyAll();
+    return one;
+  }
+
+  void GiveBack(std::unique_ptr<Decoded> one) ABSL_LOCKS_EXCLUDED(mutex_) {
+    one->Clear();
+    base::MutexLock lock(mutex_);
+    empty_.push_back(std::move(one));
+  }
+
+ private:
+  static constexpr std::size_t kMostWaiting = 64;
+
+  base::Mutex mutex_;
+  base::CondVar changed_;
+  std::deque<std::unique_ptr<Decoded>> full_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Decoded>> empty_ ABSL_GUARDED_BY(mutex_);
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// What reading the log found, beside records.
+struct ReadResult {
+  int segments = 0;
+  std::string checkpoint;
+  std::optional<WalFlaw> checkpoint_flaw;
+  std::optional<WalFlaw> flaw;
+};
+
+// Reads the segments of `directory` after `after`, in order, up to the first
+// flaw.
+absl::StatusOr<std::optional<WalFlaw>> ReadSegments(
+    const std::string& directory, int after, Pipe& pipe, int* count) {
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<int> segments,
+                           ListWalSegments(directory));
+  const auto visit = [&pipe](absl::string_view record) -> absl::Status {
+    std::unique_ptr<Decoded> decoded = pipe.TakeEmpty();
+    NARTHEX_RETURN_IF_ERROR(Decode(record, decoded.get()));
+    pipe.Push(std::move(decoded));
+    return absl::OkStatus();
+  };
+  int expected = -1;
+  for (const int segment : segments) {
+    if (segment <= after) continue;
+    if (expected >= 0 && segment != expected) {
+      return WalFlaw{segment, 0,
+                     absl::DataLossError(absl::StrCat(
+                         "segment ", expected, " before it is missing"))};
+    }
+    expected = segment + 1;
+    NARTHEX_ASSIGN_OR_RETURN(std::optional<WalFlaw> flaw,
+                             ReadWalSegment(directory, segment, visit));
+    if (flaw.has_value()) return flaw;
+    ++*count;
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<ReadResult> ReadLog(const std::string& directory, Pipe& pipe) {
+  ReadResult result;
+  int after = -1;
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<WalCheckpoint> checkpoints,
+                           ListWalCheckpoints(directory));
+  if (!checkpoints.empty()) {
+    const WalCheckpoint& newest = checkpoints.back();
+    after = newest.segment;
+    result.checkpoint = newest.path;
+    NARTHEX_ASSIGN_OR_RETURN(
+        result.checkpoint_flaw,
+        ReadSegments(newest.path, -1, pipe, &result.segments));
+  }
+  NARTHEX_ASSIGN_OR_RETURN(
+      result.flaw, ReadSegments(directory, after, pipe, &result.segments));
+  return result;
+}
+
 class Replayer {
  public:
   explicit Replayer(Head& head) : head_(head) {}
 
-  absl::Status Apply(absl::string_view record) {
-    switch (static_cast<WalRecordType>(WalRecordTypeOf(record))) {
-      case WalRecordType::kSeries:
-        return ApplySeries(record);
-      case WalRecordType::kSamples:
-        return ApplySamples(record);
-      case WalRecordType::kTombstones:
-        return ApplyTombstones(record);
-      default:
-        ++result_.skipped_records;
-        return absl::OkStatus();
-    }
+  void Apply(Decoded& decoded) {
+    if (decoded.skipped) ++result_.skipped_records;
+    ApplySeries(decoded.series);
+    ApplySamples(decoded.samples);
+    ApplyTombstones(decoded.tombstones);
   }
 
   ReplayResult TakeResult() {
@@ -37,13 +171,10 @@ class Replayer {
     }
     return std::move(result_);
   }
-  void CountSegment() { ++result_.segments; }
 
  private:
-  absl::Status ApplySeries(absl::string_view record) {
-    series_.clear();
-    const absl::Status status = DecodeSeries(record, &series_);
-    for (const RefSeries& declared : series_) {
+  void ApplySeries(const std::vector<RefSeries>& series) {
+    for (const RefSeries& declared : series) {
       const storage::SeriesRef known = head_.ReplaySeries(declared);
       if (known != declared.ref) {
         other_refs_[declared.ref] = known;
@@ -51,50 +182,39 @@ class Replayer {
         other_refs_.erase(declared.ref);
       }
     }
-    return status;
   }
 
   // The series may be known by another reference: it was forgotten and made
   // again while older segments were still there.
   storage::SeriesRef Translate(storage::SeriesRef ref) const {
-    if (other_refs_.empty()) return ref;
     const auto it = other_refs_.find(ref);
     return it == other_refs_.end() ? ref : it->second;
   }
 
-  absl::Status ApplySamples(absl::string_view record) {
-    samples_.clear();
-    const absl::Status status = DecodeSamples(record, &samples_);
+  void ApplySamples(std::vector<RefSample>& samples) {
+    if (samples.empty()) return;
     if (!other_refs_.empty()) {
-      for (RefSample& sample : samples_) sample.ref = Translate(sample.ref);
+      for (RefSample& sample : samples) sample.ref = Translate(sample.ref);
     }
-    result_.unknown_refs += head_.ReplaySamples(samples_);
-    result_.samples += samples_.size();
-    return status;
+    result_.unknown_refs += head_.ReplaySamples(samples);
+    result_.samples += samples.size();
   }
 
-  absl::Status ApplyTombstones(absl::string_view record) {
-    tombstones_.clear();
-    const absl::Status status = DecodeTombstones(record, &tombstones_);
-    for (RefTombstone& tombstone : tombstones_) {
-      tombstone.ref = Translate(tombstone.ref);
+  void ApplyTombstones(const std::vector<RefTombstone>& tombstones) {
+    for (RefTombstone tombstone : tombstones) {
       if (tombstone.range.max_ms < head_.min_valid_time()) continue;
+      tombstone.ref = Translate(tombstone.ref);
       if (head_.HasSeries(tombstone.ref)) {
         head_.ReplayTombstone(tombstone);
       } else {
         ++result_.unknown_refs;
       }
     }
-    return status;
   }
 
   Head& head_;
   ReplayResult result_;
   absl::flat_hash_map<storage::SeriesRef, storage::SeriesRef> other_refs_;
-  // Kept for their memory.
-  std::vector<RefSeries> series_;
-  std::vector<RefSample> samples_;
-  std::vector<RefTombstone> tombstones_;
 };
 
 void ReportFlaw(const std::string& directory, const WalFlaw& flaw,
@@ -106,57 +226,35 @@ void ReportFlaw(const std::string& directory, const WalFlaw& flaw,
                {"err", flaw.reason.message()}});
 }
 
-// Reads the segments of `directory` after `after`, in order, up to the first
-// flaw.
-absl::StatusOr<std::optional<WalFlaw>> ReadSegments(
-    const std::string& directory, int after, Replayer& replayer) {
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<int> segments,
-                           ListWalSegments(directory));
-  int expected = -1;
-  for (const int segment : segments) {
-    if (segment <= after) continue;
-    if (expected >= 0 && segment != expected) {
-      return WalFlaw{segment, 0,
-                     absl::DataLossError(absl::StrCat(
-                         "segment ", expected, " before it is missing"))};
-    }
-    expected = segment + 1;
-    NARTHEX_ASSIGN_OR_RETURN(
-        std::optional<WalFlaw> flaw,
-        ReadWalSegment(directory, segment, [&](absl::string_view record) {
-          return replayer.Apply(record);
-        }));
-    if (flaw.has_value()) return flaw;
-    replayer.CountSegment();
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
                                        const base::Logger& logger,
                                        TsdbMetrics& metrics) {
+  Pipe pipe;
+  absl::StatusOr<ReadResult> read = absl::InternalError("not read");
+  std::thread reader([&] {
+    read = ReadLog(directory, pipe);
+    pipe.Finish();
+  });
   Replayer replayer(head);
-  int after = -1;
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<WalCheckpoint> checkpoints,
-                           ListWalCheckpoints(directory));
-  if (!checkpoints.empty()) {
-    const WalCheckpoint& newest = checkpoints.back();
-    after = newest.segment;
-    NARTHEX_ASSIGN_OR_RETURN(const std::optional<WalFlaw> flaw,
-                             ReadSegments(newest.path, -1, replayer));
-    // A checkpoint is not cut: what it still gives is kept, and so are the
-    // segments after it.
-    if (flaw.has_value()) ReportFlaw(newest.path, *flaw, logger, metrics);
+  while (std::unique_ptr<Decoded> decoded = pipe.Pop()) {
+    replayer.Apply(*decoded);
+    pipe.GiveBack(std::move(decoded));
   }
-  NARTHEX_ASSIGN_OR_RETURN(const std::optional<WalFlaw> flaw,
-                           ReadSegments(directory, after, replayer));
-  if (flaw.has_value()) {
-    ReportFlaw(directory, *flaw, logger, metrics);
-    NARTHEX_RETURN_IF_ERROR(RepairWal(directory, *flaw));
-  }
+  reader.join();
+  NARTHEX_RETURN_IF_ERROR(read);
   ReplayResult result = replayer.TakeResult();
+  result.segments = read->segments;
+  // A checkpoint is not cut: what it still gives is kept, and so are the
+  // segments after it.
+  if (read->checkpoint_flaw.has_value()) {
+    ReportFlaw(read->checkpoint, *read->checkpoint_flaw, logger, metrics);
+  }
+  if (read->flaw.has_value()) {
+    ReportFlaw(directory, *read->flaw, logger, metrics);
+    NARTHEX_RETURN_IF_ERROR(RepairWal(directory, *read->flaw));
+  }
   metrics.wal_skipped_records.Inc(static_cast<double>(result.skipped_records));
   metrics.wal_unknown_refs.Inc(static_cast<double>(result.unknown_refs));
   if (result.unknown_refs > 0) {

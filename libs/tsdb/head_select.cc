@@ -49,12 +49,8 @@ class Head::SeriesSet : public storage::ChunkSeriesSet {
 
   bool Next(storage::ChunkSeries* series) override {
     while (status_.ok() && next_ < selected_.size()) {
-      Selected& selected = selected_[next_++];
-      series->chunks.clear();
-      status_ = head_->ReadChunks(selected, range_, edges_, &series->chunks);
-      if (!status_.ok() || series->chunks.empty()) continue;
-      series->labels = std::move(selected.labels);
-      return true;
+      status_ = head_->ReadSeries(selected_[next_++], range_, edges_, series);
+      if (status_.ok() && !series->chunks.empty()) return true;
     }
     return false;
   }
@@ -95,24 +91,10 @@ std::vector<Head::Selected> Head::Measure(
       if (series->max_ms() < range.min_ms || series->min_ms() > range.max_ms) {
         continue;
       }
-      selected.push_back({ids[i], series->max_ms(), {}});
+      selected.push_back({ids[i], series->max_ms()});
     }
   }
   return selected;
-}
-
-// Gives the series their labels and sorts them by these.
-void Head::Label(std::vector<Selected>* selected) const {
-  {
-    base::ReaderMutexLock lock(index_mutex_);
-    std::erase_if(*selected, [this](Selected& one)
-                                 ABSL_SHARED_LOCKS_REQUIRED(index_mutex_) {
-                                   return !index_.LabelsOf(one.id, &one.labels);
-                                 });
-  }
-  std::sort(
-      selected->begin(), selected->end(),
-      [](const Selected& a, const Selected& b) { return a.labels < b.labels; });
 }
 
 absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Head::Select(
@@ -124,7 +106,10 @@ absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Head::Select(
   if (range.min_ms > range.max_ms) return set;
   NARTHEX_ASSIGN_OR_RETURN(const Postings ids, FindSeries(matchers));
   std::vector<Selected> selected = Measure(ids, range);
-  Label(&selected);
+  {
+    base::ReaderMutexLock lock(index_mutex_);
+    index_.SortByLabels(&selected);
+  }
   set->Fill(std::move(selected));
   return set;
 }
@@ -135,9 +120,15 @@ Intervals Head::DeletedOf(SeriesId id) const {
   return it == tombstones_.end() ? Intervals() : it->second;
 }
 
-absl::Status Head::ReadChunks(const Selected& selected,
+absl::Status Head::ReadSeries(const Selected& selected,
                               const storage::TimeRange& range, Edges edges,
-                              std::vector<storage::Chunk>* chunks) const {
+                              storage::ChunkSeries* result) const {
+  std::vector<storage::Chunk>* chunks = &result->chunks;
+  chunks->clear();
+  {
+    base::ReaderMutexLock lock(index_mutex_);
+    index_.LabelsOf(selected.id, &result->labels);
+  }
   {
     const Shard& shard = shards_[ShardOf(selected.id)];
     base::ReaderMutexLock lock(shard.mutex);
@@ -149,9 +140,9 @@ absl::Status Head::ReadChunks(const Selected& selected,
   }
   if (truncated_to_.load() > range.min_ms) {
     return absl::AbortedError(
-        absl::StrCat("series ", selected.labels.ToMetricString(),
-                     ": its samples went into a block while the selection was "
-                     "read; select again"));
+        absl::StrCat("samples before ", truncated_to_.load(),
+                     " went into a block while the selection was read; select "
+                     "again"));
   }
   const Intervals deleted = DeletedOf(selected.id);
   storage::TimeRange kept{model::kMinTime, selected.visible_ms};

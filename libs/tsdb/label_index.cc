@@ -54,6 +54,23 @@ void LabelIndex::Walk(const PairList& list, const VisitPair& visit) const {
   }
 }
 
+bool LabelIndex::Before(const std::uint8_t* a, const std::uint8_t* b) const {
+  std::uint32_t left_a = TakeVarint(&a);
+  std::uint32_t left_b = TakeVarint(&b);
+  // Equal pairs have equal numbers: only the first difference is looked at.
+  for (; left_a > 0 && left_b > 0; --left_a, --left_b) {
+    const PairId number_a = TakeVarint(&a);
+    const PairId number_b = TakeVarint(&b);
+    if (number_a == number_b) continue;
+    const Pair& pair_a = pairs_[number_a];
+    const Pair& pair_b = pairs_[number_b];
+    if (pair_a.name != pair_b.name)
+      return pair_a.name->name < pair_b.name->name;
+    return pair_a.value < pair_b.value;
+  }
+  return left_a < left_b;
+}
+
 bool LabelIndex::Equals(const PairList& list,
                         const model::Labels& labels) const {
   auto it = labels.begin();

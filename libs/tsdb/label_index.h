@@ -1,10 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -45,6 +47,23 @@ class LabelIndex : public PostingsSource {
   bool Has(SeriesId id) const { return series_.Find(id) != nullptr; }
   /// The labels of a series; false when it is not in the index.
   bool LabelsOf(SeriesId id, model::Labels* labels) const;
+
+  /// Sorts `*items`, each with a member `id` of a series in the index, by
+  /// labels; items whose id is not in the index are removed.
+  template <typename Item>
+  void SortByLabels(std::vector<Item>* items) const {
+    std::vector<std::pair<const std::uint8_t*, Item>> keyed;
+    keyed.reserve(items->size());
+    for (const Item& item : *items) {
+      const PairList* list = series_.Find(item.id);
+      if (list != nullptr) keyed.emplace_back(list->get(), item);
+    }
+    std::sort(keyed.begin(), keyed.end(), [this](const auto& a, const auto& b) {
+      return Before(a.first, b.first);
+    });
+    items->clear();
+    for (const auto& [list, item] : keyed) items->push_back(item);
+  }
 
   absl::StatusOr<PostingsView> All() const override;
   absl::StatusOr<PostingsView> Find(absl::string_view name,
@@ -89,6 +108,8 @@ class LabelIndex : public PostingsSource {
   const Pair* FindPair(absl::string_view name, absl::string_view value) const;
   PairId GetOrCreatePair(absl::string_view name, absl::string_view value);
   void RemovePair(PairId number);
+  /// Whether the labels behind one list come before those of another.
+  bool Before(const std::uint8_t* a, const std::uint8_t* b) const;
   bool Equals(const PairList& list, const model::Labels& labels) const;
   template <typename VisitPair>
   void Walk(const PairList& list, const VisitPair& visit) const;
