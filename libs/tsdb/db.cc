@@ -12,6 +12,8 @@ namespace {
 
 using MatcherSets = std::vector<std::vector<model::Matcher>>;
 
+constexpr std::int64_t kMostBlockMs = std::int64_t{24} * 24 * 60 * 60 * 1000;
+
 bool HeadOverlaps(const Head& head, const storage::TimeRange& range) {
   return !head.empty() && range.max_ms >= head.min_time() &&
          range.min_ms <= head.max_time();
@@ -68,8 +70,9 @@ absl::StatusOr<std::unique_ptr<Db>> Db::Open(const std::string& directory,
                                              base::Logger logger,
                                              base::Clock& clock,
                                              metrics::Registry& registry) {
-  if (options.block_ms <= 0) {
-    return absl::InvalidArgumentError("the span of a block must be positive");
+  if (options.block_ms <= 0 || options.block_ms > kMostBlockMs) {
+    return absl::InvalidArgumentError(
+        "the span of a block of the head must be positive and at most 24 days");
   }
   NARTHEX_RETURN_IF_ERROR(base::CreateDirectories(directory));
   auto rep = std::make_unique<Rep>(directory, options, std::move(logger), clock,
@@ -185,12 +188,16 @@ std::vector<BlockMeta> Db::Blocks() const {
 }
 
 absl::Status Db::Maintain() {
+  // One after the other, whatever becomes of the one before: on a full disk
+  // it is the retention that helps.
+  absl::Status status;
   {
     base::MutexLock lock(rep_->state.maintenance());
-    NARTHEX_RETURN_IF_ERROR(rep_->state.MoveFullChunks());
+    status.Update(rep_->state.MoveFullChunks());
   }
-  NARTHEX_RETURN_IF_ERROR(CompactIfDue());
-  return ApplyRetention();
+  status.Update(CompactIfDue());
+  status.Update(ApplyRetention());
+  return status;
 }
 
 absl::Status Db::CompactIfDue() {

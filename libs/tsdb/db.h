@@ -121,7 +121,7 @@ class Db {
   std::vector<BlockMeta> Blocks() const;
 
   /// All that is due by now: moves full chunks of the head out of memory, then
-  /// CompactIfDue, then ApplyRetention.
+  /// CompactIfDue, then ApplyRetention. The first error of these.
   absl::Status Maintain();
   /// Cuts blocks from the head while it spans more than one and a half of
   /// them, then compacts blocks into larger ones.

@@ -142,8 +142,10 @@ absl::Status DbState::TruncateLog(std::int64_t min_ms) {
 
 absl::Status DbState::MoveFullChunks() {
   // What could not be moved stays in memory until the next time.
-  return base::Annotate(head_->MoveFullChunks(*head_chunks_),
-                        "write full chunks of the head");
+  const absl::Status status = head_->MoveFullChunks(*head_chunks_);
+  metrics_.chunk_files_bytes.Set(
+      static_cast<double>(head_chunks_->size_bytes()));
+  return base::Annotate(status, "write full chunks of the head");
 }
 
 absl::Status DbState::CompactHead() {

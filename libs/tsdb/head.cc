@@ -202,6 +202,7 @@ absl::Status Head::MoveChunksOf(Shard& shard, absl::Span<const SeriesId> ids,
   }
   std::vector<absl::string_view> mapped;
   NARTHEX_RETURN_IF_ERROR(files.Write(chunks, &mapped));
+  metrics_.chunks_mapped.Inc(static_cast<double>(chunks.size()));
   base::MutexLock lock(shard.mutex);
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     MemSeries* series = shard.series.Find(static_cast<SeriesId>(chunks[i].ref));

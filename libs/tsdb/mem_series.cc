@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -38,38 +39,46 @@ std::int64_t PredictEnd(std::int64_t start, std::int64_t current,
 
 }  // namespace
 
-MemSeries::Bytes::Bytes(const char* data, std::size_t size, bool on_heap)
-    : data_(data), size_(static_cast<std::uint32_t>(size)), on_heap_(on_heap) {}
-
-MemSeries::Bytes MemSeries::Bytes::OnHeap(absl::string_view bytes) {
+MemSeries::FullChunk::FullChunk(std::int64_t min_ms, std::int64_t max_ms,
+                                absl::string_view bytes)
+    : min_ms_(min_ms),
+      span_ms_(static_cast<std::uint32_t>(max_ms - min_ms)),
+      size_(static_cast<std::uint32_t>(bytes.size()) & 0x7fffffff),
+      on_heap_(1) {
   char* data = new char[bytes.size()];
   std::memcpy(data, bytes.data(), bytes.size());
-  return Bytes(data, bytes.size(), true);
+  data_ = data;
 }
 
-MemSeries::Bytes MemSeries::Bytes::Mapped(absl::string_view bytes) {
-  return Bytes(bytes.data(), bytes.size(), false);
-}
-
-MemSeries::Bytes::Bytes(Bytes&& other) noexcept
-    : data_(other.data_),
+MemSeries::FullChunk::FullChunk(FullChunk&& other) noexcept
+    : min_ms_(other.min_ms_),
+      data_(other.data_),
+      span_ms_(other.span_ms_),
       size_(other.size_),
-      on_heap_(std::exchange(other.on_heap_, false)) {}
-
-MemSeries::Bytes& MemSeries::Bytes::operator=(Bytes&& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
-  std::swap(on_heap_, other.on_heap_);
-  return *this;
+      on_heap_(other.on_heap_) {
+  other.on_heap_ = 0;
 }
 
-MemSeries::Bytes::~Bytes() {
-  if (on_heap_) delete[] data_;
+MemSeries::FullChunk& MemSeries::FullChunk::operator=(
+    FullChunk&& other) noexcept {
+  if (this == &other) return *this;
+  this->~FullChunk();
+  return *new (this) FullChunk(std::move(other));
+}
+
+MemSeries::FullChunk::~FullChunk() {
+  if (on_heap_ != 0) delete[] data_;
+}
+
+void MemSeries::FullChunk::UseMapped(absl::string_view bytes) {
+  if (on_heap_ != 0) delete[] data_;
+  data_ = bytes.data();
+  on_heap_ = 0;
 }
 
 std::int64_t MemSeries::min_ms() const {
   return full_ == nullptr || full_->empty() ? open_.min_ms()
-                                            : full_->front().min_ms;
+                                            : full_->front().min_ms();
 }
 
 bool MemSeries::stale() const {
@@ -99,8 +108,9 @@ bool MemSeries::MustCut(std::int64_t timestamp_ms, const ChunkRules& rules) {
 // Moves the open chunk to the full ones.
 void MemSeries::Cut() {
   if (full_ == nullptr) full_ = std::make_unique<std::vector<FullChunk>>();
-  full_->push_back(
-      {open_.min_ms(), open_.max_ms(), Bytes::OnHeap(open_.bytes())});
+  // Not double as a vector would: most series end up with a few.
+  if (full_->size() == full_->capacity()) full_->reserve(full_->size() + 2);
+  full_->emplace_back(open_.min_ms(), open_.max_ms(), open_.bytes());
   open_ = XorChunk();
 }
 
@@ -121,7 +131,7 @@ std::size_t MemSeries::heap_bytes() const {
   std::size_t bytes = open_.allocated_bytes();
   if (full_ != nullptr) {
     for (const FullChunk& chunk : *full_) {
-      if (chunk.bytes.on_heap()) bytes += chunk.bytes.view().size();
+      if (chunk.on_heap()) bytes += chunk.bytes().size();
     }
   }
   return bytes;
@@ -131,7 +141,7 @@ std::size_t MemSeries::Truncate(std::int64_t min_ms) {
   std::size_t removed = 0;
   if (full_ != nullptr) {
     auto keep = full_->begin();
-    while (keep != full_->end() && keep->max_ms < min_ms) ++keep;
+    while (keep != full_->end() && keep->max_ms() < min_ms) ++keep;
     removed = static_cast<std::size_t>(keep - full_->begin());
     full_->erase(full_->begin(), keep);
     if (full_->empty()) full_.reset();
@@ -147,17 +157,16 @@ void MemSeries::CollectHeapChunks(storage::SeriesRef ref,
                                   std::vector<HeadChunk>* chunks) const {
   if (full_ == nullptr) return;
   for (const FullChunk& chunk : *full_) {
-    if (!chunk.bytes.on_heap()) continue;
-    chunks->push_back({ref, chunk.min_ms, chunk.max_ms, chunk.bytes.view()});
+    if (!chunk.on_heap()) continue;
+    chunks->push_back({ref, chunk.min_ms(), chunk.max_ms(), chunk.bytes()});
   }
 }
 
 void MemSeries::ReplaceBytes(absl::string_view heap, absl::string_view mapped) {
   if (full_ == nullptr) return;
   for (FullChunk& chunk : *full_) {
-    if (chunk.bytes.view().data() != heap.data()) continue;
-    chunk.bytes = Bytes::Mapped(mapped);
-    return;
+    if (chunk.bytes().data() != heap.data()) continue;
+    return chunk.UseMapped(mapped);
   }
 }
 
@@ -177,7 +186,7 @@ void MemSeries::CopyChunks(const storage::TimeRange& range,
   };
   if (full_ != nullptr) {
     for (const FullChunk& chunk : *full_) {
-      copy(chunk.min_ms, chunk.max_ms, chunk.bytes.view());
+      copy(chunk.min_ms(), chunk.max_ms(), chunk.bytes());
     }
   }
   copy(open_.min_ms(), open_.max_ms(), open_.bytes());

@@ -14,6 +14,7 @@ namespace narthex::tsdb {
 /// When a head chunk ends and the next begins.
 struct ChunkRules {
   /// Chunks do not cross multiples of this span: those are blocks' edges.
+  /// Below 2^32.
   std::int64_t range_ms = 0;
   /// What is aimed at; a chunk may become up to twice as long.
   int samples_per_chunk = 120;
@@ -68,28 +69,30 @@ class MemSeries {
   bool fresh = true;
 
  private:
-  // The bytes of a full chunk, on the heap or in a mapped file.
-  class Bytes {
+  // A full chunk, its bytes on the heap or in a mapped file.
+  class FullChunk {
    public:
-    static Bytes OnHeap(absl::string_view bytes);
-    static Bytes Mapped(absl::string_view bytes);
-    Bytes(Bytes&& other) noexcept;
-    Bytes& operator=(Bytes&& other) noexcept;
-    ~Bytes();
-    absl::string_view view() const { return {data_, size_}; }
+    // Copies the bytes to the heap. Requires a span below 2^32 ms, which
+    // ChunkRules guarantees.
+    FullChunk(std::int64_t min_ms, std::int64_t max_ms,
+              absl::string_view bytes);
+    FullChunk(FullChunk&& other) noexcept;
+    FullChunk& operator=(FullChunk&& other) noexcept;
+    ~FullChunk();
+
+    std::int64_t min_ms() const { return min_ms_; }
+    std::int64_t max_ms() const { return min_ms_ + span_ms_; }
+    absl::string_view bytes() const { return {data_, size_}; }
     bool on_heap() const { return on_heap_; }
+    // Uses these equal bytes from now on and frees those on the heap.
+    void UseMapped(absl::string_view bytes);
 
    private:
-    Bytes(const char* data, std::size_t size, bool on_heap);
+    std::int64_t min_ms_;
     const char* data_;
-    std::uint32_t size_;
-    bool on_heap_;
-  };
-
-  struct FullChunk {
-    std::int64_t min_ms;
-    std::int64_t max_ms;
-    Bytes bytes;
+    std::uint32_t span_ms_;
+    std::uint32_t size_ : 31;
+    std::uint32_t on_heap_ : 1;
   };
 
   bool MustCut(std::int64_t timestamp_ms, const ChunkRules& rules);

@@ -58,6 +58,12 @@ TsdbMetrics::TsdbMetrics(metrics::Registry& r)
                                 "Runtime of garbage collection in the head "
                                 "block.",
                                 ShortBuckets())),
+      chunks_mapped(
+          r.NewCounter("prometheus_tsdb_mmap_chunks_total",
+                       "Total number of chunks that were memory-mapped.")),
+      chunk_files_bytes(
+          r.NewGauge("prometheus_tsdb_head_chunks_storage_size_bytes",
+                     "Size of the chunks_head directory.")),
       wal_corruptions(r.NewCounter("prometheus_tsdb_wal_corruptions_total",
                                    "Total number of WAL corruptions.")),
       wal_writes_failed(

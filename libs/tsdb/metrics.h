@@ -23,6 +23,8 @@ struct TsdbMetrics {
   metrics::Counter& truncations_failed;
   metrics::Gauge& active_appenders;
   metrics::Histogram& gc_seconds;
+  metrics::Counter& chunks_mapped;
+  metrics::Gauge& chunk_files_bytes;
 
   // Write-ahead log.
   metrics::Counter& wal_corruptions;
