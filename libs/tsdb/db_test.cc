@@ -388,6 +388,59 @@ TEST_CASE("names, values and cardinality come from head and blocks") {
   CHECK(cardinality.series_by_metric[0].count == 2);
 }
 
+TEST_CASE("metrics have the names that dashboards and alerts ask for") {
+  DbFixture fixture;
+  for (std::int64_t t = 0; t < 4 * kHour; t += kMinute) {
+    fixture.Append({kUp}, kStart + t, 3);
+  }
+  REQUIRE(fixture.db().Maintain().ok());
+  const std::string exposed = fixture.registry().Expose();
+  for (const char* line : {"head_series 1",
+                           "head_series_created_total 1",
+                           "head_series_removed_total 0",
+                           "head_series_not_found_total 0",
+                           "head_stale_series 0",
+                           "head_chunks 1",
+                           "head_chunks_created_total 2",
+                           "head_chunks_removed_total 1",
+                           "head_chunks_storage_size_bytes ",
+                           "head_min_time_seconds 1.7000136e+09",
+                           "head_max_time_seconds ",
+                           "head_active_appenders 0",
+                           "head_gc_duration_seconds_count 1",
+                           "head_truncations_total 1",
+                           "head_truncations_failed_total 0",
+                           "lowest_timestamp_seconds 1.7000064e+09",
+                           "blocks_loaded 1",
+                           "storage_blocks_bytes ",
+                           "compactions_total 1",
+                           "compactions_failed_total 0",
+                           "compactions_triggered_total 1",
+                           "compaction_duration_seconds_count 1",
+                           "vertical_compactions_total 0",
+                           "reloads_total 1",
+                           "reloads_failures_total 0",
+                           "retention_limit_seconds 1.296e+06",
+                           "retention_limit_bytes 0",
+                           "time_retentions_total 0",
+                           "size_retentions_total 0",
+                           "tombstone_cleanup_seconds_count 0",
+                           "wal_corruptions_total 0",
+                           "wal_segment_current 1",
+                           "wal_storage_size_bytes ",
+                           "wal_fsync_duration_seconds_count ",
+                           "wal_page_flushes_total ",
+                           "wal_truncate_duration_seconds_count ",
+                           "wal_writes_failed_total 0",
+                           "checkpoint_creations_total 0",
+                           "checkpoint_creations_failed_total 0",
+                           "data_replay_duration_seconds ",
+                           "mmap_chunks_total 1"}) {
+    INFO(line);
+    CHECK(absl::StrContains(exposed, absl::StrCat("\nprometheus_tsdb_", line)));
+  }
+}
+
 TEST_CASE("random histories equal a plain model") {
   const int seed = GENERATE(range(0, 6));
   INFO(seed);
