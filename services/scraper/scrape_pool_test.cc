@@ -17,7 +17,8 @@ struct Pool {
 
   std::shared_ptr<const ScrapeSettings> Settings(std::int64_t interval_ms) {
     auto settings = std::make_shared<ScrapeSettings>();
-    settings->config.job_name = "j";
+    // Not from a literal: GCC 12 warns of an overlap that cannot be.
+    settings->config.job_name = std::string("j");
     settings->config.scrape_interval_ms = interval_ms;
     settings->config.scrape_timeout_ms = 1000;
     settings->client = std::make_shared<http::ClientConfig>();
