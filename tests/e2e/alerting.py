@@ -1,10 +1,12 @@
 """From a dead exporter to a notification and back."""
 
 import json
+import os
+import subprocess
 import time
 
 from harness import (
-    HOST, Exposition, Suite, Webhook, check, check_equal, get, main, need_peer, free_port, request, scrape_config,
+    HOST, PEERS, Exposition, Skipped, Suite, Webhook, check, check_equal, get, main, need_peer, free_port, request, scrape_config,
     wait_for)
 
 RULES = """
@@ -117,14 +119,28 @@ class ReturningExposition(Exposition):
             hs.ThreadingHTTPServer = original
 
 
-def the_real_alertmanager_takes_our_alerts():
+def peer_alertmanager():
+    """The beginning of its command line. Debian's looks for its templates where
+    its package puts them: it is shown them there, in a mount namespace."""
     binary = need_peer("prometheus-alertmanager")
+    templates = "/usr/share/prometheus/alertmanager/default.tmpl"
+    if os.path.exists(templates):
+        return [binary]
+    script = ('mount -t tmpfs none /usr/share && mkdir -p "${2%/*}" && cp "$1" "$2" && shift 2 && exec "$@"')
+    command = ["unshare", "-m", "sh", "-c", script, "sh", os.path.join(PEERS, "../.." + templates), templates, binary]
+    if subprocess.run([*command, "--version"], capture_output=True).returncode != 0:
+        raise Skipped(f"{templates} is not there, and no mount namespace can be made")
+    return command
+
+
+def the_real_alertmanager_takes_our_alerts():
+    command = peer_alertmanager()
     hook = Webhook()
     with Suite() as suite:
         suite.own(hook)
         port = free_port()
         config = suite.write("peer-alertmanager.yml", ROUTES % hook.url)
-        suite.peer("peer", [binary, f"--config.file={config}", f"--storage.path={suite.folder}/peer",
+        suite.peer("peer", [*command, f"--config.file={config}", f"--storage.path={suite.folder}/peer",
                             f"--web.listen-address={HOST}:{port}", "--cluster.listen-address="], port).start()
         start(suite, [f"{HOST}:1"], port)
         wait_for("a notification", lambda: hook.received)
