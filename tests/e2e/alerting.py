@@ -123,10 +123,10 @@ def peer_alertmanager():
     """The beginning of its command line. Debian's looks for its templates where
     its package puts them: it is shown them there, in a mount namespace."""
     binary = need_peer("prometheus-alertmanager")
-    templates = "/usr/share/prometheus/alertmanager/default.tmpl"
+    templates = "/usr/share/prometheus/alertmanager"
     if os.path.exists(templates):
         return [binary]
-    script = ('mount -t tmpfs none /usr/share && mkdir -p "${2%/*}" && cp "$1" "$2" && shift 2 && exec "$@"')
+    script = ('mount -t tmpfs none /usr/share && mkdir -p "$2" && cp "$1"/* "$2" && shift 2 && exec "$@"')
     command = ["unshare", "-m", "sh", "-c", script, "sh", os.path.join(PEERS, "../.." + templates), templates, binary]
     if subprocess.run([*command, "--version"], capture_output=True).returncode != 0:
         raise Skipped(f"{templates} is not there, and no mount namespace can be made")
