@@ -126,7 +126,7 @@ def peer_alertmanager():
     templates = "/usr/share/prometheus/alertmanager"
     if os.path.exists(templates):
         return [binary]
-    script = ('mount -t tmpfs none /usr/share && mkdir -p "$2" && cp "$1"/* "$2" && shift 2 && exec "$@"')
+    script = ('mount -t tmpfs none /usr/share && mkdir -p "$2" && cp -r "$1"/. "$2" && shift 2 && exec "$@"')
     command = ["unshare", "-m", "sh", "-c", script, "sh", os.path.join(PEERS, "../.." + templates), templates, binary]
     if subprocess.run([*command, "--version"], capture_output=True).returncode != 0:
         raise Skipped(f"{templates} is not there, and no mount namespace can be made")
