@@ -1,5 +1,6 @@
 #include "services/alertmanager/app.h"
 
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +21,8 @@ service::Identity AlertmanagerIdentity() {
 }
 
 void AlertmanagerApp::AddFlags(service::FlagSet& flags) {
+  flags.String("grpc.listen-address", &grpc_address_,
+               "Address to serve gRPC health checks on. Empty: none.");
   flags.String("config.file", &config_file_,
                "Alertmanager configuration file name.");
   flags.String("storage.path", &options_.storage_path,
@@ -115,6 +118,11 @@ absl::Status AlertmanagerApp::Start(service::Process& process) {
   process.OnStop("alertmanager", [this] { alertmanager_->Stop(kStopWaitMs); });
   process.OnReload("configuration", [this] { return LoadConfig(); });
   AddRoutes(process);
+  if (!grpc_address_.empty()) {
+    NARTHEX_ASSIGN_OR_RETURN(grpc_, rpc::Server::Start(grpc_address_, {}));
+    process.OnStop("grpc",
+                   [this] { grpc_->Stop(std::chrono::milliseconds(500)); });
+  }
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "libs/rpc/server.h"
 #include "libs/service/process.h"
 #include "services/alertmanager/alertmanager.h"
 #include "services/alertmanager/api.h"
@@ -39,6 +40,8 @@ class AlertmanagerApp : public service::App {
   AlertmanagerOptions options_;
   std::unique_ptr<Alertmanager> alertmanager_;
   std::unique_ptr<Api> api_;
+  std::string grpc_address_;
+  std::unique_ptr<rpc::Server> grpc_;
 };
 
 }  // namespace narthex::alertmanager

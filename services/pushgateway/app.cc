@@ -1,5 +1,7 @@
 #include "services/pushgateway/app.h"
 
+#include <chrono>
+
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 
@@ -9,6 +11,8 @@ PushgatewayApp::PushgatewayApp() = default;
 PushgatewayApp::~PushgatewayApp() = default;
 
 void PushgatewayApp::AddFlags(service::FlagSet& flags) {
+  flags.String("grpc.listen-address", &grpc_address_,
+               "Address to serve gRPC health checks on. Empty: none.");
   flags.String("storage.path", &storage_path_,
                "Directory to keep pushed groups in: every push is stored "
                "before it is answered. If this and --persistence.file are "
@@ -52,6 +56,11 @@ absl::Status PushgatewayApp::Start(service::Process& process) {
                                        {"directory", StorageDirectory()}});
   handlers_ = std::make_unique<Handlers>(process, *store_, *metrics_, options_);
   handlers_->AddRoutes();
+  if (!grpc_address_.empty()) {
+    NARTHEX_ASSIGN_OR_RETURN(grpc_, rpc::Server::Start(grpc_address_, {}));
+    process.OnStop("grpc",
+                   [this] { grpc_->Stop(std::chrono::milliseconds(500)); });
+  }
   return absl::OkStatus();
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "libs/rpc/server.h"
 #include "libs/service/process.h"
 #include "services/pushgateway/handlers.h"
 #include "services/pushgateway/store.h"
@@ -33,6 +34,8 @@ class PushgatewayApp : public service::App {
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Handlers> handlers_;
+  std::string grpc_address_;
+  std::unique_ptr<rpc::Server> grpc_;
 };
 
 }  // namespace narthex::pushgateway

@@ -341,9 +341,7 @@ class Suite:
             return f"--{of}.addresses=" + self.grpc(*wiring.get(of, [of]))
         port, grpc = self.port_of(name)
         command = [os.path.join(BIN, f"narthex-{kind}"), f"--web.listen-address={HOST}:{port}",
-                   "--web.enable-lifecycle"]
-        if kind not in ("alertmanager", "pushgateway"):
-            command.append(f"--grpc.listen-address={HOST}:{grpc}")
+                   f"--grpc.listen-address={HOST}:{grpc}", "--web.enable-lifecycle"]
         if kind == "ingester":
             command.append("--storage.tsdb.path=" + os.path.join(self.folder, name))
         elif kind == "scraper":
