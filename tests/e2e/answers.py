@@ -51,9 +51,7 @@ RANGE = [
 
 def record_pages(suite):
     """The pages of a real node exporter, one a second, each sample stamped."""
-    binary = os.path.join(os.environ.get("PEERS_DIR", "/opt/peers"), "root/usr/bin/prometheus-node-exporter")
-    if not os.path.exists(binary):
-        binary = need_program("prometheus-node-exporter")
+    binary = need_program("prometheus-node-exporter")
     port = free_port()
     log = open(os.path.join(suite.folder, "exporter.log"), "wb")
     exporter = subprocess.Popen([binary, f"--web.listen-address={HOST}:{port}"], stdout=log, stderr=log)
