@@ -4,6 +4,7 @@ import http.client
 import http.server
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -41,10 +42,18 @@ def need_program(name):
     return path
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind((HOST, 0))
-        return s.getsockname()[1]
+def free_port(also=()):
+    """A free port, as are those at the distances `also` above it. Below those
+    that the kernel gives to outgoing connections, which would take them away."""
+    while True:
+        port = random.randrange(10000, 32000)
+        try:
+            for distance in (0, *also):
+                with socket.socket() as s:
+                    s.bind((HOST, port + distance))
+            return port
+        except OSError:
+            pass
 
 
 def wait_for(what, condition, timeout=30, every=0.05):

@@ -2,35 +2,18 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 
-from harness import HOST, ROOT, Exposition, Suite, check, check_equal, get, main, scrape_config, wait_for
+from harness import HOST, ROOT, free_port, Exposition, Suite, check, check_equal, get, main, scrape_config, wait_for
 
 RUN = os.path.join(ROOT, "deploy/local/run")
 SERVICES = {"querier": 0, "pushgateway": 1, "alertmanager": 3, "scraper": 10, "ingester": 11, "ruler": 12}
 
 
-def free_base():
-    while True:
-        with socket.socket() as s:
-            s.bind((HOST, 0))
-            base = s.getsockname()[1]
-        if base > 65000:
-            continue
-        try:
-            for distance in list(SERVICES.values()) + [d + 100 for d in SERVICES.values()]:
-                with socket.socket() as s:
-                    s.bind((HOST, base + distance))
-            return base
-        except OSError:
-            pass
-
-
 class Run:
     def __init__(self, suite, *arguments):
-        self.base = free_base()
+        self.base = free_port([d + more for d in (*SERVICES.values(), 13) for more in (0, 100)])
         self.data = os.path.join(suite.folder, "data")
         self.process = subprocess.Popen([RUN, "--data", self.data, "--port", str(self.base), *arguments],
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
