@@ -65,17 +65,19 @@ std::vector<Alert> AlertStore::All() const {
 void AlertStore::CollectGarbage() {
   base::MutexLock lock(mutex_);
   const std::int64_t now = clock_.NowMs();
-  absl::erase_if(alerts_, [&](const auto& entry) {
-    const Alert& alert = entry.second;
-    if (!alert.ResolvedAt(now)) return false;
-    if (limit_per_name_ != 0) {
-      const auto count = per_name_.find(alert.labels().Get(model::kAlertName));
-      if (count != per_name_.end() && --count->second == 0) {
-        per_name_.erase(count);
-      }
-    }
-    return true;
-  });
+  absl::erase_if(alerts_,
+                 [&](const auto& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                   const Alert& alert = entry.second;
+                   if (!alert.ResolvedAt(now)) return false;
+                   if (limit_per_name_ != 0) {
+                     const auto count =
+                         per_name_.find(alert.labels().Get(model::kAlertName));
+                     if (count != per_name_.end() && --count->second == 0) {
+                       per_name_.erase(count);
+                     }
+                   }
+                   return true;
+                 });
 }
 
 std::size_t AlertStore::limited_total() const {

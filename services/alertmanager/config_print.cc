@@ -216,7 +216,9 @@ void PrintReceiverDefaults(yaml::Emitter& out, const GlobalConfig& global) {
     out.Field("insecure_skip_verify", false);
     out.EndMap();
   }
-  for (const auto& [name, value] : global.receiver_defaults) {
+  for (const auto& entry : global.receiver_defaults) {
+    const auto& name = entry.first;
+    const auto& value = entry.second;
     const bool printed =
         name == "smtp_require_tls" ||
         std::any_of(std::begin(kDefaults), std::end(kDefaults),

@@ -254,8 +254,8 @@ absl::Status Store::CheckSuffixes(const PushedGroup* group,
                                   const PushBody& body, const Family& family,
                                   Mode mode) const {
   // The type of another family as it would be after the push.
-  const auto type_of =
-      [&](absl::string_view name) -> std::optional<MetricType> {
+  const auto type_of = [&](absl::string_view name) ABSL_SHARED_LOCKS_REQUIRED(
+                           mutex_) -> std::optional<MetricType> {
     for (const Family& other : body.families) {
       if (other.name == name) return other.type;
     }
