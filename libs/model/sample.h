@@ -3,8 +3,12 @@
 #include <bit>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "libs/model/histogram.h"
 
 namespace narthex::model {
 
@@ -31,21 +35,39 @@ struct Sample {
   double value = 0;
 };
 
-/// Samples of one series in ascending time, as two columns of equal length:
-/// the form in which decoded chunks travel and the engine computes.
+/// Samples of one series in ascending time, as columns: the form in which
+/// decoded chunks travel and the engine computes.
 struct SampleColumns {
   std::vector<std::int64_t> timestamps_ms;
+  /// As long as the timestamps; 0 where the sample is a histogram.
   std::vector<double> values;
+  /// Empty when all samples are floats. Otherwise as long as the timestamps,
+  /// with nulls at the floats. A stale histogram is a stale float.
+  std::vector<std::shared_ptr<const FloatHistogram>> histograms;
+  /// When the counter behind each sample began, in ms, 0 where that is not
+  /// known. Empty when it is known of none.
+  std::vector<std::int64_t> starts_ms;
 
   std::size_t size() const { return timestamps_ms.size(); }
   bool empty() const { return timestamps_ms.empty(); }
   void clear() {
     timestamps_ms.clear();
     values.clear();
+    histograms.clear();
+    starts_ms.clear();
   }
+  /// Requires that no start times are kept.
   void Append(std::int64_t timestamp_ms, double value) {
     timestamps_ms.push_back(timestamp_ms);
     values.push_back(value);
+    if (!histograms.empty()) histograms.emplace_back();
+  }
+  void Append(std::int64_t timestamp_ms,
+              std::shared_ptr<const FloatHistogram> histogram) {
+    histograms.resize(timestamps_ms.size());
+    timestamps_ms.push_back(timestamp_ms);
+    values.push_back(0);
+    histograms.push_back(std::move(histogram));
   }
 };
 

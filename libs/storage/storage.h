@@ -85,6 +85,9 @@ class Queryable {
 enum class Encoding : std::uint8_t {
   kNone = 0,
   kXor = 1,
+  kHistogram = 2,
+  kFloatHistogram = 3,
+  kXor2 = 4,
 };
 
 /// An encoded chunk. The bytes are shared with whoever holds them: a mapped
