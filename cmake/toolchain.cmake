@@ -1,7 +1,7 @@
 # Speeds up and instruments the build: ccache and mold when they are there,
 # and the sanitizers of NARTHEX_SANITIZE.
 find_program(CCACHE ccache)
-if(CCACHE)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
