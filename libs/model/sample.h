@@ -43,10 +43,10 @@ struct SampleColumns {
   std::vector<double> values;
   /// Empty when all samples are floats. Otherwise as long as the timestamps,
   /// with nulls at the floats. A stale histogram is a stale float.
-  std::vector<std::shared_ptr<const FloatHistogram>> histograms;
+  std::vector<std::shared_ptr<const FloatHistogram>> histograms = {};
   /// When the counter behind each sample began, in ms, 0 where that is not
   /// known. Empty when it is known of none.
-  std::vector<std::int64_t> starts_ms;
+  std::vector<std::int64_t> starts_ms = {};
 
   std::size_t size() const { return timestamps_ms.size(); }
   bool empty() const { return timestamps_ms.empty(); }
@@ -69,6 +69,11 @@ struct SampleColumns {
     values.push_back(0);
     histograms.push_back(std::move(histogram));
   }
+  /// Appends the samples [begin, end) of `from`, which is another object.
+  void AppendRange(const SampleColumns& from, std::size_t begin,
+                   std::size_t end);
+  /// Drops all samples but the first `count`.
+  void Truncate(std::size_t count);
 };
 
 enum class MetricType {

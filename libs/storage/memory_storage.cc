@@ -40,12 +40,7 @@ class MemorySeries : public Series {
 
   absl::Status Read(model::SampleColumns* out) const override {
     const auto [begin, end] = Within(*samples_, range_);
-    const auto append = [b = begin, e = end](const auto& from, auto* to) {
-      to->insert(to->end(), from.begin() + static_cast<std::ptrdiff_t>(b),
-                 from.begin() + static_cast<std::ptrdiff_t>(e));
-    };
-    append(samples_->timestamps_ms, &out->timestamps_ms);
-    append(samples_->values, &out->values);
+    out->AppendRange(*samples_, begin, end);
     return absl::OkStatus();
   }
 

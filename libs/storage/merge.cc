@@ -104,31 +104,33 @@ void MergeColumns(const model::SampleColumns& from,
   if (from.empty()) return;
   if (into->empty() ||
       into->timestamps_ms.back() < from.timestamps_ms.front()) {
-    into->timestamps_ms.insert(into->timestamps_ms.end(),
-                               from.timestamps_ms.begin(),
-                               from.timestamps_ms.end());
-    into->values.insert(into->values.end(), from.values.begin(),
-                        from.values.end());
+    into->AppendRange(from, 0, from.size());
     return;
   }
+  // Runs of one side are copied as a whole.
+  const auto run_end = [](const std::vector<std::int64_t>& times,
+                          std::size_t begin, std::int64_t before) {
+    const auto first = times.begin() + static_cast<std::ptrdiff_t>(begin);
+    return static_cast<std::size_t>(
+        std::lower_bound(first, times.end(), before) - times.begin());
+  };
   model::SampleColumns merged;
   std::size_t a = 0;
   std::size_t b = 0;
-  while (a < into->size() || b < from.size()) {
-    const bool take_into =
-        b == from.size() ||
-        (a < into->size() && into->timestamps_ms[a] <= from.timestamps_ms[b]);
-    if (take_into) {
-      if (b < from.size() && from.timestamps_ms[b] == into->timestamps_ms[a]) {
-        ++b;
-      }
-      merged.Append(into->timestamps_ms[a], into->values[a]);
-      ++a;
-    } else {
-      merged.Append(from.timestamps_ms[b], from.values[b]);
-      ++b;
-    }
+  while (a < into->size() && b < from.size()) {
+    const std::int64_t time = into->timestamps_ms[a];
+    const std::size_t older = run_end(from.timestamps_ms, b, time);
+    merged.AppendRange(from, b, older);
+    b = older;
+    if (b == from.size()) break;
+    if (from.timestamps_ms[b] == time && ++b == from.size()) break;
+    const std::size_t until =
+        run_end(into->timestamps_ms, a, from.timestamps_ms[b]);
+    merged.AppendRange(*into, a, until);
+    a = until;
   }
+  merged.AppendRange(*into, a, into->size());
+  merged.AppendRange(from, b, from.size());
   *into = std::move(merged);
 }
 

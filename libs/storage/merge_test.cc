@@ -82,6 +82,23 @@ TEST_CASE("columns merge in time order and the first keeps its samples") {
   CHECK(into.size() == 7);
 }
 
+TEST_CASE("histograms and start times merge with their samples") {
+  const auto histogram = std::make_shared<const model::FloatHistogram>();
+  model::SampleColumns into{{1, 3}, {1, 3}};
+  model::SampleColumns from{{2, 3}, {2, 33}};
+  from.Append(5, histogram);
+  from.starts_ms = {10, 20, 30};
+  MergeColumns(from, &into);
+  CHECK(into.timestamps_ms == std::vector<std::int64_t>{1, 2, 3, 5});
+  CHECK(into.values == std::vector<double>{1, 2, 3, 0});
+  CHECK(into.histograms ==
+        std::vector<std::shared_ptr<const model::FloatHistogram>>{
+            nullptr, nullptr, nullptr, histogram});
+  CHECK(into.starts_ms == std::vector<std::int64_t>{0, 10, 0, 30});
+  into.Truncate(2);
+  CHECK(into.histograms.size() == 2);
+}
+
 TEST_CASE("names merge sorted, once and up to the limit") {
   CHECK(MergeNames({{"a", "c"}, {"b", "c"}}, 0) ==
         std::vector<std::string>{"a", "b", "c"});

@@ -19,8 +19,8 @@ BufferedFile::BufferedFile(std::string path, base::UniqueFd fd)
     : path_(std::move(path)), fd_(std::move(fd)) {}
 
 absl::StatusOr<BufferedFile> BufferedFile::Create(const std::string& path) {
-  base::UniqueFd fd(::open(path.c_str(),
-                           O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  base::UniqueFd fd(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (!fd) return base::ErrnoStatus(errno, "create", path);
   return BufferedFile(path, std::move(fd));
 }

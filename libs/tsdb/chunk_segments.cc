@@ -49,8 +49,8 @@ absl::Status ChunkSegmentWriter::Rep::StartSegment() {
     NARTHEX_RETURN_IF_ERROR(file->Close(/*sync=*/true));
     file.reset();
   }
-  auto created = BufferedFile::Create(
-      absl::StrFormat("%s/%06d", directory, segments + 1));
+  auto created =
+      BufferedFile::Create(absl::StrFormat("%s/%06d", directory, segments + 1));
   NARTHEX_RETURN_IF_ERROR(created);
   ++segments;
   file = std::move(*created);
@@ -80,10 +80,9 @@ absl::StatusOr<std::uint64_t> ChunkSegmentWriter::Write(
     storage::Encoding encoding, absl::string_view bytes) {
   Rep& rep = *rep_;
   const std::uint64_t needed = bytes.size() + kChunkOverhead;
-  const bool fits =
-      rep.file.has_value() &&
-      (rep.file->offset() == kHeaderBytes ||
-       rep.file->offset() + needed <= rep.segment_bytes);
+  const bool fits = rep.file.has_value() &&
+                    (rep.file->offset() == kHeaderBytes ||
+                     rep.file->offset() + needed <= rep.segment_bytes);
   if (!fits) NARTHEX_RETURN_IF_ERROR(rep.StartSegment());
 
   const std::uint64_t ref =
@@ -94,8 +93,8 @@ absl::StatusOr<std::uint64_t> ChunkSegmentWriter::Write(
   const std::size_t checked_from = chunk.size();
   chunk.push_back(static_cast<char>(encoding));
   chunk.append(bytes.data(), bytes.size());
-  base::PutBe32(
-      base::Crc32c(absl::string_view(chunk).substr(checked_from)), &chunk);
+  base::PutBe32(base::Crc32c(absl::string_view(chunk).substr(checked_from)),
+                &chunk);
   NARTHEX_RETURN_IF_ERROR(rep.file->Append(chunk));
   return ref;
 }

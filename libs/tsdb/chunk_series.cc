@@ -14,23 +14,10 @@ namespace {
 /// Moves the samples of `columns` from `first` on into the result.
 model::SampleColumns TakeTail(std::size_t first,
                               model::SampleColumns* columns) {
-  const auto offset = static_cast<std::ptrdiff_t>(first);
   model::SampleColumns tail;
-  tail.timestamps_ms.assign(columns->timestamps_ms.begin() + offset,
-                            columns->timestamps_ms.end());
-  tail.values.assign(columns->values.begin() + offset, columns->values.end());
-  columns->timestamps_ms.resize(first);
-  columns->values.resize(first);
+  tail.AppendRange(*columns, first, columns->size());
+  columns->Truncate(first);
   return tail;
-}
-
-void AppendColumns(const model::SampleColumns& from,
-                   model::SampleColumns* into) {
-  into->timestamps_ms.insert(into->timestamps_ms.end(),
-                             from.timestamps_ms.begin(),
-                             from.timestamps_ms.end());
-  into->values.insert(into->values.end(), from.values.begin(),
-                      from.values.end());
 }
 
 /// Merges what `*out` holds from `chunk_start` on, a chunk's samples, with
@@ -39,13 +26,13 @@ void MergeOverlap(std::size_t start, std::size_t chunk_start,
                   model::SampleColumns* out) {
   const model::SampleColumns chunk = TakeTail(chunk_start, out);
   const auto& times = out->timestamps_ms;
-  const auto at = std::lower_bound(
-      times.begin() + static_cast<std::ptrdiff_t>(start), times.end(),
-      chunk.timestamps_ms.front());
+  const auto at =
+      std::lower_bound(times.begin() + static_cast<std::ptrdiff_t>(start),
+                       times.end(), chunk.timestamps_ms.front());
   model::SampleColumns merged =
       TakeTail(static_cast<std::size_t>(at - times.begin()), out);
   storage::MergeColumns(chunk, &merged);
-  AppendColumns(merged, out);
+  out->AppendRange(merged, 0, merged.size());
 }
 
 class DecodedSeries : public storage::Series {

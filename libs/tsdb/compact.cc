@@ -115,10 +115,8 @@ BlockMeta MetaOfResult(const std::vector<std::shared_ptr<Block>>& blocks,
     level = std::max(level, meta.compaction.level);
     sources.insert(meta.compaction.sources.begin(),
                    meta.compaction.sources.end());
-    out_of_order =
-        out_of_order && meta.compaction.HasHint(kHintFromOutOfOrder);
-    result.compaction.parents.push_back(
-        {meta.ulid, meta.min_ms, meta.max_ms});
+    out_of_order = out_of_order && meta.compaction.HasHint(kHintFromOutOfOrder);
+    result.compaction.parents.push_back({meta.ulid, meta.min_ms, meta.max_ms});
   }
   result.compaction.level = level + 1;
   result.compaction.sources.assign(sources.begin(), sources.end());
@@ -168,13 +166,12 @@ std::vector<std::int64_t> CompactionRanges(std::int64_t min_block_ms,
   return ranges;
 }
 
-std::vector<BlockMeta> PlanCompaction(
-    std::vector<BlockMeta> blocks, const std::vector<std::int64_t>& ranges) {
-  std::sort(blocks.begin(), blocks.end(),
-            [](const BlockMeta& a, const BlockMeta& b) {
-              return a.min_ms != b.min_ms ? a.min_ms < b.min_ms
-                                          : a.ulid < b.ulid;
-            });
+std::vector<BlockMeta> PlanCompaction(std::vector<BlockMeta> blocks,
+                                      const std::vector<std::int64_t>& ranges) {
+  std::sort(
+      blocks.begin(), blocks.end(), [](const BlockMeta& a, const BlockMeta& b) {
+        return a.min_ms != b.min_ms ? a.min_ms < b.min_ms : a.ulid < b.ulid;
+      });
   if (Metas plan = FirstOverlap(blocks); !plan.empty()) return plan;
   if (blocks.size() < 2 || ranges.empty()) return {};
   blocks.pop_back();
@@ -230,10 +227,9 @@ std::vector<Ulid> BlocksBeyondSize(
   std::vector<Ulid> beyond;
   if (max_bytes == 0) return beyond;
   std::vector<std::shared_ptr<Block>> newest_first = blocks;
-  std::sort(newest_first.begin(), newest_first.end(),
-            [](const auto& a, const auto& b) {
-              return a->max_ms() > b->max_ms();
-            });
+  std::sort(
+      newest_first.begin(), newest_first.end(),
+      [](const auto& a, const auto& b) { return a->max_ms() > b->max_ms(); });
   std::uint64_t total = other_bytes;
   for (const auto& block : newest_first) {
     total += block->size_bytes();

@@ -65,7 +65,7 @@ struct IndexWriter::Rep {
   // By name << 32 | value: as symbols are sorted, so are the keys.
   absl::flat_hash_map<std::uint64_t, Postings> postings;
   std::vector<std::uint64_t> keys;
-  std::string series;   // Reused between series.
+  std::string series;  // Reused between series.
   OffsetTable label_offsets;
   OffsetTable postings_offsets;
 
@@ -211,8 +211,8 @@ absl::StatusOr<SeriesId> IndexWriter::AddSeries(
   NARTHEX_RETURN_IF_ERROR(rep.file.Pad(kSeriesAlignment));
   const std::uint64_t number = rep.file.offset() / kSeriesAlignment;
   if (number > std::numeric_limits<SeriesId>::max()) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        rep.file.path(), ": series exceed the format's 64 GiB"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat(rep.file.path(), ": series exceed the format's 64 GiB"));
   }
   const auto id = static_cast<SeriesId>(number);
 
@@ -236,8 +236,8 @@ absl::StatusOr<SeriesId> IndexWriter::AddSeries(
     if (i == 0) {
       base::PutVarint(chunk.min_ms, &body);
     } else {
-      base::PutUvarint(
-          min - static_cast<std::uint64_t>(chunks[i - 1].max_ms), &body);
+      base::PutUvarint(min - static_cast<std::uint64_t>(chunks[i - 1].max_ms),
+                       &body);
     }
     base::PutUvarint(static_cast<std::uint64_t>(chunk.max_ms) - min, &body);
     if (i == 0) {

@@ -96,7 +96,8 @@ absl::StatusOr<PostingsView> Selection::Union(const model::Matcher& matcher,
   std::vector<PostingsView> lists;
   const bool listed = IsPositive(matcher.type()) == wanted;
   if (listed && matcher.type() != model::MatchType::kRegex &&
-      matcher.type() != model::MatchType::kNotRegex && !matcher.value().empty()) {
+      matcher.type() != model::MatchType::kNotRegex &&
+      !matcher.value().empty()) {
     return source_.Find(matcher.name(), matcher.value());
   }
   if (listed && matcher.regex() != nullptr &&
@@ -180,8 +181,7 @@ Postings Merge(const std::vector<PostingsView>& lists) {
   for (const PostingsView& list : lists) list.AppendTo(&postings);
   if (lists.size() < 2) return postings;
   std::sort(postings.begin(), postings.end());
-  postings.erase(std::unique(postings.begin(), postings.end()),
-                 postings.end());
+  postings.erase(std::unique(postings.begin(), postings.end()), postings.end());
   return postings;
 }
 
@@ -210,8 +210,7 @@ bool Intersects(const PostingsView& a, const PostingsView& b) {
 }
 
 absl::StatusOr<Postings> PostingsForMatchers(
-    const PostingsSource& source,
-    const std::vector<model::Matcher>& matchers) {
+    const PostingsSource& source, const std::vector<model::Matcher>& matchers) {
   // Equalities cost one lookup, the others may walk all values of a label: an
   // equality that finds nothing saves the rest.
   Selection selection(source);

@@ -75,19 +75,17 @@ void AddInterval(const storage::TimeRange& range, Intervals* intervals) {
 }
 
 bool Covers(const Intervals& intervals, const storage::TimeRange& range) {
-  return std::any_of(intervals.begin(), intervals.end(),
-                     [&](const storage::TimeRange& i) {
-                       return i.min_ms <= range.min_ms &&
-                              i.max_ms >= range.max_ms;
-                     });
+  return std::any_of(
+      intervals.begin(), intervals.end(), [&](const storage::TimeRange& i) {
+        return i.min_ms <= range.min_ms && i.max_ms >= range.max_ms;
+      });
 }
 
 bool Overlaps(const Intervals& intervals, const storage::TimeRange& range) {
-  return std::any_of(intervals.begin(), intervals.end(),
-                     [&](const storage::TimeRange& i) {
-                       return i.min_ms <= range.max_ms &&
-                              i.max_ms >= range.min_ms;
-                     });
+  return std::any_of(
+      intervals.begin(), intervals.end(), [&](const storage::TimeRange& i) {
+        return i.min_ms <= range.max_ms && i.max_ms >= range.min_ms;
+      });
 }
 
 std::uint64_t CountIntervals(const Tombstones& tombstones) {
