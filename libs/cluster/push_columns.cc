@@ -4,7 +4,9 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
 #include "libs/base/varint.h"
+#include "libs/cluster/wire.h"
 #include "narthex/v1/ingester.pb.h"
 
 namespace narthex::cluster {
@@ -64,6 +66,46 @@ absl::Status DecodePush(const v1::PushRequest& request,
         absl::StrCat("push of ", count,
                      " samples has malformed reference or timestamp "
                      "columns"));
+  }
+  return absl::OkStatus();
+}
+
+void EncodeOthers(const PushBatch& batch, v1::PushRequest* request) {
+  for (const RefHistogram& one : batch.histograms) {
+    v1::PushedHistogram* wire = request->add_histograms();
+    wire->set_ref(static_cast<std::uint32_t>(one.ref));
+    wire->set_timestamp_ms(one.timestamp_ms);
+    ToWire(one.value, wire->mutable_histogram());
+  }
+  for (const RefExemplar& one : batch.exemplars) {
+    v1::PushedExemplar* wire = request->add_exemplars();
+    wire->set_ref(static_cast<std::uint32_t>(one.ref));
+    ToWire(one.exemplar, wire->mutable_exemplar());
+  }
+  for (const RefMetadata& one : batch.metadata) {
+    v1::PushedMetadata* wire = request->add_series_metadata();
+    wire->set_ref(static_cast<std::uint32_t>(one.ref));
+    ToWire(one.metadata, wire->mutable_metadata());
+  }
+}
+
+absl::Status DecodeOthers(const v1::PushRequest& request, PushBatch* batch) {
+  batch->histograms.clear();
+  batch->exemplars.clear();
+  batch->metadata.clear();
+  for (const v1::PushedHistogram& wire : request.histograms()) {
+    RefHistogram& one = batch->histograms.emplace_back();
+    one.ref = wire.ref();
+    one.timestamp_ms = wire.timestamp_ms();
+    NARTHEX_RETURN_IF_ERROR(FromWire(wire.histogram(), &one.value));
+  }
+  for (const v1::PushedExemplar& wire : request.exemplars()) {
+    RefExemplar& one = batch->exemplars.emplace_back();
+    one.ref = wire.ref();
+    NARTHEX_RETURN_IF_ERROR(FromWire(wire.exemplar(), &one.exemplar));
+  }
+  for (const v1::PushedMetadata& wire : request.series_metadata()) {
+    batch->metadata.push_back({wire.ref(), FromWire(wire.metadata())});
   }
   return absl::OkStatus();
 }

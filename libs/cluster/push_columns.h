@@ -1,9 +1,13 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "libs/model/exemplar.h"
+#include "libs/model/histogram.h"
+#include "libs/model/sample.h"
 #include "libs/storage/storage.h"
 
 namespace narthex::v1 {
@@ -18,6 +22,49 @@ struct RefSample {
   std::int64_t timestamp_ms = 0;
   double value = 0;
 };
+
+/// A native histogram, an exemplar and the metadata of such a series.
+struct RefHistogram {
+  storage::SeriesRef ref = 0;
+  std::int64_t timestamp_ms = 0;
+  model::HistogramValue value;
+};
+struct RefExemplar {
+  storage::SeriesRef ref = 0;
+  model::Exemplar exemplar;
+};
+struct RefMetadata {
+  storage::SeriesRef ref = 0;
+  model::Metadata metadata;
+};
+
+/// What is pushed together. Samples, histograms and exemplars are numbered
+/// through in this order: a rejection names one of them by that number.
+struct PushBatch {
+  std::vector<RefSample> samples;
+  std::vector<RefHistogram> histograms;
+  std::vector<RefExemplar> exemplars;
+  std::vector<RefMetadata> metadata;
+
+  /// How many are numbered.
+  std::size_t size() const {
+    return samples.size() + histograms.size() + exemplars.size();
+  }
+  bool empty() const { return size() == 0 && metadata.empty(); }
+  /// How much it takes to hold and to send, in samples.
+  std::size_t weight() const {
+    return samples.size() +
+           8 * (histograms.size() + exemplars.size() + metadata.size());
+  }
+};
+
+/// Calls `visit(reference)` for everything in the batch that is no sample.
+template <typename Visit>
+void ForEachOtherRef(const PushBatch& batch, const Visit& visit) {
+  for (const RefHistogram& one : batch.histograms) visit(one.ref);
+  for (const RefExemplar& one : batch.exemplars) visit(one.ref);
+  for (const RefMetadata& one : batch.metadata) visit(one.ref);
+}
 
 /// Appends samples to the columns of a PushRequest. Call Finish() once, after
 /// the last sample.
@@ -40,5 +87,11 @@ class PushEncoder {
 /// kInvalidArgument when the columns do not hold what the request says.
 absl::Status DecodePush(const v1::PushRequest& request,
                         std::vector<RefSample>* samples);
+
+/// Adds what is no sample to `request`.
+void EncodeOthers(const PushBatch& batch, v1::PushRequest* request);
+/// Replaces what is no sample in `*batch` by what `request` holds.
+/// kInvalidArgument when it is malformed.
+absl::Status DecodeOthers(const v1::PushRequest& request, PushBatch* batch);
 
 }  // namespace narthex::cluster

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <limits>
+#include <memory>
 
 #include "libs/model/sample.h"
 #include "narthex/v1/ingester.pb.h"
@@ -45,6 +46,61 @@ TEST_CASE("columns that do not agree are refused") {
   bad = request;
   bad.mutable_timestamps()->push_back('\0');
   CHECK_FALSE(DecodePush(bad, &decoded).ok());
+}
+
+TEST_CASE("histograms, exemplars and metadata round trip") {
+  auto integer = std::make_shared<model::IntHistogram>();
+  integer->schema = 3;
+  integer->counter_reset = model::CounterReset::kGauge;
+  integer->zero_threshold = 1e-128;
+  integer->positive_spans = {{-2, 2}, {1, 1}};
+  integer->negative_spans = {{0, 1}};
+  integer->positive_deltas = {3, -1, 4};
+  integer->negative_deltas = {2};
+  integer->zero_count = 1;
+  integer->count = 14;
+  integer->sum = -1.5;
+  auto floating = std::make_shared<model::FloatHistogram>();
+  floating->schema = model::kCustomBoundsSchema;
+  floating->custom_bounds = {1, 2.5};
+  floating->positive_spans = {{0, 3}};
+  floating->positive_buckets = {0.5, 1, 2};
+  floating->count = 3.5;
+  floating->sum = model::StaleNan();
+  PushBatch batch;
+  batch.histograms = {{7, 1'700'000'000'000, {integer, nullptr}},
+                      {8, -5, {nullptr, floating}}};
+  batch.exemplars = {{9, {model::Labels({{"trace_id", "x"}}), 0.25, 12}}};
+  batch.metadata = {
+      {9, {"a", model::MetricType::kGaugeHistogram, "help", "seconds"}}};
+  v1::PushRequest request;
+  EncodeOthers(batch, &request);
+  PushBatch decoded;
+  REQUIRE(DecodeOthers(request, &decoded).ok());
+
+  REQUIRE(decoded.histograms.size() == 2);
+  CHECK(decoded.histograms[0].ref == 7);
+  CHECK(decoded.histograms[0].timestamp_ms == 1'700'000'000'000);
+  REQUIRE(decoded.histograms[0].value.integer != nullptr);
+  const model::IntHistogram& got = *decoded.histograms[0].value.integer;
+  CHECK(static_cast<const model::HistogramLayout&>(got) == *integer);
+  CHECK(got.positive_deltas == integer->positive_deltas);
+  CHECK(got.negative_deltas == integer->negative_deltas);
+  CHECK(got.zero_count == 1);
+  CHECK(got.count == 14);
+  CHECK(got.sum == -1.5);
+  REQUIRE(decoded.histograms[1].value.floating != nullptr);
+  const model::FloatHistogram& other = *decoded.histograms[1].value.floating;
+  CHECK(static_cast<const model::HistogramLayout&>(other) == *floating);
+  CHECK(other.positive_buckets == floating->positive_buckets);
+  CHECK(other.count == 3.5);
+  CHECK(other.stale());
+  REQUIRE(decoded.exemplars.size() == 1);
+  CHECK(decoded.exemplars[0].exemplar.labels.Get("trace_id") == "x");
+  CHECK(decoded.exemplars[0].exemplar.value == 0.25);
+  CHECK(decoded.exemplars[0].exemplar.timestamp_ms == 12);
+  REQUIRE(decoded.metadata.size() == 1);
+  CHECK(decoded.metadata[0].metadata == batch.metadata[0].metadata);
 }
 
 }  // namespace narthex::cluster

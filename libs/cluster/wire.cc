@@ -113,4 +113,154 @@ absl::Status FromWire(v1::SeriesChunks* message, storage::ChunkSeries* series) {
   return absl::OkStatus();
 }
 
+namespace {
+
+void SpansToWire(const std::vector<model::BucketSpan>& spans,
+                 google::protobuf::RepeatedField<std::int32_t>* offsets,
+                 google::protobuf::RepeatedField<std::uint32_t>* lengths) {
+  for (const model::BucketSpan& span : spans) {
+    offsets->Add(span.offset);
+    lengths->Add(span.length);
+  }
+}
+
+absl::Status SpansFromWire(
+    const google::protobuf::RepeatedField<std::int32_t>& offsets,
+    const google::protobuf::RepeatedField<std::uint32_t>& lengths,
+    std::vector<model::BucketSpan>* spans) {
+  if (offsets.size() != lengths.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("histogram has ", offsets.size(), " span offsets and ",
+                     lengths.size(), " span lengths"));
+  }
+  for (int i = 0; i < offsets.size(); ++i) {
+    spans->push_back({offsets[i], lengths[i]});
+  }
+  return absl::OkStatus();
+}
+
+template <typename T, typename Field>
+void Fill(const std::vector<T>& values, Field* field) {
+  field->Add(values.begin(), values.end());
+}
+
+template <typename T, typename Field>
+void Take(const Field& field, std::vector<T>* values) {
+  values->assign(field.begin(), field.end());
+}
+
+void LayoutToWire(const model::HistogramLayout& layout,
+                  v1::NativeHistogram* out) {
+  out->set_counter_reset(static_cast<std::uint32_t>(layout.counter_reset));
+  out->set_schema(layout.schema);
+  out->set_zero_threshold(layout.zero_threshold);
+  SpansToWire(layout.positive_spans, out->mutable_positive_offsets(),
+              out->mutable_positive_lengths());
+  SpansToWire(layout.negative_spans, out->mutable_negative_offsets(),
+              out->mutable_negative_lengths());
+  Fill(layout.custom_bounds, out->mutable_custom_bounds());
+}
+
+absl::Status LayoutFromWire(const v1::NativeHistogram& wire,
+                            model::HistogramLayout* layout) {
+  if (wire.counter_reset() > 3) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "histogram has the unknown counter reset ", wire.counter_reset()));
+  }
+  layout->counter_reset =
+      static_cast<model::CounterReset>(wire.counter_reset());
+  layout->schema = wire.schema();
+  layout->zero_threshold = wire.zero_threshold();
+  Take(wire.custom_bounds(), &layout->custom_bounds);
+  NARTHEX_RETURN_IF_ERROR(SpansFromWire(wire.positive_offsets(),
+                                        wire.positive_lengths(),
+                                        &layout->positive_spans));
+  return SpansFromWire(wire.negative_offsets(), wire.negative_lengths(),
+                       &layout->negative_spans);
+}
+
+}  // namespace
+
+void ToWire(const model::HistogramValue& value, v1::NativeHistogram* out) {
+  if (value.integer != nullptr) {
+    const model::IntHistogram& histogram = *value.integer;
+    LayoutToWire(histogram, out);
+    out->set_sum(histogram.sum);
+    out->set_count(histogram.count);
+    out->set_zero_count(histogram.zero_count);
+    Fill(histogram.positive_deltas, out->mutable_positive_deltas());
+    Fill(histogram.negative_deltas, out->mutable_negative_deltas());
+    return;
+  }
+  const model::FloatHistogram& histogram = *value.floating;
+  LayoutToWire(histogram, out);
+  out->set_is_float(true);
+  out->set_sum(histogram.sum);
+  out->set_float_count(histogram.count);
+  out->set_float_zero_count(histogram.zero_count);
+  Fill(histogram.positive_buckets, out->mutable_float_positive());
+  Fill(histogram.negative_buckets, out->mutable_float_negative());
+}
+
+absl::Status FromWire(const v1::NativeHistogram& wire,
+                      model::HistogramValue* value) {
+  if (wire.is_float()) {
+    auto histogram = std::make_shared<model::FloatHistogram>();
+    NARTHEX_RETURN_IF_ERROR(LayoutFromWire(wire, histogram.get()));
+    histogram->sum = wire.sum();
+    histogram->count = wire.float_count();
+    histogram->zero_count = wire.float_zero_count();
+    Take(wire.float_positive(), &histogram->positive_buckets);
+    Take(wire.float_negative(), &histogram->negative_buckets);
+    *value = {nullptr, std::move(histogram)};
+    return absl::OkStatus();
+  }
+  auto histogram = std::make_shared<model::IntHistogram>();
+  NARTHEX_RETURN_IF_ERROR(LayoutFromWire(wire, histogram.get()));
+  histogram->sum = wire.sum();
+  histogram->count = wire.count();
+  histogram->zero_count = wire.zero_count();
+  Take(wire.positive_deltas(), &histogram->positive_deltas);
+  Take(wire.negative_deltas(), &histogram->negative_deltas);
+  *value = {std::move(histogram), nullptr};
+  return absl::OkStatus();
+}
+
+void ToWire(const model::Exemplar& exemplar, v1::Exemplar* out) {
+  const absl::string_view labels = exemplar.labels.encoded();
+  out->set_labels(labels.data(), labels.size());
+  out->set_value(exemplar.value);
+  out->set_timestamp_ms(exemplar.timestamp_ms);
+}
+
+absl::Status FromWire(const v1::Exemplar& wire, model::Exemplar* exemplar) {
+  if (!model::Labels::FromEncoded(wire.labels(), &exemplar->labels)) {
+    return absl::InvalidArgumentError("exemplar with malformed labels");
+  }
+  exemplar->value = wire.value();
+  exemplar->timestamp_ms = wire.timestamp_ms();
+  return absl::OkStatus();
+}
+
+// The wire counts from 1, as 0 is what is not said.
+void ToWire(const model::Metadata& metadata, v1::MetricMetadata* out) {
+  out->set_metric(metadata.metric);
+  out->set_type(
+      static_cast<v1::MetricType>(static_cast<int>(metadata.type) + 1));
+  out->set_help(metadata.help);
+  out->set_unit(metadata.unit);
+}
+
+model::Metadata FromWire(const v1::MetricMetadata& wire) {
+  model::Metadata metadata;
+  metadata.metric = wire.metric();
+  const int type = static_cast<int>(wire.type()) - 1;
+  if (type >= 0 && type <= static_cast<int>(model::MetricType::kStateset)) {
+    metadata.type = static_cast<model::MetricType>(type);
+  }
+  metadata.help = wire.help();
+  metadata.unit = wire.unit();
+  return metadata;
+}
+
 }  // namespace narthex::cluster

@@ -19,6 +19,12 @@ using internal::PushClient;
 using internal::PushPart;
 using std::chrono::milliseconds;
 
+std::size_t CountUsed(const std::vector<PushPart>& parts) {
+  std::size_t used = 0;
+  for (const PushPart& part : parts) used += part.empty() ? 0 : 1;
+  return used;
+}
+
 }  // namespace
 
 class Writer::Rep {
@@ -43,18 +49,20 @@ class Writer::Rep {
   }
 
   void Release(absl::Span<const storage::SeriesRef> refs);
-  void Push(std::vector<RefSample> batch,
-            std::function<void(PushOutcome)> done);
-  PushOutcome PushAndWait(std::vector<RefSample> batch, milliseconds timeout);
+  void Push(PushBatch batch, std::function<void(PushOutcome)> done);
+  PushOutcome PushAndWait(PushBatch batch, milliseconds timeout);
   void Stop(milliseconds grace);
 
  private:
   void Connect(const std::vector<std::string>& addresses)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Shares a batch out by owner: one part per client, some empty.
-  std::vector<PushPart> Split(std::vector<RefSample> batch) const
+  // Shares a part out by owner: one part per client, some empty.
+  std::vector<PushPart> Split(PushPart whole) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void Deliver(std::size_t client, PushPart part)
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  void DeliverAll(std::vector<PushPart> parts,
+                  const std::shared_ptr<PendingPush>& pending)
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void Enqueue(std::size_t client, PushPart part)
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
@@ -111,39 +119,50 @@ void Writer::Rep::Connect(const std::vector<std::string>& addresses) {
   }
 }
 
-std::vector<PushPart> Writer::Rep::Split(std::vector<RefSample> batch) const {
+std::vector<PushPart> Writer::Rep::Split(PushPart whole) const {
   std::vector<PushPart> parts(clients_.size());
   if (clients_.size() == 1) {
-    parts[0].samples = std::move(batch);
+    parts[0] = std::move(whole);
     return parts;
   }
+  // The samples' hashes are looked up together, the few others by themselves.
   std::vector<std::uint64_t> hashes;
-  series_.HashesOf(batch, &hashes);
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    PushPart& part = parts[owners_->OwnerOf(hashes[i])];
-    part.samples.push_back(batch[i]);
-    part.positions.push_back(static_cast<std::uint32_t>(i));
-  }
+  series_.HashesOf(whole.samples, &hashes);
+  std::size_t next = 0;
+  std::move(whole).ShareOut([&](storage::SeriesRef ref) -> PushPart& {
+    const std::uint64_t hash =
+        next < hashes.size() ? hashes[next++] : series_.HashOf(ref);
+    return parts[owners_->OwnerOf(hash)];
+  });
   return parts;
 }
 
 void Writer::Rep::Deliver(std::size_t client, PushPart part) {
-  const std::size_t size = part.samples.size();
   const std::size_t most = options_.max_batch_samples;
-  if (size <= most) {
+  if (part.weight() <= most) {
     Enqueue(client, std::move(part));
     return;
   }
   // An ingester refuses messages beyond a size, and would for ever.
-  part.pending->Expect((size - 1) / most);
-  for (std::size_t from = 0; from < size; from += most) {
-    PushPart slice;
-    slice.pending = part.pending;
-    for (std::size_t i = from; i < std::min(from + most, size); ++i) {
-      slice.samples.push_back(part.samples[i]);
-      slice.positions.push_back(static_cast<std::uint32_t>(part.PositionOf(i)));
-    }
+  std::vector<PushPart> slices(1);
+  const std::shared_ptr<PendingPush> pending = part.pending;
+  std::move(part).ShareOut([&](storage::SeriesRef) -> PushPart& {
+    if (slices.back().weight() >= most) slices.emplace_back();
+    return slices.back();
+  });
+  pending->Expect(slices.size() - 1);
+  for (PushPart& slice : slices) {
+    slice.pending = pending;
     Enqueue(client, std::move(slice));
+  }
+}
+
+void Writer::Rep::DeliverAll(std::vector<PushPart> parts,
+                             const std::shared_ptr<PendingPush>& pending) {
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].empty()) continue;
+    parts[i].pending = pending;
+    Deliver(i, std::move(parts[i]));
   }
 }
 
@@ -156,8 +175,8 @@ void Writer::Rep::Enqueue(std::size_t client, PushPart part) {
 }
 
 void Writer::Rep::Drop(PushPart part, const absl::Status& why) {
-  if (!part.samples.empty()) {
-    metrics_.dropped.Inc(static_cast<double>(part.samples.size()));
+  if (part.size() > 0) {
+    metrics_.dropped.Inc(static_cast<double>(part.size()));
     if (!dropping_.exchange(true)) {
       log_.Error("dropping samples", {{"err", why.ToString()}});
     }
@@ -171,22 +190,10 @@ void Writer::Rep::Redeliver(std::vector<PushPart> parts) {
       EnqueueRelease(part.released);
       continue;
     }
-    const PushPart whole = std::move(part);
-    std::vector<PushPart> shares = Split(whole.samples);
-    std::size_t used = 0;
-    for (const PushPart& share : shares) used += share.samples.empty() ? 0 : 1;
-    whole.pending->Expect(used - 1);
-    for (std::size_t i = 0; i < shares.size(); ++i) {
-      if (shares[i].samples.empty()) continue;
-      for (std::size_t j = 0; j < shares[i].samples.size(); ++j) {
-        const std::size_t index = shares[i].PositionOf(j);
-        if (shares[i].positions.size() <= j) shares[i].positions.push_back(0);
-        shares[i].positions[j] =
-            static_cast<std::uint32_t>(whole.PositionOf(index));
-      }
-      shares[i].pending = whole.pending;
-      Deliver(i, std::move(shares[i]));
-    }
+    const std::shared_ptr<PendingPush> pending = part.pending;
+    std::vector<PushPart> shares = Split(std::move(part));
+    pending->Expect(CountUsed(shares) - 1);
+    DeliverAll(std::move(shares), pending);
   }
 }
 
@@ -207,8 +214,7 @@ void Writer::Rep::EnqueueRelease(
   }
 }
 
-void Writer::Rep::Push(std::vector<RefSample> batch,
-                       std::function<void(PushOutcome)> done) {
+void Writer::Rep::Push(PushBatch batch, std::function<void(PushOutcome)> done) {
   if (batch.empty()) {
     done(PushOutcome{});
     return;
@@ -230,15 +236,12 @@ void Writer::Rep::Push(std::vector<RefSample> batch,
     finish({absl::UnavailableError("the writer has stopped"), {}});
     return;
   }
-  std::vector<PushPart> parts = Split(std::move(batch));
-  std::size_t used = 0;
-  for (const PushPart& part : parts) used += part.samples.empty() ? 0 : 1;
-  const auto pending = std::make_shared<PendingPush>(used, std::move(finish));
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (parts[i].samples.empty()) continue;
-    parts[i].pending = pending;
-    Deliver(i, std::move(parts[i]));
-  }
+  PushPart whole;
+  static_cast<PushBatch&>(whole) = std::move(batch);
+  std::vector<PushPart> parts = Split(std::move(whole));
+  const auto pending =
+      std::make_shared<PendingPush>(CountUsed(parts), std::move(finish));
+  DeliverAll(std::move(parts), pending);
 }
 
 std::string Writer::Rep::Trouble() const {
@@ -251,8 +254,7 @@ std::string Writer::Rep::Trouble() const {
   return "";
 }
 
-PushOutcome Writer::Rep::PushAndWait(std::vector<RefSample> batch,
-                                     milliseconds timeout) {
+PushOutcome Writer::Rep::PushAndWait(PushBatch batch, milliseconds timeout) {
   struct Waiter {
     base::Mutex mutex;
     base::CondVar changed;
@@ -334,11 +336,10 @@ storage::SeriesRef Writer::Declare(const model::Labels& labels) {
 void Writer::Release(absl::Span<const storage::SeriesRef> refs) {
   rep_->Release(refs);
 }
-void Writer::Push(std::vector<RefSample> batch,
-                  std::function<void(PushOutcome)> done) {
+void Writer::Push(PushBatch batch, std::function<void(PushOutcome)> done) {
   rep_->Push(std::move(batch), std::move(done));
 }
-PushOutcome Writer::PushAndWait(std::vector<RefSample> batch,
+PushOutcome Writer::PushAndWait(PushBatch batch,
                                 std::chrono::milliseconds timeout) {
   return rep_->PushAndWait(std::move(batch), timeout);
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -28,7 +29,7 @@ struct PushOutcome {
   ///                       is full.
   ///   kInvalidArgument    an ingester refused the batch as malformed.
   absl::Status status;
-  /// Positions in the batch, ascending.
+  /// Positions in the batch, as PushBatch numbers them, ascending.
   std::vector<storage::Rejection> rejected;
 };
 
@@ -69,13 +70,23 @@ class Writer {
   /// Takes a batch for delivery; samples of one series are delivered in the
   /// order of the calls. `done` is called once, on another thread or this
   /// one; it must be quick and must not call the writer.
-  void Push(std::vector<RefSample> batch,
-            std::function<void(PushOutcome)> done);
+  void Push(PushBatch batch, std::function<void(PushOutcome)> done);
+  void Push(std::vector<RefSample> samples,
+            std::function<void(PushOutcome)> done) {
+    PushBatch batch;
+    batch.samples = std::move(samples);
+    Push(std::move(batch), std::move(done));
+  }
 
   /// Push() and wait for the outcome. kUnavailable when it takes longer than
   /// `timeout`; samples may then still be delivered later.
-  PushOutcome PushAndWait(std::vector<RefSample> batch,
-                          std::chrono::milliseconds timeout);
+  PushOutcome PushAndWait(PushBatch batch, std::chrono::milliseconds timeout);
+  PushOutcome PushAndWait(std::vector<RefSample> samples,
+                          std::chrono::milliseconds timeout) {
+    PushBatch batch;
+    batch.samples = std::move(samples);
+    return PushAndWait(std::move(batch), timeout);
+  }
 
   /// Waits up to `grace` until everything is delivered, then stops: what is
   /// left is answered with kUnavailable, counted and logged.

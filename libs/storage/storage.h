@@ -125,6 +125,8 @@ enum class RejectReason : std::uint8_t {
   kOutOfBounds = 3,    ///< Older than what the head still takes, or far future.
   kUnknownSeries = 4,  ///< The reference is not (or no longer) known.
   kLimit = 5,          ///< The series is new and a limit is reached.
+  kInvalid = 7,  ///< The histogram contradicts itself, or the exemplar's labels
+                 ///< are too long.
 };
 
 struct Rejection {

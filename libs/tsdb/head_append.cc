@@ -264,6 +264,7 @@ void Head::CountRejections(const std::vector<storage::Rejection>& rejected,
         metrics_.series_not_found.Inc();
         break;
       case storage::RejectReason::kLimit:
+      case storage::RejectReason::kInvalid:
         break;
     }
   }

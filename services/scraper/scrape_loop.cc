@@ -275,6 +275,7 @@ void ScrapeLoop::Send(ScrapeBatch batch) {
               metrics.limit.Inc();
               break;
             case storage::RejectReason::kUnknownSeries:
+            case storage::RejectReason::kInvalid:
               metrics.lost_samples.Inc();
               break;
           }

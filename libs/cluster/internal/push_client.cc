@@ -45,9 +45,60 @@ const char* ReasonName(v1::RejectReason reason) {
       return "unknown_series";
     case v1::REJECT_REASON_LIMIT:
       return "limit";
+    case v1::REJECT_REASON_INVALID:
+      return "invalid";
     default:
       return "unknown";
   }
+}
+
+// Shares the rejections of a message, ascending by index, out to its parts, in
+// each of which they are by the part's own numbers.
+std::vector<std::vector<storage::Rejection>> RejectionsByPart(
+    const std::vector<PushPart>& parts, const v1::PushResponse& response) {
+  std::vector<std::vector<storage::Rejection>> by_part(parts.size());
+  int next = 0;
+  std::size_t first = 0;  // Of the part at hand in the message.
+  // `before` comes ahead of the `count` in the numbers of part `i`.
+  const auto take = [&](std::size_t i, std::size_t before, std::size_t count) {
+    for (; next < response.rejected_size() &&
+           response.rejected(next).index() < first + count;
+         ++next) {
+      const v1::RejectedSample& one = response.rejected(next);
+      if (one.index() < first) continue;
+      by_part[i].push_back({one.index() - first + before,
+                            static_cast<storage::RejectReason>(one.reason())});
+    }
+    first += count;
+  };
+  if (response.rejected_size() == 0) return by_part;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    take(i, 0, parts[i].samples.size());
+  }
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    take(i, parts[i].samples.size(), parts[i].histograms.size());
+  }
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    take(i, parts[i].samples.size() + parts[i].histograms.size(),
+         parts[i].exemplars.size());
+  }
+  return by_part;
+}
+
+// Moves what has the given number in `part` to the end of `*out`.
+void TakeOne(std::size_t index, PushPart& part, PushPart* out) {
+  out->positions.push_back(static_cast<std::uint32_t>(part.PositionOf(index)));
+  if (index < part.samples.size()) {
+    out->samples.push_back(part.samples[index]);
+    return;
+  }
+  index -= part.samples.size();
+  if (index < part.histograms.size()) {
+    out->histograms.push_back(std::move(part.histograms[index]));
+    return;
+  }
+  out->exemplars.push_back(
+      std::move(part.exemplars[index - part.histograms.size()]));
 }
 
 }  // namespace
@@ -157,8 +208,9 @@ bool PushClient::Send(Stream& stream, std::vector<PushPart> parts) {
   request.set_batch(stream.next_batch++);
   PushEncoder encoder(&request);
   for (const PushPart& part : parts) {
-    series_.DeclareOn(stream.id, part.samples, &request);
+    series_.DeclareOn(stream.id, part, &request);
     for (const RefSample& sample : part.samples) encoder.Add(sample);
+    EncodeOthers(part, &request);
     if (part.resent) request.set_resent(true);
     if (!part.released) continue;
     for (const storage::SeriesRef ref : part.released->refs()) {
@@ -225,9 +277,9 @@ void PushClient::Settle(Message message, const v1::PushResponse& response) {
                           message.sent_ns) /
       1e9);
   std::vector<PushPart> again;
-  std::size_t first = 0;  // Position of the part's first sample in the message.
-  int next = 0;           // Next rejection.
-  for (PushPart& part : message.parts) {
+  const auto by_part = RejectionsByPart(message.parts, response);
+  for (std::size_t i = 0; i < message.parts.size(); ++i) {
+    PushPart& part = message.parts[i];
     if (part.released) {
       // Samples with these references may be among those that go round again.
       if (redeclared_ > 0) again.push_back(std::move(part));
@@ -235,39 +287,31 @@ void PushClient::Settle(Message message, const v1::PushResponse& response) {
       continue;
     }
     if (part.redeclared) --redeclared_;
+    const std::size_t size = part.size();
     std::vector<storage::Rejection> rejected;
     PushPart forgotten;
-    const std::size_t end = first + part.samples.size();
-    for (; next < response.rejected_size() &&
-           response.rejected(next).index() < end;
-         ++next) {
-      const v1::RejectedSample& sample = response.rejected(next);
-      const std::size_t index = sample.index() - first;
-      if (sample.index() < first) continue;
-      if (sample.reason() == v1::REJECT_REASON_UNKNOWN_SERIES &&
+    for (const storage::Rejection& one : by_part[i]) {
+      if (one.reason == storage::RejectReason::kUnknownSeries &&
           !part.redeclared) {
-        forgotten.samples.push_back(part.samples[index]);
-        forgotten.positions.push_back(
-            static_cast<std::uint32_t>(part.PositionOf(index)));
+        TakeOne(one.index, part, &forgotten);
         continue;
       }
-      metrics_.rejected.With({ReasonName(sample.reason())}).Inc();
-      rejected.push_back({part.PositionOf(index),
-                          static_cast<storage::RejectReason>(sample.reason())});
+      metrics_.rejected
+          .With({ReasonName(static_cast<v1::RejectReason>(one.reason))})
+          .Inc();
+      rejected.push_back({part.PositionOf(one.index), one.reason});
     }
-    first = end;
     if (status.ok()) {
-      metrics_.samples.Inc(static_cast<double>(
-          part.samples.size() - rejected.size() - forgotten.samples.size()));
+      metrics_.samples.Inc(
+          static_cast<double>(size - rejected.size() - forgotten.size()));
     } else {
-      metrics_.rejected.With({"refused_batch"})
-          .Inc(static_cast<double>(part.samples.size()));
+      metrics_.rejected.With({"refused_batch"}).Inc(static_cast<double>(size));
     }
-    if (forgotten.samples.empty()) {
+    if (forgotten.empty()) {
       part.pending->Finish(status, rejected);
       continue;
     }
-    series_.Undeclare(forgotten.samples);
+    series_.Undeclare(forgotten);
     part.pending->Keep(rejected);
     forgotten.pending = part.pending;
     forgotten.redeclared = true;

@@ -4,7 +4,21 @@
 #include <iterator>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
+
 namespace narthex::cluster::internal {
+namespace {
+
+bool HasSampleOf(const absl::flat_hash_set<storage::SeriesRef>& series,
+                 const PushPart& part) {
+  return !series.empty() &&
+         std::any_of(part.samples.begin(), part.samples.end(),
+                     [&series](const RefSample& one) {
+                       return series.contains(one.ref);
+                     });
+}
+
+}  // namespace
 
 void PendingPush::Expect(std::size_t more) {
   base::MutexLock lock(mutex_);
@@ -34,7 +48,7 @@ void PendingPush::Finish(const absl::Status& status,
 
 bool PushQueue::Push(PushPart&& part) {
   base::MutexLock lock(mutex_);
-  const std::size_t samples = part.samples.size();
+  const std::size_t samples = part.weight();
   if (closed_ || (samples > 0 && samples_ + samples > max_samples_)) {
     return false;
   }
@@ -48,8 +62,8 @@ bool PushQueue::Push(PushPart&& part) {
 void PushQueue::PutBack(std::vector<PushPart> parts) {
   base::MutexLock lock(mutex_);
   for (const PushPart& part : parts) {
-    samples_ += part.samples.size();
-    queued_.Add(static_cast<double>(part.samples.size()));
+    samples_ += part.weight();
+    queued_.Add(static_cast<double>(part.weight()));
   }
   parts_.insert(parts_.begin(), std::make_move_iterator(parts.begin()),
                 std::make_move_iterator(parts.end()));
@@ -78,9 +92,15 @@ std::vector<PushPart> PushQueue::Take(std::size_t max_samples,
   woken_ = false;
   std::vector<PushPart> taken;
   std::size_t samples = 0;
+  absl::flat_hash_set<storage::SeriesRef> with_histograms;
   while (!parts_.empty()) {
-    const std::size_t more = parts_.front().samples.size();
+    const PushPart& next = parts_.front();
+    const std::size_t more = next.weight();
     if (!taken.empty() && samples + more > max_samples) break;
+    if (HasSampleOf(with_histograms, next)) break;
+    for (const RefHistogram& one : next.histograms) {
+      with_histograms.insert(one.ref);
+    }
     samples += more;
     taken.push_back(std::move(parts_.front()));
     parts_.pop_front();

@@ -39,9 +39,9 @@ class PendingPush {
 };
 
 /// The share of a batch that one ingester gets.
-struct PushPart {
-  std::vector<RefSample> samples;
-  /// Where each sample stands in the batch; empty: the part is the batch.
+struct PushPart : PushBatch {
+  /// Where each of what is numbered stands in the batch; empty: the part is
+  /// the batch.
   std::vector<std::uint32_t> positions;
   /// Held until this part, which has no samples then, has passed: all earlier
   /// samples have been delivered by that time.
@@ -55,7 +55,39 @@ struct PushPart {
   std::size_t PositionOf(std::size_t index) const {
     return positions.empty() ? index : positions[index];
   }
+
+  /// Hands what is numbered and the metadata, one after the other, to
+  /// `part_of(reference)`, with its position.
+  template <typename PartOf>
+  void ShareOut(const PartOf& part_of) &&;
 };
+
+template <typename PartOf>
+void PushPart::ShareOut(const PartOf& part_of) && {
+  std::size_t index = 0;
+  const auto note = [&](PushPart& part) {
+    part.positions.push_back(static_cast<std::uint32_t>(PositionOf(index++)));
+  };
+  for (const RefSample& one : samples) {
+    PushPart& part = part_of(one.ref);
+    part.samples.push_back(one);
+    note(part);
+  }
+  for (RefHistogram& one : histograms) {
+    PushPart& part = part_of(one.ref);
+    part.histograms.push_back(std::move(one));
+    note(part);
+  }
+  for (RefExemplar& one : exemplars) {
+    PushPart& part = part_of(one.ref);
+    part.exemplars.push_back(std::move(one));
+    note(part);
+  }
+  for (RefMetadata& one : metadata) {
+    PushPart& part = part_of(one.ref);
+    part.metadata.push_back(std::move(one));
+  }
+}
 
 /// Parts that wait for one ingester, first in, first out. Thread-safe.
 class PushQueue {
@@ -70,7 +102,9 @@ class PushQueue {
   /// Puts parts back to the front, in their order, over any limit.
   void PutBack(std::vector<PushPart> parts) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  /// Takes parts of `max_samples` together, at least one. Waits up to
+  /// Takes parts of `max_samples` (by weight) together, at least one, that
+  /// keep the order of each series when what is no sample comes after all
+  /// samples. Waits up to
   /// `linger` for more when there are fewer, and up to `wait` for the first;
   /// returns none when that passes or Wake() is called.
   std::vector<PushPart> Take(std::size_t max_samples,

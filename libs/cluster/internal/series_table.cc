@@ -37,25 +37,43 @@ void SeriesTable::HashesOf(absl::Span<const RefSample> samples,
   }
 }
 
-void SeriesTable::DeclareOn(std::uint32_t stream,
-                            absl::Span<const RefSample> samples,
-                            v1::PushRequest* request) {
-  base::MutexLock lock(mutex_);
-  for (const RefSample& sample : samples) {
-    if (sample.ref >= entries_.size()) continue;
-    Entry& entry = entries_[sample.ref];
-    if (entry.stream == stream) continue;
-    entry.stream = stream;
-    request->add_new_refs(static_cast<std::uint32_t>(sample.ref));
-    request->add_new_labels(entry.labels);
-  }
+std::uint64_t SeriesTable::HashOf(storage::SeriesRef ref) const {
+  base::ReaderMutexLock lock(mutex_);
+  return ref < entries_.size() ? entries_[ref].hash : 0;
 }
 
-void SeriesTable::Undeclare(absl::Span<const RefSample> samples) {
+void SeriesTable::DeclareOneOn(std::uint32_t stream, storage::SeriesRef ref,
+                               v1::PushRequest* request) {
+  if (ref >= entries_.size()) return;
+  Entry& entry = entries_[ref];
+  if (entry.stream == stream) return;
+  entry.stream = stream;
+  request->add_new_refs(static_cast<std::uint32_t>(ref));
+  request->add_new_labels(entry.labels);
+}
+
+void SeriesTable::DeclareOn(std::uint32_t stream, const PushBatch& batch,
+                            v1::PushRequest* request) {
   base::MutexLock lock(mutex_);
-  for (const RefSample& sample : samples) {
-    if (sample.ref < entries_.size()) entries_[sample.ref].stream = 0;
+  for (const RefSample& sample : batch.samples) {
+    DeclareOneOn(stream, sample.ref, request);
   }
+  ForEachOtherRef(
+      batch, [&](storage::SeriesRef ref) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        DeclareOneOn(stream, ref, request);
+      });
+}
+
+void SeriesTable::Undeclare(const PushBatch& batch) {
+  base::MutexLock lock(mutex_);
+  const auto undeclare = [&](storage::SeriesRef ref)
+                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                               if (ref < entries_.size()) {
+                                 entries_[ref].stream = 0;
+                               }
+                             };
+  for (const RefSample& sample : batch.samples) undeclare(sample.ref);
+  ForEachOtherRef(batch, undeclare);
 }
 
 std::size_t SeriesTable::size() const {

@@ -33,13 +33,16 @@ class SeriesTable {
                 std::vector<std::uint64_t>* hashes) const
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  /// Puts the labels of those series of `samples` into `request` that have
+  /// The hash behind one reference, likewise.
+  std::uint64_t HashOf(storage::SeriesRef ref) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  /// Puts the labels of those series of `batch` into `request` that have
   /// not been sent on `stream` yet, and notes that they have been now.
-  void DeclareOn(std::uint32_t stream, absl::Span<const RefSample> samples,
+  void DeclareOn(std::uint32_t stream, const PushBatch& batch,
                  v1::PushRequest* request) ABSL_LOCKS_EXCLUDED(mutex_);
   /// The other side of the stream has forgotten the series.
-  void Undeclare(absl::Span<const RefSample> samples)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Undeclare(const PushBatch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
 
   std::size_t size() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -49,6 +52,10 @@ class SeriesTable {
     std::uint64_t hash = 0;
     std::uint32_t stream = 0;
   };
+
+  void DeclareOneOn(std::uint32_t stream, storage::SeriesRef ref,
+                    v1::PushRequest* request)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable base::Mutex mutex_;
   // Entry 0 stands for no series.
