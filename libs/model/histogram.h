@@ -75,6 +75,9 @@ struct FloatHistogram : HistogramLayout {
   absl::Status Validate() const;
 };
 
+/// A histogram that many look at.
+using HistogramPtr = std::shared_ptr<const FloatHistogram>;
+
 /// With integer counts, as instrumented programs expose them: each bucket as
 /// the difference to the one before.
 struct IntHistogram : HistogramLayout {

@@ -1,24 +1,12 @@
 #pragma once
 
 #include <cmath>
-#include <limits>
+
+#include "libs/base/kahan.h"
 
 namespace narthex::promql {
 
-/// Adds `increment` to the compensated sum (`sum`, `compensation`), Neumaier's
-/// variant of Kahan's algorithm. An overflowed sum has no compensation.
-inline void KahanAdd(double increment, double* sum, double* compensation) {
-  constexpr double kMax = std::numeric_limits<double>::max();
-  const double total = *sum + increment;
-  if (total > kMax || total < -kMax) {
-    *compensation = 0;
-  } else if (std::fabs(*sum) >= std::fabs(increment)) {
-    *compensation += (*sum - total) + increment;
-  } else {
-    *compensation += (increment - total) + *sum;
-  }
-  *sum = total;
-}
+using base::KahanAdd;
 
 /// A mean of values taken one after another: from the compensated sum as long
 /// as that is finite, from then on incrementally, as Prometheus 3.x computes
