@@ -10,6 +10,69 @@ std::size_t CountPresent(const std::vector<double>& values) {
   return count;
 }
 
+void Column::SetHistogram(std::size_t step, model::HistogramPtr histogram) {
+  histograms.resize(values.size());
+  histograms[step] = std::move(histogram);
+  values[step] = Absent();
+}
+
+void Column::Copy(const Column& other, std::size_t step) {
+  if (other.HasHistogram(step)) {
+    SetHistogram(step, other.histograms[step]);
+    return;
+  }
+  values[step] = other.values[step];
+  if (!histograms.empty()) histograms[step] = nullptr;
+}
+
+void Column::Erase(std::size_t step) {
+  values[step] = Absent();
+  if (!histograms.empty()) histograms[step] = nullptr;
+}
+
+std::size_t CountPresent(const Column& column) {
+  std::size_t count = CountPresent(column.values);
+  for (const auto& histogram : column.histograms) {
+    count += histogram != nullptr ? 1 : 0;
+  }
+  return count;
+}
+
+std::size_t SizeInSamples(const model::FloatHistogram& histogram) {
+  // As Prometheus counts: its structure, the slices and the time, in units of
+  // a float with its time.
+  constexpr std::size_t kStructure = 168;
+  constexpr std::size_t kFloatAndTime = 16;
+  const std::size_t bytes =
+      kStructure +
+      8 * (histogram.positive_spans.size() + histogram.negative_spans.size() +
+           histogram.positive_buckets.size() +
+           histogram.negative_buckets.size() + histogram.custom_bounds.size());
+  return (bytes + 8) / kFloatAndTime;
+}
+
+std::size_t SizeInSamples(const Column& column) {
+  std::size_t size = CountPresent(column.values);
+  for (const auto& histogram : column.histograms) {
+    if (histogram != nullptr) size += SizeInSamples(*histogram);
+  }
+  return size;
+}
+
+std::size_t SizeInSamples(const model::SampleColumns& samples) {
+  std::size_t size = samples.size();
+  for (const auto& histogram : samples.histograms) {
+    if (histogram != nullptr) size += SizeInSamples(*histogram) - 1;
+  }
+  return size;
+}
+
+bool DropHistograms(Column* column) {
+  if (column->histograms.empty()) return true;
+  column->histograms.clear();
+  return CountPresent(column->values) > 0;
+}
+
 absl::Status RepeatedLabelsError() {
   return absl::FailedPreconditionError(
       "vector cannot contain metrics with the same labelset");
@@ -31,11 +94,11 @@ absl::Status ColumnMerger::Add(Column& column) {
     columns_.push_back(std::move(column));
     return absl::OkStatus();
   }
-  std::vector<double>& into = columns_[it->second].values;
-  for (std::size_t i = 0; i < into.size(); ++i) {
-    if (IsAbsent(column.values[i])) continue;
-    if (IsPresent(into[i])) return RepeatedLabelsError();
-    into[i] = column.values[i];
+  Column& into = columns_[it->second];
+  for (std::size_t i = 0; i < into.values.size(); ++i) {
+    if (!column.Has(i)) continue;
+    if (into.Has(i)) return RepeatedLabelsError();
+    into.Copy(column, i);
   }
   return absl::OkStatus();
 }

@@ -30,9 +30,35 @@ struct Column {
   /// With delayed name removal: the name goes at the end of the evaluation.
   bool drop_name = false;
   std::vector<double> values;
+  /// Empty when no value is a histogram. Otherwise as long as `values`, with
+  /// nulls where there is none. At the steps of histograms `values` is
+  /// Absent(): what knows only floats passes them over.
+  std::vector<model::HistogramPtr> histograms = {};
+
+  bool HasHistogram(std::size_t step) const {
+    return !histograms.empty() && histograms[step] != nullptr;
+  }
+  /// Whether there is a value at the step, of either kind.
+  bool Has(std::size_t step) const {
+    return IsPresent(values[step]) || HasHistogram(step);
+  }
+  void SetHistogram(std::size_t step, model::HistogramPtr histogram);
+  /// Makes the step like that of `other`.
+  void Copy(const Column& other, std::size_t step);
+  void Erase(std::size_t step);
 };
 
 std::size_t CountPresent(const std::vector<double>& values);
+/// Of both kinds.
+std::size_t CountPresent(const Column& column);
+/// For how many samples the column counts: a histogram for as many floats with
+/// times as fit into its memory.
+std::size_t SizeInSamples(const Column& column);
+std::size_t SizeInSamples(const model::FloatHistogram& histogram);
+std::size_t SizeInSamples(const model::SampleColumns& samples);
+
+/// Removes the histograms. False when the column had some and no floats.
+bool DropHistograms(Column* column);
 
 /// Receives the columns of a vector one by one. It may take the contents of the
 /// column by moving them out; otherwise the producer uses the memory again.

@@ -88,12 +88,15 @@ absl::StatusOr<std::vector<Column>> DropMarkedNames(
 MatrixSeries ToMatrixSeries(Column column, const StepGrid& grid) {
   MatrixSeries series;
   series.labels = std::move(column.labels);
-  const std::size_t present = CountPresent(column.values);
+  const std::size_t present = CountPresent(column);
   series.samples.timestamps_ms.reserve(present);
   series.samples.values.reserve(present);
   for (std::size_t i = 0; i < grid.count; ++i) {
-    if (IsAbsent(column.values[i])) continue;
-    series.samples.Append(grid.At(i), column.values[i]);
+    if (column.HasHistogram(i)) {
+      series.samples.Append(grid.At(i), std::move(column.histograms[i]));
+    } else if (IsPresent(column.values[i])) {
+      series.samples.Append(grid.At(i), column.values[i]);
+    }
   }
   return series;
 }
@@ -154,8 +157,12 @@ absl::Status EvaluateInstant(Evaluation& evaluation, const Expr& root,
   NARTHEX_ASSIGN_OR_RETURN(std::vector<Column> columns,
                            EvaluateVector(evaluation, root, grid));
   for (Column& column : columns) {
-    if (IsAbsent(column.values[0])) continue;
-    value->vector.push_back({std::move(column.labels), column.values[0]});
+    if (column.HasHistogram(0)) {
+      value->vector.push_back(
+          {std::move(column.labels), 0, std::move(column.histograms[0])});
+    } else if (IsPresent(column.values[0])) {
+      value->vector.push_back({std::move(column.labels), column.values[0]});
+    }
   }
   return absl::OkStatus();
 }

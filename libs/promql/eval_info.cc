@@ -137,8 +137,13 @@ absl::StatusOr<std::vector<InfoSeries>> FetchInfo(
   }
   selector.matchers.insert(selector.matchers.end(), request.names.begin(),
                            request.names.end());
-  NARTHEX_RETURN_IF_ERROR(
-      EvaluateSelectorTimes(evaluation, selector, grid, [&](Column& column) {
+  NARTHEX_RETURN_IF_ERROR(EvaluateSelectorFloatTimes(
+      evaluation, selector, grid, [&](Column& column) -> absl::Status {
+        if (!column.histograms.empty()) {
+          return absl::FailedPreconditionError(absl::StrCat(
+              "this should be an info metric, with float samples: ",
+              column.labels.ToString()));
+        }
         found.push_back(std::move(column));
         return absl::OkStatus();
       }));
@@ -175,7 +180,7 @@ class Enricher {
     std::optional<model::Labels> labels;
     bool first = true;
     for (std::size_t step = 0; step < steps_; ++step) {
-      if (IsAbsent(base.values[step])) continue;
+      if (!base.Has(step)) continue;
       NARTHEX_RETURN_IF_ERROR(Choose(info, step, &chosen));
       if (first || chosen != previous) {
         NARTHEX_ASSIGN_OR_RETURN(labels, Combine(base.labels, chosen));
@@ -184,8 +189,8 @@ class Enricher {
       }
       if (!labels.has_value()) continue;
       Column& column = merger_.Get(*labels, base.drop_name, steps_);
-      if (IsPresent(column.values[step])) return RepeatedLabelsError();
-      column.values[step] = base.values[step];
+      if (column.Has(step)) return RepeatedLabelsError();
+      column.Copy(base, step);
     }
     return absl::OkStatus();
   }

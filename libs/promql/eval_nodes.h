@@ -24,6 +24,15 @@ absl::Status EvaluateSelector(Evaluation& evaluation,
 absl::Status EvaluateSelectorTimes(Evaluation& evaluation,
                                    const VectorSelector& selector,
                                    const StepGrid& grid, ColumnSink sink);
+/// The same with histograms as they are.
+absl::Status EvaluateSelectorFloatTimes(Evaluation& evaluation,
+                                        const VectorSelector& selector,
+                                        const StepGrid& grid, ColumnSink sink);
+/// As EvaluateSelector(), with the time at which the counter of the sample
+/// found began, in seconds, for its value; 0 when that is not known.
+absl::Status EvaluateSelectorStartTimes(Evaluation& evaluation,
+                                        const VectorSelector& selector,
+                                        const StepGrid& grid, ColumnSink sink);
 absl::Status EvaluateCall(Evaluation& evaluation, const Call& call,
                           const StepGrid& grid, ColumnSink sink);
 absl::Status EvaluateAggregate(Evaluation& evaluation,

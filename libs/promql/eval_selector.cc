@@ -41,40 +41,78 @@ void LookBack(const model::SampleColumns& samples, const References& references,
   }
 }
 
+bool IsHistogram(const model::SampleColumns& samples, std::size_t i) {
+  return !samples.histograms.empty() && samples.histograms[i] != nullptr;
+}
+
 /// A staleness marker that is found is copied as such: it reads as absent.
 void TakeValues(const model::SampleColumns& samples,
                 const References& references, std::int64_t lookback_ms,
-                std::vector<double>* out) {
+                Column* out) {
+  std::vector<double>& values = out->values;
   LookBack(
-      samples, references, out->size(), lookback_ms,
+      samples, references, values.size(), lookback_ms,
       [&](std::size_t step, std::size_t i) {
-        (*out)[step] = samples.values[i];
+        values[step] = samples.values[i];
       },
-      [&](std::size_t step) { (*out)[step] = Absent(); });
+      [&](std::size_t step) { values[step] = Absent(); });
+  if (samples.histograms.empty()) return;
+  LookBack(
+      samples, references, values.size(), lookback_ms,
+      [&](std::size_t step, std::size_t i) {
+        if (!IsHistogram(samples, i)) return;
+        out->SetHistogram(step, samples.histograms[i]);
+      },
+      [](std::size_t) {});
 }
 
+/// The time of a sample in seconds. Histograms stay as they are when
+/// `keep_histograms`.
+template <bool kKeepHistograms>
 void TakeTimes(const model::SampleColumns& samples,
                const References& references, std::int64_t lookback_ms,
-               std::vector<double>* out) {
+               Column* out) {
+  std::vector<double>& values = out->values;
   LookBack(
-      samples, references, out->size(), lookback_ms,
+      samples, references, values.size(), lookback_ms,
       [&](std::size_t step, std::size_t i) {
-        (*out)[step] =
+        if (kKeepHistograms && IsHistogram(samples, i)) {
+          out->SetHistogram(step, samples.histograms[i]);
+          return;
+        }
+        values[step] =
             IsAbsent(samples.values[i])
                 ? Absent()
                 : static_cast<double>(samples.timestamps_ms[i]) / 1000;
       },
-      [&](std::size_t step) { (*out)[step] = Absent(); });
+      [&](std::size_t step) { values[step] = Absent(); });
+}
+
+/// When the counter of a sample began, in seconds; 0 where that is not known.
+void TakeStartTimes(const model::SampleColumns& samples,
+                    const References& references, std::int64_t lookback_ms,
+                    Column* out) {
+  std::vector<double>& values = out->values;
+  LookBack(
+      samples, references, values.size(), lookback_ms,
+      [&](std::size_t step, std::size_t i) {
+        const std::int64_t start_ms =
+            samples.starts_ms.empty() ? 0 : samples.starts_ms[i];
+        values[step] = IsAbsent(samples.values[i])
+                           ? Absent()
+                           : static_cast<double>(start_ms) / 1000;
+      },
+      [&](std::size_t step) { values[step] = Absent(); });
 }
 
 /// Interpolates between the samples around each reference; after the last
 /// sample its value stays.
 void TakeSmoothed(const model::SampleColumns& samples,
                   const References& references, std::int64_t lookback_ms,
-                  std::vector<double>* out) {
+                  Column* out) {
   const auto& times = samples.timestamps_ms;
   std::int64_t reference = references.first_ms;
-  for (double& value : *out) {
+  for (double& value : out->values) {
     value = Absent();
     const auto at = std::lower_bound(times.begin(), times.end(), reference);
     const auto next = static_cast<std::size_t>(at - times.begin());
@@ -103,10 +141,19 @@ void DropStaleMarkers(model::SampleColumns* samples) {
   for (std::size_t i = kept; i < samples->size(); ++i) {
     if (model::IsStaleNan(samples->values[i])) continue;
     samples->timestamps_ms[kept] = samples->timestamps_ms[i];
-    samples->values[kept++] = samples->values[i];
+    samples->values[kept] = samples->values[i];
+    if (!samples->histograms.empty()) {
+      samples->histograms[kept] = std::move(samples->histograms[i]);
+    }
+    if (!samples->starts_ms.empty()) {
+      samples->starts_ms[kept] = samples->starts_ms[i];
+    }
+    ++kept;
   }
   samples->timestamps_ms.resize(kept);
   samples->values.resize(kept);
+  if (!samples->histograms.empty()) samples->histograms.resize(kept);
+  if (!samples->starts_ms.empty()) samples->starts_ms.resize(kept);
 }
 
 template <typename Take>
@@ -127,8 +174,9 @@ absl::Status SelectColumns(Evaluation& evaluation,
     NARTHEX_RETURN_IF_ERROR(series.Read(&samples));
     if (selector.smoothed) DropStaleMarkers(&samples);
     column.values.resize(grid.count);
-    take(samples, references, lookback_ms, &column.values);
-    const std::size_t present = CountPresent(column.values);
+    column.histograms.clear();
+    take(samples, references, lookback_ms, &column);
+    const std::size_t present = SizeInSamples(column);
     if (present == 0) return absl::OkStatus();
     evaluation.stats().total += static_cast<std::int64_t>(present);
     evaluation.stats().read += static_cast<std::int64_t>(present);
@@ -162,8 +210,9 @@ absl::Status ReadMatrix(Evaluation& evaluation, const MatrixSelector& matrix,
     DropStaleMarkers(&series.samples);
     if (series.samples.empty()) return absl::OkStatus();
     SampleReservation held(&evaluation.budget());
-    NARTHEX_RETURN_IF_ERROR(held.Add(series.samples.size()));
-    evaluation.stats().read += static_cast<std::int64_t>(series.samples.size());
+    const std::size_t size = SizeInSamples(series.samples);
+    NARTHEX_RETURN_IF_ERROR(held.Add(size));
+    evaluation.stats().read += static_cast<std::int64_t>(size);
     series.labels = stored.labels();
     series.drop_name = false;
     return sink(series);
@@ -196,12 +245,15 @@ absl::Status ReadSubquery(Evaluation& evaluation, const SubqueryExpr& subquery,
   const auto forward = [&](Column& column) -> absl::Status {
     series.samples.clear();
     for (std::size_t i = 0; i < column.values.size(); ++i) {
-      if (IsAbsent(column.values[i])) continue;
-      series.samples.Append(inner.At(i), column.values[i]);
+      if (column.HasHistogram(i)) {
+        series.samples.Append(inner.At(i), column.histograms[i]);
+      } else if (IsPresent(column.values[i])) {
+        series.samples.Append(inner.At(i), column.values[i]);
+      }
     }
     if (series.samples.empty()) return absl::OkStatus();
     SampleReservation held(&evaluation.budget());
-    NARTHEX_RETURN_IF_ERROR(held.Add(series.samples.size()));
+    NARTHEX_RETURN_IF_ERROR(held.Add(SizeInSamples(series.samples)));
     series.labels = column.labels;
     series.drop_name = column.drop_name;
     return sink(series);
@@ -221,7 +273,19 @@ absl::Status EvaluateSelector(Evaluation& evaluation,
 absl::Status EvaluateSelectorTimes(Evaluation& evaluation,
                                    const VectorSelector& selector,
                                    const StepGrid& grid, ColumnSink sink) {
-  return SelectColumns(evaluation, selector, grid, TakeTimes, sink);
+  return SelectColumns(evaluation, selector, grid, TakeTimes<false>, sink);
+}
+
+absl::Status EvaluateSelectorFloatTimes(Evaluation& evaluation,
+                                        const VectorSelector& selector,
+                                        const StepGrid& grid, ColumnSink sink) {
+  return SelectColumns(evaluation, selector, grid, TakeTimes<true>, sink);
+}
+
+absl::Status EvaluateSelectorStartTimes(Evaluation& evaluation,
+                                        const VectorSelector& selector,
+                                        const StepGrid& grid, ColumnSink sink) {
+  return SelectColumns(evaluation, selector, grid, TakeStartTimes, sink);
 }
 
 RangeGeometry GeometryOf(const Expr& expr, const StepGrid& grid) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/model/histogram_arithmetic.h"
 #include "libs/promql/eval_nodes.h"
 
 namespace narthex::promql {
@@ -113,7 +114,14 @@ absl::Status Evaluation::Invariant(const Expr& expr, const StepGrid& grid,
                                    ColumnSink sink) {
   if (grid.count == 1) return Vector(expr, grid, sink);
   return Vector(expr, grid.First(), [&](Column& column) {
-    column.values.assign(grid.count, column.values[0]);
+    const double value = column.values[0];
+    column.values.assign(grid.count, value);
+    if (column.HasHistogram(0)) {
+      const model::HistogramPtr histogram = column.histograms[0];
+      column.histograms.assign(grid.count, histogram);
+    } else {
+      column.histograms.clear();
+    }
     return sink(column);
   });
 }
@@ -126,6 +134,12 @@ absl::Status Evaluation::Unary(const UnaryExpr& expr, const StepGrid& grid,
     for (double& value : column.values) {
       value = IsAbsent(value) ? value : -value;
     }
+    for (model::HistogramPtr& histogram : column.histograms) {
+      if (histogram == nullptr) continue;
+      auto negative = std::make_shared<model::FloatHistogram>(*histogram);
+      model::Multiply(-1, negative.get());
+      histogram = std::move(negative);
+    }
     return dropper.Add(column);
   }));
   return dropper.Finish();
@@ -135,8 +149,7 @@ absl::StatusOr<Columns> Evaluation::Collect(const Expr& expr,
                                             const StepGrid& grid) {
   Columns columns{{}, SampleReservation(&budget_)};
   const auto hold = [&](Column& column) -> absl::Status {
-    NARTHEX_RETURN_IF_ERROR(
-        columns.reservation.Add(CountPresent(column.values)));
+    NARTHEX_RETURN_IF_ERROR(columns.reservation.Add(SizeInSamples(column)));
     columns.list.push_back(std::move(column));
     return absl::OkStatus();
   };

@@ -20,6 +20,7 @@ absl::Status MapValues(Evaluation& evaluation, const Expr& vector,
                        const Function& function) {
   NameDropper dropper(evaluation, vector, NameDropper::Repeats::kMerge, sink);
   NARTHEX_RETURN_IF_ERROR(evaluation.Vector(vector, grid, [&](Column& column) {
+    if (!DropHistograms(&column)) return absl::OkStatus();
     std::vector<double>& values = column.values;
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (IsPresent(values[i])) values[i] = function(values[i], i);

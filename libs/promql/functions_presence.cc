@@ -17,7 +17,7 @@ absl::Status AbsentFunction(Evaluation& evaluation, const Call& call,
   NARTHEX_RETURN_IF_ERROR(
       evaluation.Vector(*call.args[0], grid, [&](Column& column) {
         for (std::size_t i = 0; i < grid.count; ++i) {
-          if (IsPresent(column.values[i])) absent.values[i] = Absent();
+          if (column.Has(i)) absent.values[i] = Absent();
         }
         return absl::OkStatus();
       }));

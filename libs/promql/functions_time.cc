@@ -107,6 +107,7 @@ absl::Status PartOf(Evaluation& evaluation, const Call& call,
   const Expr& vector = *call.args[0];
   NameDropper dropper(evaluation, vector, NameDropper::Repeats::kMerge, sink);
   NARTHEX_RETURN_IF_ERROR(evaluation.Vector(vector, grid, [&](Column& column) {
+    if (!DropHistograms(&column)) return absl::OkStatus();
     for (double& value : column.values) {
       if (IsPresent(value)) value = kPart(CivilOf(ToSeconds(value)));
     }
@@ -122,9 +123,10 @@ absl::Status Timestamp(Evaluation& evaluation, const Call& call,
   NameDropper dropper(evaluation, vector, NameDropper::Repeats::kMerge, sink);
   NARTHEX_RETURN_IF_ERROR(evaluation.Vector(vector, grid, [&](Column& column) {
     for (std::size_t i = 0; i < grid.count; ++i) {
-      if (IsAbsent(column.values[i])) continue;
+      if (!column.Has(i)) continue;
       column.values[i] = static_cast<double>(grid.At(i)) / 1000;
     }
+    column.histograms.clear();
     return dropper.Add(column);
   }));
   return dropper.Finish();

@@ -14,6 +14,8 @@ namespace narthex::promql {
 struct VectorSample {
   model::Labels labels;
   double value = 0;
+  /// When set, this is the value.
+  model::HistogramPtr histogram = nullptr;
 };
 
 /// One series of a range vector or of the result of a range query.
