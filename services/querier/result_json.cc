@@ -8,6 +8,7 @@
 
 #include "libs/base/float_format.h"
 #include "libs/base/status.h"
+#include "libs/model/histogram_buckets.h"
 
 namespace narthex::querier {
 namespace {
@@ -18,6 +19,35 @@ void AppendSample(std::int64_t timestamp_ms, double value, std::string* out) {
   out->push_back(',');
   AppendJsonValue(value, out);
   out->push_back(']');
+}
+
+// {"count":"3","sum":"2.5","buckets":[[0,"1","2","3"]]}: the first number
+// says which of the bounds, both or none, belong to the bucket.
+void AppendHistogram(const model::FloatHistogram& histogram, std::string* out) {
+  out->append("{\"count\":");
+  AppendJsonValue(histogram.count, out);
+  out->append(",\"sum\":");
+  AppendJsonValue(histogram.sum, out);
+  std::vector<model::HistogramBucket> buckets;
+  model::AllBuckets(histogram, &buckets);
+  bool any = false;
+  for (const model::HistogramBucket& bucket : buckets) {
+    if (bucket.count == 0) continue;
+    out->append(any ? "," : ",\"buckets\":[");
+    any = true;
+    const int only_upper = bucket.upper_inclusive ? 0 : 2;
+    const int with_lower = bucket.upper_inclusive ? 3 : 1;
+    out->push_back('[');
+    out->push_back(static_cast<char>(
+        '0' + (bucket.lower_inclusive ? with_lower : only_upper)));
+    for (const double value : {bucket.lower, bucket.upper, bucket.count}) {
+      out->push_back(',');
+      AppendJsonValue(value, out);
+    }
+    out->push_back(']');
+  }
+  if (any) out->push_back(']');
+  out->push_back('}');
 }
 
 // The series of a range query share their timestamps: each is made once.
@@ -52,13 +82,52 @@ absl::Status WriteVector(const promql::Value& value, Answer* answer) {
     std::string* const out = json.Raw();
     out->append("{\"metric\":");
     AppendJsonLabels(sample.labels, out);
-    out->append(",\"value\":");
-    AppendSample(value.timestamp_ms, sample.value, out);
-    out->push_back('}');
+    if (sample.histogram != nullptr) {
+      out->append(",\"histogram\":[");
+      AppendJsonTime(value.timestamp_ms, out);
+      out->push_back(',');
+      AppendHistogram(*sample.histogram, out);
+      out->append("]}");
+    } else {
+      out->append(",\"value\":");
+      AppendSample(value.timestamp_ms, sample.value, out);
+      out->push_back('}');
+    }
     NARTHEX_RETURN_IF_ERROR(answer->Flush());
   }
   json.EndArray();
   return absl::OkStatus();
+}
+
+// Appends `,"values":[...]` and `,"histograms":[...]`, of which one or the
+// other is left out when there are none.
+void AppendSamples(const model::SampleColumns& samples,
+                   TimestampTexts* timestamps, std::string* out) {
+  const auto is_histogram = [&samples](std::size_t i) {
+    return !samples.histograms.empty() && samples.histograms[i] != nullptr;
+  };
+  bool any = false;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (is_histogram(i)) continue;
+    out->append(any ? "," : ",\"values\":[");
+    any = true;
+    const absl::string_view time = timestamps->Of(samples.timestamps_ms[i]);
+    out->append(time.data(), time.size());
+    AppendJsonValue(samples.values[i], out);
+    out->push_back(']');
+  }
+  if (any) out->push_back(']');
+  any = false;
+  for (std::size_t i = 0; i < samples.histograms.size(); ++i) {
+    if (!is_histogram(i)) continue;
+    out->append(any ? "," : ",\"histograms\":[");
+    any = true;
+    const absl::string_view time = timestamps->Of(samples.timestamps_ms[i]);
+    out->append(time.data(), time.size());
+    AppendHistogram(*samples.histograms[i], out);
+    out->push_back(']');
+  }
+  if (any) out->push_back(']');
 }
 
 absl::Status WriteMatrix(const promql::Value& value, Answer* answer) {
@@ -68,16 +137,8 @@ absl::Status WriteMatrix(const promql::Value& value, Answer* answer) {
     std::string* const out = json.Raw();
     out->append("{\"metric\":");
     AppendJsonLabels(series.labels, out);
-    out->append(",\"values\":[");
-    const model::SampleColumns& samples = series.samples;
-    for (std::size_t i = 0; i < samples.size(); ++i) {
-      if (i != 0) out->push_back(',');
-      const absl::string_view time = timestamps.Of(samples.timestamps_ms[i]);
-      out->append(time.data(), time.size());
-      AppendJsonValue(samples.values[i], out);
-      out->push_back(']');
-    }
-    out->append("]}");
+    AppendSamples(series.samples, &timestamps, out);
+    out->push_back('}');
     NARTHEX_RETURN_IF_ERROR(answer->Flush());
   }
   json.EndArray();
