@@ -88,6 +88,8 @@ enum class Encoding : std::uint8_t {
   kHistogram = 2,
   kFloatHistogram = 3,
   kXor2 = 4,
+  kHistogramSt = 5,       ///< As 2, with start times.
+  kFloatHistogramSt = 6,  ///< As 3, with start times.
 };
 
 /// An encoded chunk. The bytes are shared with whoever holds them: a mapped

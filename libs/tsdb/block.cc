@@ -9,7 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/file.h"
 #include "libs/base/status.h"
-#include "libs/tsdb/chunk_series.h"
+#include "libs/tsdb/chunk_header.h"
+#include "libs/tsdb/stored_sample.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -28,15 +29,13 @@ constexpr int kSamplesPerChunk = 120;
 /// Replaces a chunk by ones without its deleted samples.
 absl::Status CutOut(const Intervals& deleted, const storage::Chunk& chunk,
                     std::vector<storage::Chunk>* out) {
-  model::SampleColumns samples;
-  NARTHEX_RETURN_IF_ERROR(DecodeChunk(chunk, kAllTime, &samples));
-  model::SampleColumns kept;
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    const std::int64_t time = samples.timestamps_ms[i];
-    if (!Overlaps(deleted, {time, time})) kept.Append(time, samples.values[i]);
-  }
-  const int size = std::max(kSamplesPerChunk, static_cast<int>(kept.size()));
-  EncodeChunks(kept, size, out);
+  std::vector<StoredSample> samples;
+  NARTHEX_RETURN_IF_ERROR(DecodeStored(chunk, kAllTime, &samples));
+  std::erase_if(samples, [&deleted](const StoredSample& sample) {
+    return Overlaps(deleted, {sample.timestamp_ms, sample.timestamp_ms});
+  });
+  const int size = std::max(kSamplesPerChunk, static_cast<int>(samples.size()));
+  EncodeStored(samples, size, out);
   return absl::OkStatus();
 }
 
@@ -44,17 +43,14 @@ absl::Status CutOut(const Intervals& deleted, const storage::Chunk& chunk,
 
 class BlockSeriesSet : public storage::ChunkSeriesSet {
  public:
-  enum class Encodings { kReadable, kAny };
-
   BlockSeriesSet(std::shared_ptr<const Block> block, Postings postings,
-                 const storage::TimeRange& range, Encodings encodings)
+                 const storage::TimeRange& range)
       : block_(std::move(block)),
         tombstones_(block_->tombstones()),
         postings_(std::move(postings)),
         range_(range),
         range_holds_all_(range.min_ms <= block_->min_ms() &&
-                         range.max_ms >= block_->max_ms()),
-        encodings_(encodings) {}
+                         range.max_ms >= block_->max_ms()) {}
 
   bool Next(storage::ChunkSeries* series) override {
     while (status_.ok() && next_ < postings_.size()) {
@@ -76,7 +72,6 @@ class BlockSeriesSet : public storage::ChunkSeriesSet {
   const storage::TimeRange range_;
   // Then no series is left out, and its entry is decoded in one go.
   const bool range_holds_all_;
-  const Encodings encodings_;
   std::size_t next_ = 0;
   std::vector<ChunkMeta> metas_;
   absl::Status status_;
@@ -118,11 +113,9 @@ absl::Status BlockSeriesSet::LoadChunk(const ChunkMeta& meta,
   if (deleted != nullptr && Covers(*deleted, span)) return absl::OkStatus();
   NARTHEX_ASSIGN_OR_RETURN(const ChunkSegmentReader::View view,
                            block_->chunks_->Read(meta.ref));
-  if (encodings_ == Encodings::kReadable &&
-      view.encoding != storage::Encoding::kXor) {
-    return absl::UnimplementedError(
-        absl::StrCat("chunk encoding ", static_cast<int>(view.encoding),
-                     " is not read (native histograms)"));
+  if (!IsKnownEncoding(view.encoding)) {
+    return absl::UnimplementedError(absl::StrCat(
+        "unknown chunk encoding ", static_cast<int>(view.encoding)));
   }
   storage::Chunk chunk;
   chunk.min_ms = meta.min_ms;
@@ -183,16 +176,14 @@ absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Block::Select(
     NARTHEX_ASSIGN_OR_RETURN(postings, PostingsForMatchers(*index_, matchers));
   }
   return std::make_unique<BlockSeriesSet>(shared_from_this(),
-                                          std::move(postings), range,
-                                          BlockSeriesSet::Encodings::kReadable);
+                                          std::move(postings), range);
 }
 
 absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Block::SelectAll()
     const {
   NARTHEX_ASSIGN_OR_RETURN(Postings postings, PostingsForMatchers(*index_, {}));
   return std::make_unique<BlockSeriesSet>(shared_from_this(),
-                                          std::move(postings), kAllTime,
-                                          BlockSeriesSet::Encodings::kAny);
+                                          std::move(postings), kAllTime);
 }
 
 absl::StatusOr<std::vector<std::string>> Block::LabelNames(

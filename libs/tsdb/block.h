@@ -44,13 +44,12 @@ class Block : public std::enable_shared_from_this<Block> {
   /// The series that satisfy all matchers, sorted by labels, each with its
   /// chunks that overlap `range`; series without any are left out. Deleted
   /// samples are not in the chunks. The set ends with kUnimplemented, naming
-  /// the series, at a chunk of an encoding that is not read.
+  /// the series, at a chunk of an unknown encoding.
   absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Select(
       const storage::TimeRange& range,
       const std::vector<model::Matcher>& matchers) const;
 
-  /// As Select of everything, but with chunks of every encoding: for what
-  /// copies and does not decode.
+  /// Everything.
   absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> SelectAll() const;
 
   /// Label names, sorted, of the series that satisfy all matchers.

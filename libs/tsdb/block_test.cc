@@ -8,6 +8,8 @@
 #include "libs/tsdb/block_fixture.h"
 #include "libs/tsdb/block_writer.h"
 #include "libs/tsdb/chunk_series.h"
+#include "libs/tsdb/compact.h"
+#include "libs/tsdb/histogram_fixture.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -151,39 +153,73 @@ TEST_CASE("a writer refuses series out of order and chunks that overlap") {
   CHECK(absl::IsInvalidArgument((*writer)->AddSeries({{"c", "1"}}, chunks)));
 }
 
-TEST_CASE("a chunk of an encoding that is not read is named, the rest works") {
+TEST_CASE("histograms are written, counted, cut by deletions and compacted") {
   const base::TemporaryDirectory directory;
-  BlockMeta meta;
-  meta.ulid = Ulid::New(1);
-  meta.max_ms = kSpan;
-  auto writer = BlockWriter::Create(directory.path(), meta);
-  storage::Chunk histogram;
-  histogram.min_ms = 5;
-  histogram.max_ms = 9;
-  histogram.encoding = static_cast<storage::Encoding>(2);
-  histogram.bytes = absl::string_view("\0\2xxxx", 6);
-  std::vector<storage::Chunk> floats;
-  model::SampleColumns samples;
-  samples.Append(1, 1);
-  EncodeChunks(samples, 120, &floats);
-  REQUIRE((*writer)->AddSeries({{"__name__", "f"}}, floats).ok());
-  REQUIRE((*writer)->AddSeries({{"__name__", "h"}}, {&histogram, 1}).ok());
-  const auto finished = (*writer)->Finish();
-  REQUIRE(finished.ok());
-  CHECK(finished->stats.histogram_samples == 2);
-  CHECK(finished->stats.float_samples == 1);
-
-  const auto block =
-      Block::Open(directory.path() + "/" + finished->ulid.ToString());
+  const std::string parent = directory.path();
+  RandomHistograms source(1, /*gauge=*/false);
+  std::vector<StoredSample> samples;
+  std::map<std::int64_t, HistogramFacts> expected;
+  for (int i = 0; i < 100; ++i) {
+    StoredSample sample;
+    sample.timestamp_ms = i * 10;
+    if (i < 40) {
+      sample.value = i;
+    } else {
+      sample.histogram.integer =
+          std::make_shared<const model::IntHistogram>(source.Next());
+      if (i % 20 > 5) expected[i * 10] = FactsOf(sample);
+    }
+    samples.push_back(sample);
+  }
+  std::vector<std::shared_ptr<Block>> blocks;
+  for (const std::size_t parity : {0, 1}) {
+    std::vector<StoredSample> half;
+    for (std::size_t i = parity; i < samples.size(); i += 2) {
+      half.push_back(samples[i]);
+    }
+    std::vector<storage::Chunk> chunks;
+    EncodeStored(half, 120, &chunks);
+    BlockMeta meta;
+    meta.ulid = Ulid::New(1);
+    meta.max_ms = kSpan;
+    auto writer = BlockWriter::Create(parent, meta);
+    REQUIRE((*writer)->AddSeries({{"__name__", "h"}}, chunks).ok());
+    const auto finished = (*writer)->Finish();
+    REQUIRE(finished.ok());
+    CHECK(finished->stats.float_samples == 20);
+    CHECK(finished->stats.histogram_samples == 30);
+    auto block = Block::Open(parent + "/" + finished->ulid.ToString());
+    REQUIRE(block.ok());
+    for (std::int64_t from = 0; from < 1000; from += 200) {
+      REQUIRE((*block)->Delete({from, from + 50}, {}).ok());
+    }
+    blocks.push_back(*block);
+  }
+  const auto compacted = CompactBlocks(parent, blocks, 2);
+  REQUIRE(compacted.ok());
+  CHECK((*compacted)->stats.float_samples == 28);
+  CHECK((*compacted)->stats.histogram_samples == 42);
+  const auto block = Block::Open(parent + "/" + (*compacted)->ulid.ToString());
   REQUIRE(block.ok());
-  CHECK(SelectFrom(**block, kAll, {Match("__name__", "=", "f")}).size() == 1);
   auto set = (*block)->Select(kAll, {});
   storage::ChunkSeries series;
-  CHECK((*set)->Next(&series));
-  CHECK_FALSE((*set)->Next(&series));
-  CHECK(absl::IsUnimplemented((*set)->status()));
-  CHECK_THAT(std::string((*set)->status().message()),
-             Catch::Contains("series h"));
+  REQUIRE((*set)->Next(&series));
+  model::SampleColumns columns;
+  REQUIRE(DecodeChunks(series.chunks, kAll, &columns).ok());
+  CHECK(columns.size() == 70);
+  CHECK(FactsOf(columns) == expected);
+}
+
+TEST_CASE("a chunk of an unknown encoding is not written") {
+  const base::TemporaryDirectory directory;
+  auto writer = BlockWriter::Create(directory.path(), BlockMeta());
+  storage::Chunk chunk;
+  chunk.min_ms = 5;
+  chunk.max_ms = 9;
+  chunk.encoding = static_cast<storage::Encoding>(9);
+  chunk.bytes = absl::string_view("\0\2xxxx", 6);
+  CHECK(
+      absl::IsDataLoss((*writer)->AddSeries({{"__name__", "h"}}, {&chunk, 1})));
 }
 
 TEST_CASE("a directory that is no whole block is refused with a reason") {

@@ -11,9 +11,9 @@
 #include "libs/base/status.h"
 #include "libs/base/varint.h"
 #include "libs/tsdb/buffered_file.h"
+#include "libs/tsdb/chunk_header.h"
 #include "libs/tsdb/index_writer.h"
 #include "libs/tsdb/tombstones.h"
-#include "libs/tsdb/xor_chunk.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -53,12 +53,12 @@ std::uint32_t BlockWriter::Rep::SymbolNumber(absl::string_view symbol) {
 }
 
 absl::Status BlockWriter::Rep::CountSamples(const storage::Chunk& chunk) {
-  NARTHEX_ASSIGN_OR_RETURN(const int count, ChunkSampleCount(chunk.bytes));
+  NARTHEX_ASSIGN_OR_RETURN(const int count,
+                           ChunkSampleCount(chunk.encoding, chunk.bytes));
   const auto samples = static_cast<std::uint64_t>(count);
   meta.stats.samples += samples;
-  (chunk.encoding == storage::Encoding::kXor ? meta.stats.float_samples
-                                             : meta.stats.histogram_samples) +=
-      samples;
+  (IsHistogramEncoding(chunk.encoding) ? meta.stats.histogram_samples
+                                       : meta.stats.float_samples) += samples;
   ++meta.stats.chunks;
   return absl::OkStatus();
 }

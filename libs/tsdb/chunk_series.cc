@@ -6,6 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/storage/merge.h"
+#include "libs/tsdb/histogram_chunk.h"
+#include "libs/tsdb/stored_sample.h"
+#include "libs/tsdb/xor2_chunk.h"
 #include "libs/tsdb/xor_chunk.h"
 
 namespace narthex::tsdb {
@@ -33,6 +36,28 @@ void MergeOverlap(std::size_t start, std::size_t chunk_start,
       TakeTail(static_cast<std::size_t>(at - times.begin()), out);
   storage::MergeColumns(chunk, &merged);
   out->AppendRange(merged, 0, merged.size());
+}
+
+/// The samples of columns with histograms. A staleness marker that ends
+/// histograms is one of them.
+std::vector<StoredSample> StoredSamples(const model::SampleColumns& samples) {
+  std::vector<StoredSample> stored(samples.size());
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    StoredSample& sample = stored[i];
+    sample.timestamp_ms = samples.timestamps_ms[i];
+    sample.value = samples.values[i];
+    sample.histogram.floating = samples.histograms[i];
+    if (i > 0 && model::IsStaleNan(sample.value) && !stored[i - 1].is_float()) {
+      auto stale = std::make_shared<model::FloatHistogram>();
+      stale->sum = sample.value;
+      stale->counter_reset = stored[i - 1].histogram.floating->counter_reset ==
+                                     model::CounterReset::kGauge
+                                 ? model::CounterReset::kGauge
+                                 : model::CounterReset::kUnknown;
+      sample.histogram.floating = std::move(stale);
+    }
+  }
+  return stored;
 }
 
 class DecodedSeries : public storage::Series {
@@ -76,12 +101,26 @@ class DecodedSeriesSet : public storage::SeriesSet {
 absl::Status DecodeChunk(const storage::Chunk& chunk,
                          const storage::TimeRange& range,
                          model::SampleColumns* out) {
-  if (chunk.encoding != storage::Encoding::kXor) {
-    return absl::UnimplementedError(
-        absl::StrCat("chunk encoding ", static_cast<int>(chunk.encoding),
-                     " is not read (native histograms)"));
+  switch (chunk.encoding) {
+    case storage::Encoding::kXor: {
+      NARTHEX_RETURN_IF_ERROR(DecodeXorChunk(chunk.bytes, range, out));
+      // The other columns are there when earlier chunks needed them.
+      if (!out->histograms.empty()) out->histograms.resize(out->size());
+      if (!out->starts_ms.empty()) out->starts_ms.resize(out->size());
+      return absl::OkStatus();
+    }
+    case storage::Encoding::kXor2:
+      return DecodeXor2Chunk(chunk.bytes, range, out);
+    case storage::Encoding::kHistogram:
+    case storage::Encoding::kFloatHistogram:
+    case storage::Encoding::kHistogramSt:
+    case storage::Encoding::kFloatHistogramSt:
+      return DecodeHistogramChunk(chunk.encoding, chunk.bytes, range, out);
+    case storage::Encoding::kNone:
+      break;
   }
-  return DecodeXorChunk(chunk.bytes, range, out);
+  return absl::DataLossError(absl::StrCat("unknown chunk encoding ",
+                                          static_cast<int>(chunk.encoding)));
 }
 
 absl::Status DecodeChunks(const std::vector<storage::Chunk>& chunks,
@@ -103,6 +142,9 @@ absl::Status DecodeChunks(const std::vector<storage::Chunk>& chunks,
 
 void EncodeChunks(const model::SampleColumns& samples, int samples_per_chunk,
                   std::vector<storage::Chunk>* chunks) {
+  if (!samples.histograms.empty()) {
+    return EncodeStored(StoredSamples(samples), samples_per_chunk, chunks);
+  }
   const auto step = static_cast<std::size_t>(
       std::clamp(samples_per_chunk, 1, kMaxSamplesPerChunk));
   for (std::size_t from = 0; from < samples.size(); from += step) {

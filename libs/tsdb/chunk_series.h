@@ -9,8 +9,8 @@
 
 namespace narthex::tsdb {
 
-/// Appends the samples of one chunk inside `range` to `*out`. kUnimplemented
-/// for an encoding that is not read, kDataLoss for corrupt bytes.
+/// Appends the samples of one chunk inside `range` to `*out`. kDataLoss for
+/// corrupt bytes or an unknown encoding; `*out` is then as before.
 absl::Status DecodeChunk(const storage::Chunk& chunk,
                          const storage::TimeRange& range,
                          model::SampleColumns* out);
@@ -22,8 +22,8 @@ absl::Status DecodeChunks(const std::vector<storage::Chunk>& chunks,
                           const storage::TimeRange& range,
                           model::SampleColumns* out);
 
-/// Encodes samples (ascending) as XOR chunks of at most `samples_per_chunk`,
-/// each owning its bytes, and appends them to `*chunks`.
+/// Encodes samples (ascending) as chunks of at most `samples_per_chunk`, each
+/// owning its bytes, and appends them to `*chunks`. Start times are left out.
 void EncodeChunks(const model::SampleColumns& samples, int samples_per_chunk,
                   std::vector<storage::Chunk>* chunks);
 

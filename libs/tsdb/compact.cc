@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/storage/merge.h"
-#include "libs/tsdb/chunk_series.h"
+#include "libs/tsdb/stored_sample.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -135,10 +135,9 @@ absl::Status MergeOverlapping(storage::ChunkSeries* series) {
     if (run.size() == 1) {
       merged.push_back(std::move(run.front()));
     } else if (!run.empty()) {
-      model::SampleColumns samples;
-      NARTHEX_RETURN_IF_ERROR(
-          DecodeChunks(run, {model::kMinTime, model::kMaxTime}, &samples));
-      EncodeChunks(samples, kSamplesPerChunk, &merged);
+      std::vector<StoredSample> samples;
+      NARTHEX_RETURN_IF_ERROR(MergeStored(run, &samples));
+      EncodeStored(samples, kSamplesPerChunk, &merged);
     }
     run.clear();
     return absl::OkStatus();

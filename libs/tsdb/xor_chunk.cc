@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/base/varint.h"
+#include "libs/tsdb/bits.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -17,49 +18,6 @@ constexpr std::size_t kCountBytes = 2;
 
 /// Sizes of a delta of deltas after 0 to 4 leading ones in its prefix.
 constexpr int kDodBits[] = {0, 14, 17, 20, 64};
-
-std::uint64_t LoadBe64(const char* bytes) {
-  std::uint64_t word;
-  std::memcpy(&word, bytes, sizeof(word));
-  return __builtin_bswap64(word);
-}
-
-/// Reads bits at any position; past the end there are zeros, so that only the
-/// final position needs a check.
-class BitReader {
- public:
-  explicit BitReader(absl::string_view data)
-      : data_(data.data()), size_(data.size()) {}
-
-  /// The bits from `position` on, the first on top; at least 57 are valid.
-  std::uint64_t Peek(std::size_t position) const {
-    const std::size_t byte = position >> 3;
-    if (byte + 8 <= size_) [[likely]] {
-      return LoadBe64(data_ + byte) << (position & 7);
-    }
-    return PeekTail(byte) << (position & 7);
-  }
-
-  /// The `n` (1 to 64) bits from `position` on.
-  std::uint64_t Read(std::size_t position, int n) const {
-    if (n <= 57) [[likely]] {
-      return Peek(position) >> (64 - n);
-    }
-    const std::uint64_t high = Peek(position) >> 32;
-    const int low_bits = n - 32;
-    return high << low_bits | Peek(position + 32) >> (64 - low_bits);
-  }
-
- private:
-  std::uint64_t PeekTail(std::size_t byte) const {
-    char tail[8] = {};
-    if (byte < size_) std::memcpy(tail, data_ + byte, size_ - byte);
-    return LoadBe64(tail);
-  }
-
-  const char* data_;
-  std::size_t size_;
-};
 
 /// Where a decoder stands after a sample.
 struct State {
@@ -198,7 +156,7 @@ absl::Status Corrupt(absl::string_view bytes) {
 
 absl::Status DecodeInto(absl::string_view bytes, State* state,
                         model::SampleColumns* out) {
-  const auto count = ChunkSampleCount(bytes);
+  const auto count = ChunkSampleCount(storage::Encoding::kXor, bytes);
   if (!count.ok()) return count.status();
   const auto n = static_cast<std::size_t>(*count);
   if (n == 0) return absl::OkStatus();
@@ -398,11 +356,6 @@ absl::Status DecodeXorChunk(absl::string_view bytes,
   times.erase(end, times.end());
   times.erase(begin, first);
   return absl::OkStatus();
-}
-
-absl::StatusOr<int> ChunkSampleCount(absl::string_view bytes) {
-  if (bytes.size() < kCountBytes) return Corrupt(bytes);
-  return base::ByteReader(bytes).Be16();
 }
 
 }  // namespace narthex::tsdb

@@ -8,11 +8,9 @@
 #include "absl/strings/string_view.h"
 #include "libs/model/sample.h"
 #include "libs/storage/storage.h"
+#include "libs/tsdb/chunk_header.h"
 
 namespace narthex::tsdb {
-
-/// Samples of one chunk at most: what its 16-bit count can hold.
-inline constexpr int kMaxSamplesPerChunk = 65535;
 
 /// An XOR chunk (Gorilla's delta-of-delta times and XORed values, in
 /// Prometheus's bit layout) to which samples are appended. Its bytes are whole
@@ -89,9 +87,5 @@ absl::Status DecodeXorChunk(absl::string_view bytes, model::SampleColumns* out);
 absl::Status DecodeXorChunk(absl::string_view bytes,
                             const storage::TimeRange& range,
                             model::SampleColumns* out);
-
-/// Number of samples as the chunk's header says, of any encoding but none.
-/// kDataLoss when there is no header.
-absl::StatusOr<int> ChunkSampleCount(absl::string_view bytes);
 
 }  // namespace narthex::tsdb
