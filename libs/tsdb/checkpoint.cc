@@ -11,6 +11,7 @@
 #include "libs/base/file.h"
 #include "libs/base/status.h"
 #include "libs/tsdb/wal_directory.h"
+#include "libs/tsdb/wal_histogram_records.h"
 #include "libs/tsdb/wal_records.h"
 
 namespace narthex::tsdb {
@@ -31,14 +32,25 @@ class Digest {
       case WalRecordType::kSeries:
         return AddSeries(record);
       case WalRecordType::kSamples:
+      case WalRecordType::kSamplesV2:
         return AddSamples(record);
       case WalRecordType::kTombstones:
         return AddTombstones(record);
       case WalRecordType::kMetadata:
         return AddMetadata(record);
-      default:
-        return AddOther(record);
+      case WalRecordType::kExemplars:
+        return AddExemplars(record);
+      case WalRecordType::kHistograms:
+      case WalRecordType::kFloatHistograms:
+      case WalRecordType::kCustomBucketHistograms:
+      case WalRecordType::kCustomBucketFloatHistograms:
+      case WalRecordType::kHistogramsV2:
+      case WalRecordType::kFloatHistogramsV2:
+        return AddHistograms(record);
+      case WalRecordType::kMmapMarkers:
+        break;
     }
+    return absl::OkStatus();
   }
 
   absl::Status Finish() {
@@ -64,20 +76,57 @@ class Digest {
 
   absl::Status AddSamples(absl::string_view record) {
     std::vector<RefSample> samples;
-    NARTHEX_RETURN_IF_ERROR(DecodeSamples(record, &samples));
-    std::erase_if(samples, [this](const RefSample& one) {
+    std::vector<std::int64_t> starts_ms;
+    NARTHEX_RETURN_IF_ERROR(DecodeSamples(record, &samples, &starts_ms));
+    std::size_t kept_count = 0;
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      if (samples[i].timestamp_ms < filter_.min_ms) continue;
+      samples[kept_count] = samples[i];
+      if (!starts_ms.empty()) starts_ms[kept_count] = starts_ms[i];
+      ++kept_count;
+    }
+    samples.resize(kept_count);
+    std::string kept;
+    if (starts_ms.empty()) {
+      EncodeSamples(samples, &kept);
+    } else {
+      EncodeStartingSamples(samples, starts_ms, &kept);
+    }
+    return Put(std::move(kept));
+  }
+
+  absl::Status AddExemplars(absl::string_view record) {
+    std::vector<RefExemplar> exemplars;
+    NARTHEX_RETURN_IF_ERROR(DecodeExemplars(record, &exemplars));
+    std::erase_if(exemplars, [this](const RefExemplar& one) {
       return one.timestamp_ms < filter_.min_ms;
     });
     std::string kept;
-    EncodeSamples(samples, &kept);
+    EncodeExemplars(exemplars, &kept);
     return Put(std::move(kept));
+  }
+
+  // Those of unknown schemas could not be read later either.
+  absl::Status AddHistograms(absl::string_view record) {
+    std::vector<RefHistogram> histograms;
+    std::size_t skipped = 0;
+    NARTHEX_RETURN_IF_ERROR(DecodeHistograms(record, &histograms, &skipped));
+    std::erase_if(histograms, [this](const RefHistogram& one) {
+      return one.timestamp_ms < filter_.min_ms;
+    });
+    std::vector<std::string> kept;
+    EncodeHistograms(histograms, &kept);
+    for (std::string& one : kept) {
+      NARTHEX_RETURN_IF_ERROR(Put(std::move(one)));
+    }
+    return absl::OkStatus();
   }
 
   absl::Status AddTombstones(absl::string_view record) {
     std::vector<RefTombstone> tombstones;
     NARTHEX_RETURN_IF_ERROR(DecodeTombstones(record, &tombstones));
     std::erase_if(tombstones, [this](const RefTombstone& one) {
-      return one.range.max_ms < filter_.min_ms;
+      return one.range.max_ms < filter_.min_ms || !filter_.keep_series(one.ref);
     });
     std::string kept;
     EncodeTombstones(tombstones, &kept);
@@ -94,16 +143,6 @@ class Digest {
       metadata_[ref] = std::move(one);
     }
     return absl::OkStatus();
-  }
-
-  // Exemplars and histograms are judged by the time they count from.
-  absl::Status AddOther(absl::string_view record) {
-    storage::SeriesRef ref = 0;
-    std::int64_t time = 0;
-    if (!BaseOfRecord(record, &ref, &time) || time < filter_.min_ms) {
-      return absl::OkStatus();
-    }
-    return Put(std::string(record.data(), record.size()));
   }
 
   absl::Status Put(std::string record) {

@@ -4,8 +4,9 @@
 #include <cstring>
 #include <limits>
 
-#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
 #include "libs/base/varint.h"
+#include "libs/tsdb/wal_fields.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -16,33 +17,6 @@ constexpr absl::string_view kHelpField = "HELP";
 void PutString(absl::string_view text, std::string* out) {
   base::PutUvarint(text.size(), out);
   out->append(text.data(), text.size());
-}
-
-std::int64_t Difference(std::uint64_t a, std::uint64_t b) {
-  return static_cast<std::int64_t>(a - b);
-}
-
-// Wraps around instead of overflowing on hostile input.
-std::int64_t Sum(std::int64_t a, std::int64_t b) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) +
-                                   static_cast<std::uint64_t>(b));
-}
-
-std::int64_t Difference(std::int64_t a, std::int64_t b) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) -
-                                   static_cast<std::uint64_t>(b));
-}
-
-absl::Status Malformed(absl::string_view what, absl::string_view record,
-                       const base::ByteReader& reader) {
-  return absl::DataLossError(
-      absl::StrCat("malformed ", what, " record of ", record.size(), " bytes, ",
-                   reader.remaining(), " bytes before its end"));
-}
-
-// A reader of what follows the type byte.
-base::ByteReader BodyOf(absl::string_view record) {
-  return base::ByteReader(record.empty() ? record : record.substr(1));
 }
 
 char* WriteVarint(std::int64_t value, char* out) {
@@ -70,6 +44,55 @@ bool ReadVarint(const char** at, const char* end, std::int64_t* value) {
   return false;
 }
 
+// The encoding of a label set is what the format asks for.
+void PutLabels(const model::Labels& labels, std::string* out) {
+  base::PutUvarint(labels.size(), out);
+  out->append(labels.encoded().data(), labels.encoded().size());
+}
+
+// False when they are cut off.
+bool GetLabels(base::ByteReader* in, model::Labels* labels) {
+  const std::uint64_t count = in->Uvarint();
+  const absl::string_view start = in->rest();
+  for (std::uint64_t i = 0; i < count && in->ok(); ++i) {
+    in->UvarintBytes();
+    in->UvarintBytes();
+  }
+  if (!in->ok()) return false;
+  const absl::string_view encoded =
+      start.substr(0, start.size() - in->remaining());
+  if (model::Labels::FromEncoded(encoded, labels)) return true;
+  // Unsorted or with empty values: legal, and put in order here.
+  std::vector<std::pair<std::string, std::string>> pairs;
+  base::ByteReader reader(encoded);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const absl::string_view name = reader.UvarintBytes();
+    const absl::string_view value = reader.UvarintBytes();
+    pairs.emplace_back(std::string(name), std::string(value));
+  }
+  *labels = model::Labels(pairs);
+  return true;
+}
+
+absl::Status DecodeStartingSamples(absl::string_view record,
+                                   std::vector<RefSample>* out,
+                                   std::vector<std::int64_t>* starts_ms) {
+  base::ByteReader reader = BodyOfRecord(record);
+  StartingFields starting;
+  while (reader.remaining() > 0) {
+    const SampleFields fields = starting.Get(&reader);
+    const std::uint64_t bits = reader.Be64();
+    if (!reader.ok()) return MalformedRecord("samples", record);
+    out->push_back(
+        {fields.ref, fields.timestamp_ms, std::bit_cast<double>(bits)});
+    if (starts_ms != nullptr) {
+      starts_ms->resize(out->size() - 1);
+      starts_ms->push_back(fields.start_ms);
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::uint8_t WalRecordTypeOf(absl::string_view record) {
@@ -81,9 +104,7 @@ void EncodeSeries(absl::Span<const RefSeries> series, std::string* out) {
   out->push_back(static_cast<char>(WalRecordType::kSeries));
   for (const RefSeries& one : series) {
     base::PutBe64(one.ref, out);
-    base::PutUvarint(one.labels.size(), out);
-    // The encoding of a label set is what the format asks for.
-    out->append(one.labels.encoded().data(), one.labels.encoded().size());
+    PutLabels(one.labels, out);
   }
 }
 
@@ -107,6 +128,18 @@ void EncodeSamples(absl::Span<const RefSample> samples, std::string* out) {
     at += sizeof(bits);
   }
   out->resize(static_cast<std::size_t>(at - out->data()));
+}
+
+void EncodeStartingSamples(absl::Span<const RefSample> samples,
+                           absl::Span<const std::int64_t> starts_ms,
+                           std::string* out) {
+  if (samples.empty()) return;
+  out->push_back(static_cast<char>(WalRecordType::kSamplesV2));
+  StartingFields starting;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    starting.Put({samples[i].ref, samples[i].timestamp_ms, starts_ms[i]}, out);
+    base::PutBe64(std::bit_cast<std::uint64_t>(samples[i].value), out);
+  }
 }
 
 void EncodeTombstones(absl::Span<const RefTombstone> tombstones,
@@ -134,32 +167,39 @@ void EncodeMetadata(absl::Span<const RefMetadata> metadata, std::string* out) {
   }
 }
 
+void EncodeExemplars(absl::Span<const RefExemplar> exemplars,
+                     std::string* out) {
+  if (exemplars.empty()) return;
+  out->push_back(static_cast<char>(WalRecordType::kExemplars));
+  const RefExemplar& first = exemplars[0];
+  base::PutBe64(first.ref, out);
+  base::PutBe64(static_cast<std::uint64_t>(first.timestamp_ms), out);
+  for (const RefExemplar& one : exemplars) {
+    base::PutVarint(Difference(one.ref, first.ref), out);
+    base::PutVarint(Difference(one.timestamp_ms, first.timestamp_ms), out);
+    base::PutBe64(std::bit_cast<std::uint64_t>(one.value), out);
+    PutLabels(one.labels, out);
+  }
+}
+
+void EncodeMmapMarkers(absl::Span<const RefMmapMarker> markers,
+                       std::string* out) {
+  if (markers.empty()) return;
+  out->push_back(static_cast<char>(WalRecordType::kMmapMarkers));
+  for (const RefMmapMarker& one : markers) {
+    base::PutBe64(one.ref, out);
+    base::PutBe64(one.chunk_ref, out);
+  }
+}
+
 absl::Status DecodeSeries(absl::string_view record,
                           std::vector<RefSeries>* out) {
-  base::ByteReader reader = BodyOf(record);
-  std::vector<std::pair<std::string, std::string>> pairs;
+  base::ByteReader reader = BodyOfRecord(record);
   while (reader.remaining() > 0) {
     RefSeries series;
     series.ref = reader.Be64();
-    const std::uint64_t count = reader.Uvarint();
-    const absl::string_view start = reader.rest();
-    for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
-      reader.UvarintBytes();
-      reader.UvarintBytes();
-    }
-    if (!reader.ok()) return Malformed("series", record, reader);
-    const absl::string_view encoded =
-        start.substr(0, start.size() - reader.remaining());
-    if (!model::Labels::FromEncoded(encoded, &series.labels)) {
-      // Unsorted or with empty values: legal, and put in order here.
-      pairs.clear();
-      base::ByteReader labels(encoded);
-      for (std::uint64_t i = 0; i < count; ++i) {
-        const absl::string_view name = labels.UvarintBytes();
-        const absl::string_view value = labels.UvarintBytes();
-        pairs.emplace_back(std::string(name), std::string(value));
-      }
-      series.labels = model::Labels(pairs);
+    if (!GetLabels(&reader, &series.labels)) {
+      return MalformedRecord("series", record);
     }
     out->push_back(std::move(series));
   }
@@ -167,8 +207,13 @@ absl::Status DecodeSeries(absl::string_view record,
 }
 
 absl::Status DecodeSamples(absl::string_view record,
-                           std::vector<RefSample>* out) {
-  base::ByteReader reader = BodyOf(record);
+                           std::vector<RefSample>* out,
+                           std::vector<std::int64_t>* starts_ms) {
+  if (static_cast<WalRecordType>(WalRecordTypeOf(record)) ==
+      WalRecordType::kSamplesV2) {
+    return DecodeStartingSamples(record, out, starts_ms);
+  }
+  base::ByteReader reader = BodyOfRecord(record);
   if (reader.remaining() == 0) return absl::OkStatus();
   const std::uint64_t base_ref = reader.Be64();
   const auto base_time = static_cast<std::int64_t>(reader.Be64());
@@ -180,27 +225,27 @@ absl::Status DecodeSamples(absl::string_view record,
     std::uint64_t bits = 0;
     if (!ReadVarint(&at, end, &ref) || !ReadVarint(&at, end, &time) ||
         end - at < static_cast<std::ptrdiff_t>(sizeof(bits))) {
-      return Malformed("samples", record, reader);
+      return MalformedRecord("samples", record);
     }
     std::memcpy(&bits, at, sizeof(bits));
     at += sizeof(bits);
     out->push_back({base_ref + static_cast<std::uint64_t>(ref),
-                    Sum(base_time, time),
+                    WrappingSum(base_time, time),
                     std::bit_cast<double>(__builtin_bswap64(bits))});
   }
-  if (!reader.ok()) return Malformed("samples", record, reader);
+  if (!reader.ok()) return MalformedRecord("samples", record);
   return absl::OkStatus();
 }
 
 absl::Status DecodeTombstones(absl::string_view record,
                               std::vector<RefTombstone>* out) {
-  base::ByteReader reader = BodyOf(record);
+  base::ByteReader reader = BodyOfRecord(record);
   while (reader.remaining() > 0) {
     RefTombstone one;
     one.ref = reader.Be64();
     one.range.min_ms = reader.Varint();
     one.range.max_ms = reader.Varint();
-    if (!reader.ok()) return Malformed("tombstones", record, reader);
+    if (!reader.ok()) return MalformedRecord("tombstones", record);
     out->push_back(one);
   }
   return absl::OkStatus();
@@ -208,7 +253,7 @@ absl::Status DecodeTombstones(absl::string_view record,
 
 absl::Status DecodeMetadata(absl::string_view record,
                             std::vector<RefMetadata>* out) {
-  base::ByteReader reader = BodyOf(record);
+  base::ByteReader reader = BodyOfRecord(record);
   while (reader.remaining() > 0) {
     RefMetadata one;
     one.ref = reader.Uvarint();
@@ -220,23 +265,42 @@ absl::Status DecodeMetadata(absl::string_view record,
       if (name == kUnitField) one.unit = std::string(value);
       if (name == kHelpField) one.help = std::string(value);
     }
-    if (!reader.ok()) return Malformed("metadata", record, reader);
+    if (!reader.ok()) return MalformedRecord("metadata", record);
     out->push_back(std::move(one));
   }
   return absl::OkStatus();
 }
 
-bool BaseOfRecord(absl::string_view record, storage::SeriesRef* ref,
-                  std::int64_t* timestamp_ms) {
-  const auto type = static_cast<WalRecordType>(WalRecordTypeOf(record));
-  const bool has_base = type == WalRecordType::kExemplars ||
-                        (type >= WalRecordType::kHistograms &&
-                         type <= WalRecordType::kCustomBucketFloatHistograms);
-  if (!has_base) return false;
-  base::ByteReader reader = BodyOf(record);
-  *ref = reader.Be64();
-  *timestamp_ms = static_cast<std::int64_t>(reader.Be64());
-  return reader.ok();
+absl::Status DecodeExemplars(absl::string_view record,
+                             std::vector<RefExemplar>* out) {
+  base::ByteReader reader = BodyOfRecord(record);
+  if (reader.remaining() == 0) return absl::OkStatus();
+  const RecordBase base = RecordBase::Get(&reader);
+  while (reader.remaining() > 0) {
+    const SampleFields fields = base.Next(&reader);
+    RefExemplar one;
+    one.ref = fields.ref;
+    one.timestamp_ms = fields.timestamp_ms;
+    one.value = std::bit_cast<double>(reader.Be64());
+    if (!GetLabels(&reader, &one.labels)) {
+      return MalformedRecord("exemplars", record);
+    }
+    out->push_back(std::move(one));
+  }
+  return reader.ok() ? absl::OkStatus() : MalformedRecord("exemplars", record);
+}
+
+absl::Status DecodeMmapMarkers(absl::string_view record,
+                               std::vector<RefMmapMarker>* out) {
+  base::ByteReader reader = BodyOfRecord(record);
+  while (reader.remaining() > 0) {
+    RefMmapMarker one;
+    one.ref = reader.Be64();
+    one.chunk_ref = reader.Be64();
+    if (!reader.ok()) return MalformedRecord("mmap markers", record);
+    out->push_back(one);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace narthex::tsdb

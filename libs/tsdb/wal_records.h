@@ -42,7 +42,23 @@ struct RefMetadata {
   std::string help;
 };
 
-/// The first byte of a record.
+/// An exemplar of a series.
+struct RefExemplar {
+  storage::SeriesRef ref = 0;
+  std::int64_t timestamp_ms = 0;
+  double value = 0;
+  model::Labels labels;
+};
+
+/// Says that the out-of-order samples of a series up to this record are in a
+/// chunk of the head's chunk files: file number << 32 | offset in it.
+struct RefMmapMarker {
+  storage::SeriesRef ref = 0;
+  std::uint64_t chunk_ref = 0;
+};
+
+/// The first byte of a record. Those of histograms are in
+/// wal_histogram_records.h.
 enum class WalRecordType : std::uint8_t {
   kSeries = 1,
   kSamples = 2,
@@ -54,6 +70,10 @@ enum class WalRecordType : std::uint8_t {
   kFloatHistograms = 8,
   kCustomBucketHistograms = 9,
   kCustomBucketFloatHistograms = 10,
+  // With start times, as newer versions of Prometheus write on request.
+  kSamplesV2 = 11,
+  kHistogramsV2 = 12,
+  kFloatHistogramsV2 = 13,
 };
 
 /// The type byte of a record; 0 for an empty one.
@@ -66,22 +86,30 @@ void EncodeSamples(absl::Span<const RefSample> samples, std::string* out);
 void EncodeTombstones(absl::Span<const RefTombstone> tombstones,
                       std::string* out);
 void EncodeMetadata(absl::Span<const RefMetadata> metadata, std::string* out);
+void EncodeExemplars(absl::Span<const RefExemplar> exemplars, std::string* out);
+void EncodeMmapMarkers(absl::Span<const RefMmapMarker> markers,
+                       std::string* out);
+/// Samples with as many start times (0: not known), as a record of type 11.
+void EncodeStartingSamples(absl::Span<const RefSample> samples,
+                           absl::Span<const std::int64_t> starts_ms,
+                           std::string* out);
 
 /// Append what a record holds to `*out`. kDataLoss for a record that is
 /// malformed; what was decoded before the flaw is then in `*out`.
 absl::Status DecodeSeries(absl::string_view record,
                           std::vector<RefSeries>* out);
+/// Also of type 11; `*starts_ms`, if wanted, is then filled up to the length
+/// of `*out`, otherwise it is left alone.
 absl::Status DecodeSamples(absl::string_view record,
-                           std::vector<RefSample>* out);
+                           std::vector<RefSample>* out,
+                           std::vector<std::int64_t>* starts_ms = nullptr);
 absl::Status DecodeTombstones(absl::string_view record,
                               std::vector<RefTombstone>* out);
 absl::Status DecodeMetadata(absl::string_view record,
                             std::vector<RefMetadata>* out);
-
-/// The reference and the timestamp from which an exemplar or histogram record
-/// counts: those of its first entry. False for other records and for those
-/// too short to have one.
-bool BaseOfRecord(absl::string_view record, storage::SeriesRef* ref,
-                  std::int64_t* timestamp_ms);
+absl::Status DecodeExemplars(absl::string_view record,
+                             std::vector<RefExemplar>* out);
+absl::Status DecodeMmapMarkers(absl::string_view record,
+                               std::vector<RefMmapMarker>* out);
 
 }  // namespace narthex::tsdb
