@@ -147,6 +147,7 @@ absl::Status Group::Append(const std::vector<ResultSample>& samples,
                            options_.append(samples));
   std::size_t out_of_order = 0;
   std::size_t duplicates = 0;
+  std::size_t too_old = 0;
   std::size_t others = 0;
   for (const storage::Rejection& rejection : rejections) {
     // The end of a series that has newer samples already is no loss.
@@ -158,15 +159,19 @@ absl::Status Group::Append(const std::vector<ResultSample>& samples,
       case storage::RejectReason::kDuplicate:
         ++duplicates;
         break;
+      case storage::RejectReason::kTooOld:
+        ++too_old;
+        break;
       default:
         ++others;
     }
   }
-  if (out_of_order + duplicates + others > 0) {
+  if (out_of_order + duplicates + too_old + others > 0) {
     log_.Warn("some results of a rule were not taken",
               {{"rule", rule},
                {"out_of_order", out_of_order},
                {"duplicate", duplicates},
+               {"too_old", too_old},
                {"other", others}});
   }
   return absl::OkStatus();

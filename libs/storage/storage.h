@@ -127,6 +127,7 @@ enum class RejectReason : std::uint8_t {
   kOutOfBounds = 3,    ///< Older than what the head still takes, or far future.
   kUnknownSeries = 4,  ///< The reference is not (or no longer) known.
   kLimit = 5,          ///< The series is new and a limit is reached.
+  kTooOld = 6,         ///< Older than the window for out-of-order samples.
   kInvalid = 7,  ///< The histogram contradicts itself, or the exemplar's labels
                  ///< are too long.
 };

@@ -263,6 +263,9 @@ void Head::CountRejections(const std::vector<storage::Rejection>& rejected,
       case storage::RejectReason::kUnknownSeries:
         metrics_.series_not_found.Inc();
         break;
+      case storage::RejectReason::kTooOld:
+        metrics_.too_old.Inc();
+        break;
       case storage::RejectReason::kLimit:
       case storage::RejectReason::kInvalid:
         break;

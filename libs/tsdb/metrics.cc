@@ -43,6 +43,10 @@ TsdbMetrics::TsdbMetrics(metrics::Registry& r)
                                  "Total number of samples refused because "
                                  "they were out of bounds.",
                                  {{"type", "float"}})),
+      too_old(r.NewCounter("prometheus_tsdb_too_old_samples_total",
+                           "Total number of out of order samples refused "
+                           "because they were outside the time window.",
+                           {{"type", "float"}})),
       duplicates(r.NewCounter("narthex_tsdb_duplicate_samples_total",
                               "Total number of samples refused because "
                               "another value is stored for their timestamp.")),

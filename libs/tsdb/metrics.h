@@ -18,6 +18,7 @@ struct TsdbMetrics {
   metrics::Counter& samples_appended;
   metrics::Counter& out_of_order;
   metrics::Counter& out_of_bounds;
+  metrics::Counter& too_old;
   metrics::Counter& duplicates;
   metrics::Counter& truncations;
   metrics::Counter& truncations_failed;

@@ -22,6 +22,8 @@ const char* ReasonName(storage::RejectReason reason) {
       return "unknown_series";
     case storage::RejectReason::kLimit:
       return "limit";
+    case storage::RejectReason::kTooOld:
+      return "too_old";
     case storage::RejectReason::kInvalid:
       return "invalid";
   }

@@ -78,6 +78,8 @@ ReasonText TextOf(storage::RejectReason reason) {
       return {"out of bounds", "out_of_bounds"};
     case storage::RejectReason::kLimit:
       return {"the limit of series is reached", "limit"};
+    case storage::RejectReason::kTooOld:
+      return {"too old sample", "too_old"};
     case storage::RejectReason::kInvalid:
       return {"the histogram is inconsistent", "invalid"};
     case storage::RejectReason::kUnknownSeries:

@@ -269,6 +269,7 @@ void ScrapeLoop::Send(ScrapeBatch batch) {
               metrics.duplicate_timestamp.Inc();
               break;
             case storage::RejectReason::kOutOfBounds:
+            case storage::RejectReason::kTooOld:
               metrics.out_of_bounds.Inc();
               break;
             case storage::RejectReason::kLimit:

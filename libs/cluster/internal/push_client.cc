@@ -45,6 +45,8 @@ const char* ReasonName(v1::RejectReason reason) {
       return "unknown_series";
     case v1::REJECT_REASON_LIMIT:
       return "limit";
+    case v1::REJECT_REASON_TOO_OLD:
+      return "too_old";
     case v1::REJECT_REASON_INVALID:
       return "invalid";
     default:
