@@ -101,6 +101,126 @@ void Annotations::PossibleNonCounterType(absl::string_view metric_name,
        position);
 }
 
+void Annotations::MixedFloatsHistograms(absl::string_view metric_name,
+                                        PositionRange position) {
+  Warn(absl::StrCat("encountered a mix of histograms and floats for metric "
+                    "name ",
+                    base::Quote(metric_name)),
+       position);
+}
+
+void Annotations::MixedInAggregation(PositionRange position) {
+  Warn("encountered a mix of histograms and floats for aggregation", position);
+}
+
+void Annotations::MixedClassicNative(absl::string_view metric_name,
+                                     PositionRange position) {
+  Warn(absl::StrCat("vector contains a mix of classic and native histograms",
+                    ForMetric(metric_name)),
+       position);
+}
+
+void Annotations::HistogramNotCounter(absl::string_view metric_name,
+                                      PositionRange position) {
+  Warn(absl::StrCat("this native histogram metric is not a counter: ",
+                    base::Quote(metric_name)),
+       position);
+}
+
+void Annotations::HistogramNotGauge(absl::string_view metric_name,
+                                    PositionRange position) {
+  Warn(absl::StrCat("this native histogram metric is not a gauge: ",
+                    base::Quote(metric_name)),
+       position);
+}
+
+void Annotations::MixedSchemas(absl::string_view metric_name,
+                               PositionRange position) {
+  Warn(absl::StrCat("vector contains a mix of histograms with exponential and "
+                    "custom buckets schemas for metric name ",
+                    base::Quote(metric_name)),
+       position);
+}
+
+void Annotations::IncompatibleLayout(absl::string_view op,
+                                     PositionRange position) {
+  Warn(absl::StrCat(
+           "incompatible bucket layout encountered for binary operator ", op),
+       position);
+}
+
+void Annotations::IncompatibleTypes(absl::string_view left,
+                                    absl::string_view op,
+                                    absl::string_view right,
+                                    PositionRange position) {
+  Info(absl::StrCat("incompatible sample types encountered for binary "
+                    "operator ",
+                    base::Quote(op), ": ", left, " ", op, " ", right),
+       position);
+}
+
+void Annotations::IgnoredInAggregation(absl::string_view aggregation,
+                                       PositionRange position) {
+  Info(absl::StrCat("ignored histogram in ", aggregation, " aggregation"),
+       position);
+}
+
+void Annotations::IgnoredInRange(absl::string_view metric_name,
+                                 PositionRange position) {
+  Info(absl::StrCat("ignored histograms in a range containing both floats and "
+                    "histograms for metric name ",
+                    base::Quote(metric_name)),
+       position);
+}
+
+void Annotations::QuantileIsNan(absl::string_view metric_name,
+                                PositionRange position) {
+  Info(absl::StrCat("input to histogram_quantile has NaN observations, result "
+                    "is NaN",
+                    ForMetric(metric_name)),
+       position);
+}
+
+void Annotations::QuantileIsSkewed(absl::string_view metric_name,
+                                   PositionRange position) {
+  Info(absl::StrCat("input to histogram_quantile has NaN observations, result "
+                    "is skewed higher",
+                    ForMetric(metric_name)),
+       position);
+}
+
+void Annotations::FractionHasNan(absl::string_view metric_name,
+                                 PositionRange position) {
+  Info(absl::StrCat("input to histogram_fraction has NaN observations, which "
+                    "are excluded from all fractions",
+                    ForMetric(metric_name)),
+       position);
+}
+
+void Annotations::ResetCollision(absl::string_view operation,
+                                 PositionRange position) {
+  Warn(absl::StrCat("conflicting counter resets during histogram ", operation),
+       position);
+}
+
+void Annotations::BoundsReconciled(absl::string_view operation,
+                                   PositionRange position) {
+  Info(absl::StrCat("mismatched custom buckets were reconciled during ",
+                    operation),
+       position);
+}
+
+void Annotations::StartTimeOverlap(absl::string_view metric_name,
+                                   PositionRange position) {
+  Entry& entry =
+      Add(Level::kWarning,
+          absl::StrCat("PromQL warning: sample has start time that overlaps "
+                       "with previous sample timestamp for metric ",
+                       base::Quote(metric_name)),
+          position);
+  ++entry.overlaps;
+}
+
 void Annotations::ForcedMonotonicity(absl::string_view metric_name,
                                      PositionRange position,
                                      const Monotonicity& where) {
@@ -129,6 +249,9 @@ std::vector<std::string> Annotations::Texts(Level level,
     std::string text = entry.text;
     if (entry.monotonicity.has_value()) {
       text += Describe(*entry.monotonicity);
+    }
+    if (entry.overlaps > 1) {
+      absl::StrAppend(&text, " (", entry.overlaps, " occurrences)");
     }
     if (entry.position.has_value()) {
       absl::StrAppend(&text, " (", LineColumn(query, entry.position->start),

@@ -32,6 +32,33 @@ class Annotations {
   void PossibleNonCounterType(absl::string_view metric_name,
                               absl::string_view type, PositionRange position);
 
+  // Of native histograms. `operation` is "addition", "subtraction" or
+  // "aggregation".
+  void MixedFloatsHistograms(absl::string_view metric_name,
+                             PositionRange position);
+  void MixedInAggregation(PositionRange position);
+  void MixedClassicNative(absl::string_view metric_name,
+                          PositionRange position);
+  void HistogramNotCounter(absl::string_view metric_name,
+                           PositionRange position);
+  void HistogramNotGauge(absl::string_view metric_name, PositionRange position);
+  void MixedSchemas(absl::string_view metric_name, PositionRange position);
+  void IncompatibleLayout(absl::string_view op, PositionRange position);
+  void IncompatibleTypes(absl::string_view left, absl::string_view op,
+                         absl::string_view right, PositionRange position);
+  void IgnoredInAggregation(absl::string_view aggregation,
+                            PositionRange position);
+  void IgnoredInRange(absl::string_view metric_name, PositionRange position);
+  void QuantileIsNan(absl::string_view metric_name, PositionRange position);
+  void QuantileIsSkewed(absl::string_view metric_name, PositionRange position);
+  void FractionHasNan(absl::string_view metric_name, PositionRange position);
+  void ResetCollision(absl::string_view operation, PositionRange position);
+  void BoundsReconciled(absl::string_view operation, PositionRange position);
+
+  /// A counter claims to have begun before the sample preceding it. Counts how
+  /// often.
+  void StartTimeOverlap(absl::string_view metric_name, PositionRange position);
+
   /// Where and by how much the counts of a classic histogram were not
   /// cumulative.
   struct Monotonicity {
@@ -60,6 +87,7 @@ class Annotations {
     std::string text;
     std::optional<PositionRange> position;
     std::optional<Monotonicity> monotonicity;
+    int overlaps = 0;
   };
 
   Entry& Add(Level level, std::string text,

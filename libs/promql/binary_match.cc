@@ -10,8 +10,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "libs/base/quote.h"
 #include "libs/base/status.h"
+#include "libs/promql/binary_histogram.h"
 #include "libs/promql/binary_op.h"
 
 namespace narthex::promql {
@@ -72,17 +72,24 @@ Mask Presence(const Columns& columns, const std::vector<std::size_t>& members,
               std::size_t steps) {
   Mask mask(steps, 0);
   for (const std::size_t member : members) {
-    const std::vector<double>& values = columns.list[member].values;
-    for (std::size_t i = 0; i < steps; ++i) mask[i] |= IsPresent(values[i]);
+    const Column& column = columns.list[member];
+    for (std::size_t i = 0; i < steps; ++i) {
+      mask[i] |= IsPresent(column.values[i]);
+    }
+    for (std::size_t i = 0; i < column.histograms.size(); ++i) {
+      mask[i] |= column.histograms[i] != nullptr;
+    }
   }
   return mask;
 }
 
 /// Removes the values at steps where `mask` has not `wanted`.
-void Restrict(const Mask& mask, std::uint8_t wanted,
-              std::vector<double>* values) {
-  for (std::size_t i = 0; i < values->size(); ++i) {
-    if (mask[i] != wanted) (*values)[i] = Absent();
+void Restrict(const Mask& mask, std::uint8_t wanted, Column* column) {
+  for (std::size_t i = 0; i < column->values.size(); ++i) {
+    if (mask[i] != wanted) column->values[i] = Absent();
+  }
+  for (std::size_t i = 0; i < column->histograms.size(); ++i) {
+    if (mask[i] != wanted) column->histograms[i] = nullptr;
   }
 }
 
@@ -97,8 +104,8 @@ absl::Status EvaluateFilter(Matched& matched, bool wanted, const StepGrid& grid,
           Presence(matched.right, matched.groups[group].right, grid.count);
     }
     Column& column = matched.left.list[i];
-    Restrict(*masks[group], wanted ? 1 : 0, &column.values);
-    if (CountPresent(column.values) == 0) continue;
+    Restrict(*masks[group], wanted ? 1 : 0, &column);
+    if (CountPresent(column) == 0) continue;
     NARTHEX_RETURN_IF_ERROR(sink(column));
   }
   return absl::OkStatus();
@@ -117,8 +124,8 @@ absl::Status EvaluateOr(Matched& matched, const StepGrid& grid,
   }
   for (std::size_t i = 0; i < matched.right.list.size(); ++i) {
     Column& column = matched.right.list[i];
-    Restrict(masks[matched.right_group[i]], 0, &column.values);
-    if (CountPresent(column.values) == 0) continue;
+    Restrict(masks[matched.right_group[i]], 0, &column);
+    if (CountPresent(column) == 0) continue;
     NARTHEX_RETURN_IF_ERROR(merger.Add(column));
   }
   for (Column& column : merger.columns()) {
@@ -168,14 +175,26 @@ class Joiner {
         NARTHEX_RETURN_IF_ERROR(FillMany(i));
       }
     }
+    for (const Note& note : notes_) {
+      Annotate(note.note, binary_.op, note.left_is_histogram,
+               note.right_is_histogram, binary_.position,
+               &evaluation_.annotations());
+    }
     for (Column& column : merger_.columns()) {
-      if (CountPresent(column.values) == 0) continue;
+      if (CountPresent(column) == 0) continue;
       NARTHEX_RETURN_IF_ERROR(sink(column));
     }
     return absl::OkStatus();
   }
 
  private:
+  /// The last thing to say about a step.
+  struct Note {
+    BinaryNote note = BinaryNote::kNone;
+    bool left_is_histogram = false;
+    bool right_is_histogram = false;
+  };
+
   struct GroupState {
     std::vector<std::size_t> many;
     std::vector<std::size_t> one;
@@ -199,7 +218,7 @@ class Joiner {
       const Column* found = nullptr;
       for (const std::size_t member : group.one) {
         const Column& column = one_.list[member];
-        if (IsAbsent(column.values[step])) continue;
+        if (!column.Has(step)) continue;
         if (found != nullptr) return DuplicateError(*found, column);
         found = &column;
       }
@@ -224,16 +243,19 @@ class Joiner {
   /// find a match at one step.
   absl::Status CheckManySide(const GroupState& group) const {
     if (!one_to_one_ || group.many.size() < 2) return absl::OkStatus();
-    if (IsTrim(binary_.op)) return absl::OkStatus();
     Mask partner(steps_, 1);
     if (!matching_.fill_right.has_value()) {
       partner = Presence(one_, group.one, steps_);
     }
     Mask seen(steps_, 0);
     for (const std::size_t member : group.many) {
-      const std::vector<double>& values = many_.list[member].values;
+      const Column& column = many_.list[member];
       for (std::size_t i = 0; i < steps_; ++i) {
-        if (partner[i] == 0 || IsAbsent(values[i])) continue;
+        if (partner[i] == 0 || !column.Has(i)) continue;
+        if (!IsDefined(binary_.op, column.HasHistogram(i),
+                       AnyHistogram(group.one, i))) {
+          continue;
+        }
         if (seen[i] != 0) {
           return absl::FailedPreconditionError(
               "multiple matches for labels: many-to-one matching must be "
@@ -245,61 +267,91 @@ class Joiner {
     return absl::OkStatus();
   }
 
+  bool AnyHistogram(const std::vector<std::size_t>& members,
+                    std::size_t step) const {
+    return std::any_of(members.begin(), members.end(), [&](std::size_t member) {
+      return one_.list[member].HasHistogram(step);
+    });
+  }
+
   /// Joins one series of the many with its partners, or with the fill value.
   absl::Status JoinMany(std::size_t position) {
     const Column& many = many_.list[position];
     GroupState& group = groups_[many_group_[position]];
     for (const std::size_t member : group.one) {
       const Column& one = one_.list[member];
-      NARTHEX_RETURN_IF_ERROR(
-          Emit(group, many.labels, many.values, one.labels, one.values));
+      NARTHEX_RETURN_IF_ERROR(Emit(group, many, one));
     }
     if (!matching_.fill_right.has_value()) return absl::OkStatus();
-    std::vector<double> fill(steps_, *matching_.fill_right);
+    Column fill;
+    fill.labels = Signature(matching_, sorted_labels_, many.labels);
+    fill.values.assign(steps_, *matching_.fill_right);
     Restrict(Presence(one_, group.one, steps_), 0, &fill);
-    return Emit(group, many.labels, many.values,
-                Signature(matching_, sorted_labels_, many.labels), fill);
+    return Emit(group, many, fill);
   }
 
   /// Joins one series of the "one" side with the fill value of the many.
   absl::Status FillMany(std::size_t position) {
     const Column& one = one_.list[position];
     GroupState& group = groups_[one_group_[position]];
-    std::vector<double> fill(steps_, *matching_.fill_left);
+    Column fill;
+    fill.labels = Signature(matching_, sorted_labels_, one.labels);
+    fill.values.assign(steps_, *matching_.fill_left);
     Restrict(Presence(many_, group.many, steps_), 0, &fill);
-    return Emit(group, Signature(matching_, sorted_labels_, one.labels), fill,
-                one.labels, one.values);
+    return Emit(group, fill, one);
   }
 
-  absl::Status Emit(GroupState& group, const model::Labels& many_labels,
-                    const std::vector<double>& many,
-                    const model::Labels& one_labels,
-                    const std::vector<double>& one) {
+  absl::Status Emit(GroupState& group, const Column& many, const Column& one) {
     Mask both(steps_);
-    bool any = false;
     for (std::size_t i = 0; i < steps_; ++i) {
-      both[i] = IsPresent(many[i]) && IsPresent(one[i]);
-      any = any || both[i] != 0;
+      both[i] = IsPresent(many.values[i]) && IsPresent(one.values[i]);
     }
-    if (!any) return absl::OkStatus();
-    if (IsTrim(binary_.op)) {
-      ReportTrim();
-      return absl::OkStatus();
-    }
-    Column column{ResultLabels(many_labels, one_labels), binary_.return_bool,
+    const auto any = [](const Mask& mask) {
+      return std::find(mask.begin(), mask.end(), 1) != mask.end();
+    };
+    const bool floats_only = !IsTrim(binary_.op) && many.histograms.empty() &&
+                             one.histograms.empty();
+    if (floats_only && !any(both)) return absl::OkStatus();
+    Column column{ResultLabels(many.labels, one.labels), binary_.return_bool,
                   std::vector<double>(steps_, Absent())};
-    NARTHEX_RETURN_IF_ERROR(Take(group, column.labels, both));
-    Compute(both, swapped_ ? one : many, swapped_ ? many : one, &column.values);
+    const Column& left = swapped_ ? one : many;
+    const Column& right = swapped_ ? many : one;
+    Mask matched = both;
+    if (!floats_only) {
+      ComputeHistograms(left, right, &matched, &column);
+      if (!any(matched)) return absl::OkStatus();
+    }
+    NARTHEX_RETURN_IF_ERROR(Take(group, column.labels, matched));
+    if (!IsTrim(binary_.op)) {
+      Compute(both, left.values, right.values, &column.values);
+    }
     return merger_.Add(column);
   }
 
-  void ReportTrim() {
-    const absl::string_view op = BinaryOpText(binary_.op);
-    evaluation_.annotations().Info(
-        absl::StrCat("incompatible sample types encountered for binary "
-                     "operator ",
-                     base::Quote(op), ": float ", op, " float"),
-        binary_.position);
+  /// Fills the steps at which a histogram takes part, and all of operators that
+  /// are not defined for floats; corrects `*matched` there.
+  void ComputeHistograms(const Column& left, const Column& right, Mask* matched,
+                         Column* out) {
+    for (std::size_t i = 0; i < steps_; ++i) {
+      if (!left.Has(i) || !right.Has(i)) continue;
+      const bool left_is = left.HasHistogram(i);
+      const bool right_is = right.HasHistogram(i);
+      if (!left_is && !right_is && !IsTrim(binary_.op)) continue;
+      BinaryResult result = ComputeHistogram(
+          binary_.op, {left.values[i], left_is ? &left.histograms[i] : nullptr},
+          {right.values[i], right_is ? &right.histograms[i] : nullptr});
+      if (result.note != BinaryNote::kNone) {
+        notes_.resize(steps_);
+        notes_[i] = {result.note, left_is, right_is};
+      }
+      (*matched)[i] = result.failed ? 0 : 1;
+      if (result.failed) continue;
+      if (binary_.return_bool) {
+        out->values[i] = result.holds ? 1 : 0;
+      } else if (result.holds) {
+        out->SetHistogram(i, std::move(result.histogram));
+      }
+    }
   }
 
   /// Several of the many may not become one series at the same step, even when
@@ -377,6 +429,7 @@ class Joiner {
   std::vector<std::size_t>& one_group_;
   std::vector<GroupState> groups_;
   Mask any_many_;
+  std::vector<Note> notes_;  // Of each step; empty without any.
   ColumnMerger merger_;
 };
 

@@ -1,5 +1,6 @@
 #include "libs/promql/column.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace narthex::promql {
@@ -8,6 +9,11 @@ std::size_t CountPresent(const std::vector<double>& values) {
   std::size_t count = 0;
   for (const double value : values) count += IsPresent(value) ? 1 : 0;
   return count;
+}
+
+bool Column::HasHistograms() const {
+  return std::any_of(histograms.begin(), histograms.end(),
+                     [](const auto& h) { return h != nullptr; });
 }
 
 void Column::SetHistogram(std::size_t step, model::HistogramPtr histogram) {

@@ -42,6 +42,7 @@ struct Column {
   bool Has(std::size_t step) const {
     return IsPresent(values[step]) || HasHistogram(step);
   }
+  bool HasHistograms() const;
   void SetHistogram(std::size_t step, model::HistogramPtr histogram);
   /// Makes the step like that of `other`.
   void Copy(const Column& other, std::size_t step);

@@ -118,10 +118,15 @@ absl::Status EvaluateMatrix(Evaluation& evaluation, const Expr& wrapped,
   const RangeGeometry geometry = GeometryOf(root, grid);
   SampleReservation held(&evaluation.budget());
   const auto take = [&](RangeSeries& series) -> absl::Status {
-    NARTHEX_RETURN_IF_ERROR(held.Add(series.samples.size()));
-    evaluation.stats().total +=
-        static_cast<std::int64_t>(series.samples.size());
+    const std::size_t size = SizeInSamples(series.samples);
+    NARTHEX_RETURN_IF_ERROR(held.Add(size));
+    evaluation.stats().total += static_cast<std::int64_t>(size);
     if (geometry.anchored || geometry.smoothed) {
+      if (!series.samples.histograms.empty()) {
+        return absl::FailedPreconditionError(
+            absl::StrCat(geometry.anchored ? "anchored" : "smoothed",
+                         " modifier is not supported with histograms"));
+      }
       series.samples = CutAtEdges(series.samples, geometry);
     }
     if (series.samples.empty()) return absl::OkStatus();
@@ -230,6 +235,7 @@ absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
   settings.max_samples = options_.max_samples;
   settings.delayed_name_removal = options_.delayed_name_removal;
   settings.type_and_unit_labels = options_.type_and_unit_labels;
+  settings.use_start_timestamps = options_.use_start_timestamps;
   const std::int64_t timeout_ms =
       query.timeout_ms > 0 ? std::min(query.timeout_ms, options_.timeout_ms)
                            : options_.timeout_ms;

@@ -27,6 +27,8 @@ struct EngineOptions {
   bool delayed_name_removal = false;
   /// rate() judges by __type__ whether a metric is a counter.
   bool type_and_unit_labels = false;
+  /// rate(), irate(), increase() and resets() look at when counters began.
+  bool use_start_timestamps = false;
 };
 
 /// Settings of one query.

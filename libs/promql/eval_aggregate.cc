@@ -11,7 +11,9 @@
 #include "libs/base/float_format.h"
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
+#include "libs/model/histogram_buckets.h"
 #include "libs/promql/aggregate.h"
+#include "libs/promql/aggregate_histogram.h"
 #include "libs/promql/eval_nodes.h"
 #include "libs/promql/kahan.h"
 #include "libs/promql/quantile.h"
@@ -24,6 +26,8 @@ class GroupColumns {
  public:
   virtual ~GroupColumns() = default;
   virtual void Add(const std::vector<double>& values) = 0;
+  /// Whether the step has had a value.
+  virtual bool Has(std::size_t) const { return false; }
   /// The results; called once, at the end.
   virtual std::vector<double> Finish() = 0;
 };
@@ -42,6 +46,7 @@ class SumColumns : public GroupColumns {
       }
     }
   }
+  bool Has(std::size_t step) const override { return IsPresent(sum_[step]); }
   std::vector<double> Finish() override {
     for (std::size_t i = 0; i < sum_.size(); ++i) {
       if (IsPresent(sum_[i])) sum_[i] += compensation_[i];
@@ -62,6 +67,7 @@ class AvgColumns : public GroupColumns {
       if (IsPresent(values[i])) means_[i].Add(values[i]);
     }
   }
+  bool Has(std::size_t step) const override { return means_[step].count > 0; }
   std::vector<double> Finish() override {
     std::vector<double> results(means_.size());
     for (std::size_t i = 0; i < results.size(); ++i) {
@@ -231,11 +237,13 @@ absl::Status CountValues(Evaluation& evaluation, const AggregateExpr& aggregate,
         Column* into = nullptr;
         double previous = Absent();
         for (std::size_t i = 0; i < grid.count; ++i) {
+          if (!column.Has(i)) continue;
           const double value = column.values[i];
-          if (IsAbsent(value)) continue;
           if (into == nullptr || value != previous) {
             model::LabelsBuilder builder(column.labels);
-            builder.Set(name, base::FormatFloat(value));
+            builder.Set(name, column.HasHistogram(i)
+                                  ? model::ToString(*column.histograms[i])
+                                  : base::FormatFloat(value));
             into =
                 &counts.Get(grouping.KeyOf(builder.Build()), false, grid.count);
             previous = value;
@@ -280,6 +288,33 @@ absl::Status EvaluateAggregate(Evaluation& evaluation,
   struct Group {
     Column column;
     std::unique_ptr<GroupColumns> state;
+    std::unique_ptr<HistogramGroup> histograms = nullptr;
+  };
+  const PositionRange position = Unwrap(*aggregate.expr).position;
+  const auto add_histograms = [&](Column& column, Group* group) {
+    switch (aggregate.op) {
+      case AggregateOp::kCount:
+      case AggregateOp::kGroup:
+        for (std::size_t i = 0; i < grid.count; ++i) {
+          if (column.HasHistogram(i)) column.values[i] = 1;
+        }
+        return;
+      case AggregateOp::kSum:
+      case AggregateOp::kAvg:
+        if (group->histograms == nullptr) {
+          group->histograms = std::make_unique<HistogramGroup>(
+              aggregate.op == AggregateOp::kSum ? HistogramGroup::Kind::kSum
+                                                : HistogramGroup::Kind::kMean,
+              grid.count, position);
+        }
+        group->histograms->Add(
+            column, [&](std::size_t step) { return group->state->Has(step); },
+            &evaluation.annotations());
+        return;
+      default:
+        evaluation.annotations().IgnoredInAggregation(
+            AggregateOpText(aggregate.op), position);
+    }
   };
   const Grouping grouping(aggregate.grouping, aggregate.without);
   std::vector<Group> groups;
@@ -295,6 +330,7 @@ absl::Status EvaluateAggregate(Evaluation& evaluation,
     }
     Group& group = groups[it->second];
     group.column.drop_name = group.column.drop_name || column.drop_name;
+    if (column.HasHistograms()) add_histograms(column, &group);
     group.state->Add(column.values);
     return absl::OkStatus();
   };
@@ -304,7 +340,10 @@ absl::Status EvaluateAggregate(Evaluation& evaluation,
   }
   for (Group& group : groups) {
     group.column.values = group.state->Finish();
-    if (CountPresent(group.column.values) == 0) continue;
+    if (group.histograms != nullptr) {
+      group.histograms->Finish(&group.column, &evaluation.annotations());
+    }
+    if (CountPresent(group.column) == 0) continue;
     NARTHEX_RETURN_IF_ERROR(sink(group.column));
   }
   return absl::OkStatus();

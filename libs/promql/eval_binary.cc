@@ -2,9 +2,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "libs/base/quote.h"
 #include "libs/base/status.h"
+#include "libs/promql/binary_histogram.h"
 #include "libs/promql/binary_match.h"
 #include "libs/promql/binary_op.h"
 #include "libs/promql/eval_nodes.h"
@@ -40,18 +39,31 @@ void ApplyScalar(const Operator& apply, bool return_bool,
   }
 }
 
-/// Trimming is for histograms: every element is dropped with an info.
-absl::Status TrimFloats(Evaluation& evaluation, const BinaryExpr& binary,
-                        const Expr& vector, const StepGrid& grid) {
-  return evaluation.Vector(vector, grid, [&](Column&) {
-    const absl::string_view op = BinaryOpText(binary.op);
-    evaluation.annotations().Info(
-        absl::StrCat("incompatible sample types encountered for binary "
-                     "operator ",
-                     base::Quote(op), ": float ", op, " float"),
-        binary.position);
-    return absl::OkStatus();
-  });
+/// The same for the histograms of a column, and for operators that are not
+/// defined for floats.
+template <VectorSide kSide>
+void ApplyScalarToHistograms(Evaluation& evaluation, const BinaryExpr& binary,
+                             const std::vector<double>& scalar,
+                             Column* column) {
+  const bool trims = IsTrim(binary.op);
+  for (std::size_t i = 0; i < column->values.size(); ++i) {
+    const bool is_histogram = column->HasHistogram(i);
+    if (!is_histogram && !(trims && IsPresent(column->values[i]))) continue;
+    const Operand vector{column->values[i],
+                         is_histogram ? &column->histograms[i] : nullptr};
+    const Operand other{scalar[i], nullptr};
+    BinaryResult result = kSide == VectorSide::kLeft
+                              ? ComputeHistogram(binary.op, vector, other)
+                              : ComputeHistogram(binary.op, other, vector);
+    Annotate(result.note, binary.op, kSide == VectorSide::kLeft && is_histogram,
+             kSide == VectorSide::kRight && is_histogram, binary.position,
+             &evaluation.annotations());
+    if (result.failed) {
+      column->Erase(i);
+    } else {
+      column->SetHistogram(i, std::move(result.histogram));
+    }
+  }
 }
 
 template <VectorSide kSide>
@@ -61,16 +73,20 @@ absl::Status VectorScalar(Evaluation& evaluation, const BinaryExpr& binary,
   const Expr& other = kSide == VectorSide::kLeft ? *binary.rhs : *binary.lhs;
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> scalar,
                            evaluation.Scalar(other, grid));
-  if (IsTrim(binary.op)) return TrimFloats(evaluation, binary, vector, grid);
-  const auto apply = [&](std::vector<double>* values) {
+  const auto apply = [&](Column* column) {
+    if (IsTrim(binary.op) || !column->histograms.empty()) {
+      ApplyScalarToHistograms<kSide>(evaluation, binary, scalar, column);
+      if (IsTrim(binary.op)) return;
+    }
+    std::vector<double>* const values = &column->values;
     VisitOperator(binary.op, [&](const auto& function) {
       ApplyScalar<kSide>(function, binary.return_bool, scalar, values);
     });
   };
   if (!IsArithmetic(binary.op) && !binary.return_bool) {
     return evaluation.Vector(vector, grid, [&](Column& column) -> absl::Status {
-      apply(&column.values);
-      if (CountPresent(column.values) == 0) {
+      apply(&column);
+      if (CountPresent(column) == 0) {
         return absl::OkStatus();
       }
       return sink(column);
@@ -78,7 +94,10 @@ absl::Status VectorScalar(Evaluation& evaluation, const BinaryExpr& binary,
   }
   NameDropper dropper(evaluation, vector, NameDropper::Repeats::kMerge, sink);
   NARTHEX_RETURN_IF_ERROR(evaluation.Vector(vector, grid, [&](Column& column) {
-    apply(&column.values);
+    apply(&column);
+    if (!column.histograms.empty() && CountPresent(column) == 0) {
+      return absl::OkStatus();
+    }
     return dropper.Add(column);
   }));
   return dropper.Finish();

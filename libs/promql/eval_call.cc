@@ -16,14 +16,18 @@ const std::string& StringArgument(const Call& call, std::size_t index) {
 absl::Status EvaluateCall(Evaluation& evaluation, const Call& call,
                           const StepGrid& grid, ColumnSink sink) {
   const absl::string_view name = call.function->name;
-  if (name == "timestamp" &&
+  const bool starts =
+      name == "start_timestamp" && evaluation.settings().use_start_timestamps;
+  if ((starts || name == "timestamp") &&
       Unwrap(*call.args[0]).kind == ExprKind::kVectorSelector) {
     const Expr& selector = Unwrap(*call.args[0]);
     NameDropper dropper(evaluation, selector, NameDropper::Repeats::kMerge,
                         sink);
-    NARTHEX_RETURN_IF_ERROR(EvaluateSelectorTimes(
-        evaluation, selector.As<VectorSelector>(), grid,
-        [&](Column& column) { return dropper.Add(column); }));
+    const auto evaluate =
+        starts ? EvaluateSelectorStartTimes : EvaluateSelectorTimes;
+    NARTHEX_RETURN_IF_ERROR(
+        evaluate(evaluation, selector.As<VectorSelector>(), grid,
+                 [&](Column& column) { return dropper.Add(column); }));
     return dropper.Finish();
   }
   for (std::size_t i = 0; i < call.args.size(); ++i) {

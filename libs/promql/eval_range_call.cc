@@ -6,6 +6,8 @@
 #include "libs/base/status.h"
 #include "libs/promql/eval_nodes.h"
 #include "libs/promql/range_functions.h"
+#include "libs/promql/range_histograms.h"
+#include "libs/promql/range_rate.h"
 
 namespace narthex::promql {
 namespace {
@@ -26,15 +28,6 @@ absl::Status CheckModifiers(const RangeGeometry& geometry,
     return refuse("smoothed", SmoothedFunctionNames());
   }
   return absl::OkStatus();
-}
-
-/// Lists where values fall, and clears the list of the series before.
-void FindFalls(const std::vector<double>& values,
-               std::vector<std::size_t>* falls) {
-  falls->clear();
-  for (std::size_t i = 1; i < values.size(); ++i) {
-    if (values[i] < values[i - 1]) falls->push_back(i);
-  }
 }
 
 /// rate() of a metric that does not look like a counter deserves a hint.
@@ -121,18 +114,27 @@ absl::Status EvaluateRangeCall(Evaluation& evaluation, const Call& call,
   if (name == "absent_over_time") {
     return EvaluateAbsentOverTime(evaluation, range, *function, context, sink);
   }
+  const bool uses_starts =
+      function->uses_starts && evaluation.settings().use_start_timestamps;
   const bool hints = name == "rate" || name == "increase";
   NameDropper dropper(evaluation, range, NameDropper::Repeats::kRefuse, sink);
   Column column;
   const auto apply = [&](RangeSeries& series) -> absl::Status {
-    if (function->needs_falls) {
-      FindFalls(series.samples.values, &context.falls);
-    }
+    if (!uses_starts) series.samples.starts_ms.clear();
     column.values.resize(grid.count);
-    function->apply(series.samples, context, &column.values);
+    column.histograms.clear();
+    context.metric_name = series.labels.metric_name();
+    if (series.samples.histograms.empty()) {
+      if (function->needs_falls) FindFalls(series.samples, &context);
+      function->apply(series.samples, context, &column.values);
+    } else {
+      ApplyToHistograms(name, *function, series.samples, context, &column);
+    }
     NARTHEX_RETURN_IF_ERROR(context.status);
-    if (CountPresent(column.values) == 0) return absl::OkStatus();
-    if (hints) HintAtNonCounter(evaluation, series.labels, context.position);
+    if (CountPresent(column) == 0) return absl::OkStatus();
+    if (hints && CountPresent(column.values) > 0) {
+      HintAtNonCounter(evaluation, series.labels, context.position);
+    }
     std::swap(column.labels, series.labels);
     column.drop_name = series.drop_name;
     return function->keeps_name ? sink(column) : dropper.Add(column);

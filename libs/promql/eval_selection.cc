@@ -133,18 +133,20 @@ class Selection {
       : columns_(columns), steps_(steps), kept_(columns.list.size()) {}
 
   void Keep(std::size_t series, std::size_t step) {
-    if (kept_[series].empty()) {
-      kept_[series].assign(steps_, Absent());
+    Column& kept = kept_[series];
+    if (kept.values.empty()) {
+      kept.values.assign(steps_, Absent());
       order_.push_back(series);
     }
-    kept_[series][step] = columns_.list[series].values[step];
+    kept.Copy(columns_.list[series], step);
   }
 
   /// In the order in which they were first kept.
   absl::Status Emit(ColumnSink sink) {
     for (const std::size_t series : order_) {
       Column& column = columns_.list[series];
-      column.values = std::move(kept_[series]);
+      column.values = std::move(kept_[series].values);
+      column.histograms = std::move(kept_[series].histograms);
       NARTHEX_RETURN_IF_ERROR(sink(column));
     }
     return absl::OkStatus();
@@ -153,7 +155,7 @@ class Selection {
  private:
   Columns& columns_;
   const std::size_t steps_;
-  std::vector<std::vector<double>> kept_;
+  std::vector<Column> kept_;  // Without labels.
   std::vector<std::size_t> order_;
 };
 
@@ -174,6 +176,17 @@ void SelectBest(const Groups& groups, bool largest,
   }
 }
 
+/// Whether topk or bottomk comes upon a histogram.
+bool MeetsHistogram(const Columns& columns, const std::vector<std::size_t>& k) {
+  for (const Column& column : columns.list) {
+    if (column.histograms.empty()) continue;
+    for (std::size_t step = 0; step < k.size(); ++step) {
+      if (k[step] != 0 && column.HasHistogram(step)) return true;
+    }
+  }
+  return false;
+}
+
 /// limitk: the first k of each group.
 void SelectFirst(const Groups& groups, const std::vector<std::size_t>& k,
                  Selection* selection) {
@@ -182,7 +195,7 @@ void SelectFirst(const Groups& groups, const std::vector<std::size_t>& k,
       std::size_t left = k[step];
       for (const std::size_t series : members) {
         if (left == 0) break;
-        if (IsAbsent(groups.columns.list[series].values[step])) continue;
+        if (!groups.columns.list[series].Has(step)) continue;
         selection->Keep(series, step);
         --left;
       }
@@ -201,7 +214,7 @@ void SelectRatio(const Groups& groups, const std::vector<double>& ratio,
       const double offset =
           static_cast<double>(column.labels.Hash()) / kMaxHash;
       for (std::size_t step = 0; step < ratio.size(); ++step) {
-        if (IsAbsent(column.values[step]) || ratio[step] == 0) continue;
+        if (!column.Has(step) || ratio[step] == 0) continue;
         const double r = std::clamp(ratio[step], -1.0, 1.0);
         if (r >= 0 ? offset < r : offset >= 1.0 + r) {
           selection->Keep(series, step);
@@ -278,6 +291,10 @@ absl::Status EvaluateSelection(Evaluation& evaluation,
   if (aggregate.op == AggregateOp::kLimitk) {
     SelectFirst(groups, k, &selection);
   } else {
+    if (MeetsHistogram(groups.columns, k)) {
+      evaluation.annotations().IgnoredInAggregation(
+          AggregateOpText(aggregate.op), aggregate.position);
+    }
     SelectBest(groups, aggregate.op == AggregateOp::kTopk, k, &selection);
   }
   return selection.Emit(sink);

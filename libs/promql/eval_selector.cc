@@ -1,9 +1,12 @@
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/model/histogram_arithmetic.h"
 #include "libs/promql/eval_nodes.h"
+#include "libs/promql/interpolate_histogram.h"
 
 namespace narthex::promql {
 namespace {
@@ -156,6 +159,44 @@ void DropStaleMarkers(model::SampleColumns* samples) {
   if (!samples->starts_ms.empty()) samples->starts_ms.resize(kept);
 }
 
+/// Reads a series. Of histograms that only counts and sums matter of the rest
+/// is dropped, after the buckets have told whether the counter began anew.
+absl::Status ReadSamples(const storage::Series& series, bool counts_only,
+                         model::SampleColumns* samples) {
+  samples->clear();
+  NARTHEX_RETURN_IF_ERROR(series.Read(samples));
+  if (!counts_only) return absl::OkStatus();
+  model::HistogramPtr previous;
+  for (model::HistogramPtr& histogram : samples->histograms) {
+    if (histogram == nullptr) continue;
+    auto counts = std::make_shared<model::FloatHistogram>();
+    counts->schema = histogram->schema;
+    counts->count = histogram->count;
+    counts->sum = histogram->sum;
+    counts->counter_reset = histogram->counter_reset;
+    if (histogram->counter_reset == model::CounterReset::kUnknown &&
+        previous != nullptr) {
+      counts->counter_reset = model::DetectReset(*previous, *histogram)
+                                  ? model::CounterReset::kReset
+                                  : model::CounterReset::kNotReset;
+    }
+    previous = std::exchange(histogram, std::move(counts));
+  }
+  return absl::OkStatus();
+}
+
+/// What a subquery passes on of a histogram. Its steps are not neighbours in
+/// storage, so that what was known of the one before does not hold.
+model::HistogramPtr WithoutReset(const model::HistogramPtr& histogram) {
+  if (histogram->counter_reset == model::CounterReset::kUnknown ||
+      histogram->counter_reset == model::CounterReset::kGauge) {
+    return histogram;
+  }
+  auto result = std::make_shared<model::FloatHistogram>(*histogram);
+  result->counter_reset = model::CounterReset::kUnknown;
+  return result;
+}
+
 template <typename Take>
 absl::Status SelectColumns(Evaluation& evaluation,
                            const VectorSelector& selector, const StepGrid& grid,
@@ -167,15 +208,23 @@ absl::Status SelectColumns(Evaluation& evaluation,
   range.max_ms = references.first_ms +
                  references.step_ms * static_cast<std::int64_t>(grid.count - 1);
   if (selector.smoothed) range.max_ms += lookback_ms;
+  const bool counts_only = evaluation.CountsOnly(selector);
   model::SampleColumns samples;
   Column column;
   const auto read = [&](const storage::Series& series) -> absl::Status {
-    samples.clear();
-    NARTHEX_RETURN_IF_ERROR(series.Read(&samples));
+    NARTHEX_RETURN_IF_ERROR(ReadSamples(series, counts_only, &samples));
     if (selector.smoothed) DropStaleMarkers(&samples);
     column.values.resize(grid.count);
     column.histograms.clear();
-    take(samples, references, lookback_ms, &column);
+    if (selector.smoothed && !samples.histograms.empty()) {
+      TakeSmoothedHistograms(samples,
+                             {references.first_ms, references.step_ms,
+                              lookback_ms, selector.position},
+                             series.labels().metric_name(),
+                             &evaluation.annotations(), &column);
+    } else {
+      take(samples, references, lookback_ms, &column);
+    }
     const std::size_t present = SizeInSamples(column);
     if (present == 0) return absl::OkStatus();
     evaluation.stats().total += static_cast<std::int64_t>(present);
@@ -203,10 +252,10 @@ absl::Status ReadMatrix(Evaluation& evaluation, const MatrixSelector& matrix,
                            last_end_ms};
   if (geometry.anchored || geometry.smoothed) range.min_ms -= lookback_ms;
   if (geometry.smoothed) range.max_ms += lookback_ms;
+  const bool counts_only = evaluation.CountsOnly(*matrix.selector);
   RangeSeries series;
   const auto read = [&](const storage::Series& stored) -> absl::Status {
-    series.samples.clear();
-    NARTHEX_RETURN_IF_ERROR(stored.Read(&series.samples));
+    NARTHEX_RETURN_IF_ERROR(ReadSamples(stored, counts_only, &series.samples));
     DropStaleMarkers(&series.samples);
     if (series.samples.empty()) return absl::OkStatus();
     SampleReservation held(&evaluation.budget());
@@ -246,7 +295,7 @@ absl::Status ReadSubquery(Evaluation& evaluation, const SubqueryExpr& subquery,
     series.samples.clear();
     for (std::size_t i = 0; i < column.values.size(); ++i) {
       if (column.HasHistogram(i)) {
-        series.samples.Append(inner.At(i), column.histograms[i]);
+        series.samples.Append(inner.At(i), WithoutReset(column.histograms[i]));
       } else if (IsPresent(column.values[i])) {
         series.samples.Append(inner.At(i), column.values[i]);
       }

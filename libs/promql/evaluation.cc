@@ -5,6 +5,7 @@
 
 #include "libs/base/status.h"
 #include "libs/model/histogram_arithmetic.h"
+#include "libs/promql/binary_op.h"
 #include "libs/promql/eval_nodes.h"
 
 namespace narthex::promql {
@@ -47,28 +48,49 @@ Evaluation::Evaluation(const EvaluationSettings& settings,
       storage_(storage),
       clock_(clock),
       budget_(settings.max_samples) {
-  FindUses(root, {});
+  FindUses(root, {}, {});
 }
 
-void Evaluation::FindUses(const Expr& expr, const SelectorUse& use) {
+void Evaluation::FindUses(const Expr& expr, const SelectorUse& use,
+                          const BucketUse& buckets) {
   if (expr.kind == ExprKind::kVectorSelector) {
-    uses_[&expr.As<VectorSelector>()] = use;
+    SelectorUse& own = uses_[&expr.As<VectorSelector>()];
+    own = use;
+    own.counts_only = buckets.counts && !buckets.buckets;
     return;
   }
   SelectorUse inner = use;
+  BucketUse inner_buckets = buckets;
   if (expr.kind == ExprKind::kCall) {
-    inner = {std::string(expr.As<Call>().function->name), {}, false};
+    const absl::string_view name = expr.As<Call>().function->name;
+    inner = {std::string(name), {}, false};
+    inner_buckets.counts |= name == "histogram_count" ||
+                            name == "histogram_sum" || name == "histogram_avg";
+    inner_buckets.buckets |= name == "histogram_quantile" ||
+                             name == "histogram_quantiles" ||
+                             name == "histogram_fraction";
   } else if (expr.kind == ExprKind::kAggregate) {
     const auto& aggregate = expr.As<AggregateExpr>();
     inner = {std::string(AggregateOpText(aggregate.op)), aggregate.grouping,
              !aggregate.without};
   } else if (expr.kind == ExprKind::kBinary) {
     inner = {};
+    inner_buckets.buckets |= IsTrim(expr.As<BinaryExpr>().op);
   } else if (expr.kind != ExprKind::kMatrixSelector) {
     inner.grouping.clear();
     inner.by = false;
   }
-  for (const Expr* child : Children(expr)) FindUses(*child, inner);
+  // The steps of a subquery are not neighbours in storage: whether a counter
+  // began anew between them takes the buckets to tell.
+  inner_buckets.buckets |= expr.kind == ExprKind::kSubquery;
+  for (const Expr* child : Children(expr)) {
+    FindUses(*child, inner, inner_buckets);
+  }
+}
+
+bool Evaluation::CountsOnly(const VectorSelector& selector) const {
+  const auto use = uses_.find(&selector);
+  return use != uses_.end() && use->second.counts_only;
 }
 
 absl::Status Evaluation::CheckAlive() const {

@@ -28,6 +28,7 @@ struct EvaluationSettings {
   std::int64_t max_samples = 0;
   bool delayed_name_removal = false;
   bool type_and_unit_labels = false;
+  bool use_start_timestamps = false;
   /// On base::Clock::MonotonicNs().
   std::int64_t deadline_ns = 0;
   /// Set by another thread to give up; may be null.
@@ -93,6 +94,8 @@ struct SelectorUse {
   std::string function;
   std::vector<std::string> grouping;
   bool by = false;
+  /// Of its histograms only counts and sums are looked at.
+  bool counts_only = false;
 };
 
 /// Evaluates the nodes of one prepared expression. Every node yields its whole
@@ -123,6 +126,9 @@ class Evaluation {
                       const storage::TimeRange& range, std::int64_t step_ms,
                       std::int64_t range_ms, SeriesSink sink);
 
+  /// Whether only the counts and sums of the selector's histograms matter.
+  bool CountsOnly(const VectorSelector& selector) const;
+
   /// kDeadlineExceeded or kCancelled when the query must end.
   absl::Status CheckAlive() const;
 
@@ -140,7 +146,13 @@ class Evaluation {
                                                  const StepGrid& grid);
   absl::StatusOr<std::vector<double>> ScalarOfVector(const Expr& vector,
                                                      const StepGrid& grid);
-  void FindUses(const Expr& expr, const SelectorUse& use);
+  /// What the nodes above an expression do with the buckets of histograms.
+  struct BucketUse {
+    bool counts = false;  // Some take counts or sums only.
+    bool buckets = false;
+  };
+  void FindUses(const Expr& expr, const SelectorUse& use,
+                const BucketUse& buckets);
 
   const EvaluationSettings settings_;
   storage::Queryable& storage_;

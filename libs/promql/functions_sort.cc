@@ -55,18 +55,22 @@ int CompareNaturally(absl::string_view a, absl::string_view b) {
 template <typename Less>
 absl::Status SortColumns(Evaluation& evaluation, const Call& call,
                          const StepGrid& grid, ColumnSink sink,
-                         const Less& less) {
+                         bool floats_only, const Less& less) {
+  const auto pass = [&](Column& column) {
+    return floats_only && !DropHistograms(&column) ? absl::OkStatus()
+                                                   : sink(column);
+  };
   if (evaluation.settings().step_ms != 0 && grid.count > 1) {
     evaluation.annotations().Warn(
         "sort is ineffective for range queries since results are always "
         "ordered by labels",
         call.position);
-    return evaluation.Vector(*call.args[0], grid, sink);
+    return evaluation.Vector(*call.args[0], grid, pass);
   }
   NARTHEX_ASSIGN_OR_RETURN(Columns columns,
                            evaluation.Collect(*call.args[0], grid));
   std::stable_sort(columns.list.begin(), columns.list.end(), less);
-  for (Column& column : columns.list) NARTHEX_RETURN_IF_ERROR(sink(column));
+  for (Column& column : columns.list) NARTHEX_RETURN_IF_ERROR(pass(column));
   return absl::OkStatus();
 }
 
@@ -74,7 +78,7 @@ absl::Status SortColumns(Evaluation& evaluation, const Call& call,
 template <bool kDescending>
 absl::Status SortByValue(Evaluation& evaluation, const Call& call,
                          const StepGrid& grid, ColumnSink sink) {
-  return SortColumns(evaluation, call, grid, sink,
+  return SortColumns(evaluation, call, grid, sink, true,
                      [](const Column& a, const Column& b) {
                        const double left = a.values[0];
                        const double right = b.values[0];
@@ -91,16 +95,18 @@ absl::Status SortByLabel(Evaluation& evaluation, const Call& call,
   for (std::size_t i = 1; i < call.args.size(); ++i) {
     names.push_back(StringArgument(call, i));
   }
-  return SortColumns(
-      evaluation, call, grid, sink, [&](const Column& a, const Column& b) {
-        for (const absl::string_view name : names) {
-          const int order =
-              CompareNaturally(a.labels.Get(name), b.labels.Get(name));
-          if (order != 0) return kDescending ? order > 0 : order < 0;
-        }
-        const int order = model::Labels::Compare(a.labels, b.labels);
-        return kDescending ? order > 0 : order < 0;
-      });
+  return SortColumns(evaluation, call, grid, sink, false,
+                     [&](const Column& a, const Column& b) {
+                       for (const absl::string_view name : names) {
+                         const int order = CompareNaturally(a.labels.Get(name),
+                                                            b.labels.Get(name));
+                         if (order != 0)
+                           return kDescending ? order > 0 : order < 0;
+                       }
+                       const int order =
+                           model::Labels::Compare(a.labels, b.labels);
+                       return kDescending ? order > 0 : order < 0;
+                     });
 }
 
 using Table = absl::flat_hash_map<absl::string_view, VectorFunction>;

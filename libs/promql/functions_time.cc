@@ -132,9 +132,8 @@ absl::Status Timestamp(Evaluation& evaluation, const Call& call,
   return dropper.Finish();
 }
 
-/// start_timestamp(): samples come without the time at which their counter
-/// began, so that there is nothing to give; the argument is still evaluated
-/// for its errors.
+/// start_timestamp() of anything but a plain selector: computed values have no
+/// start. The argument is still evaluated for its errors.
 absl::Status StartTimestamp(Evaluation& evaluation, const Call& call,
                             const StepGrid& grid, ColumnSink) {
   return evaluation.Vector(*call.args[0], grid,

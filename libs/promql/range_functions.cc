@@ -45,6 +45,8 @@ void Slide(const model::SampleColumns& samples, RangeContext& context,
     } else {
       window.times = times + low;
       window.values = samples.values.data() + low;
+      window.starts =
+          samples.starts_ms.empty() ? nullptr : samples.starts_ms.data() + low;
       window.size = high - low;
       window.offset = low;
       window.start_ms = window.end_ms - geometry.range_ms;
@@ -275,37 +277,72 @@ double Resets(const RangeWindow& window, RangeContext& context) {
   return CountResets(window, context);
 }
 
+/// A function that takes one window after another.
+template <WindowFunction kFunction>
+RangeFunction Sliding() {
+  RangeFunction function;
+  function.apply = Slide<kFunction>;
+  function.window = kFunction;
+  return function;
+}
+
+RangeFunction KeepingName(RangeFunction function) {
+  function.keeps_name = true;
+  return function;
+}
+
+RangeFunction OfCounter(RangeFunction function) {
+  function.needs_falls = true;
+  function.uses_starts = true;
+  return function;
+}
+
+RangeFunction Anchored(RangeFunction function) {
+  function.allows_anchored = true;
+  return function;
+}
+
+RangeFunction Extended(RangeFunction function) {
+  function.allows_smoothed = true;
+  return Anchored(function);
+}
+
+RangeFunction UsingStarts(RangeFunction function) {
+  function.uses_starts = true;
+  return function;
+}
+
 using Table = absl::flat_hash_map<absl::string_view, RangeFunction>;
 
 const Table& Functions() {
   static const Table* const kTable = new Table{
-      {"rate", {Slide<Rate<RateKind::kRate>>, false, true, true, true}},
-      {"increase", {Slide<Rate<RateKind::kIncrease>>, false, true, true, true}},
-      {"delta", {Slide<Rate<RateKind::kDelta>>, false, false, true, true}},
-      {"irate", {Slide<Instant<true>>}},
-      {"idelta", {Slide<Instant<false>>}},
-      {"changes", {Slide<Changes>, false, false, true}},
-      {"resets", {Slide<Resets>, false, true, true}},
-      {"deriv", {Slide<Deriv>}},
-      {"predict_linear", {Slide<PredictLinear>}},
-      {"double_exponential_smoothing", {Slide<DoubleExponentialSmoothing>}},
-      {"avg_over_time", {Slide<Avg>}},
-      {"sum_over_time", {Slide<Sum>}},
-      {"count_over_time", {Slide<Count>}},
-      {"min_over_time", {Slide<Min>}},
-      {"max_over_time", {Slide<Max>}},
-      {"quantile_over_time", {Slide<QuantileOf>}},
-      {"stddev_over_time", {Slide<Deviation>}},
-      {"stdvar_over_time", {Slide<Variance>}},
-      {"mad_over_time", {Slide<MedianDeviation>}},
-      {"first_over_time", {Slide<First>, true}},
-      {"last_over_time", {Slide<Last>, true}},
-      {"ts_of_first_over_time", {Slide<TimeOfFirst>}},
-      {"ts_of_last_over_time", {Slide<TimeOfLast>}},
-      {"ts_of_max_over_time", {Slide<TimeOfMax>}},
-      {"ts_of_min_over_time", {Slide<TimeOfMin>}},
-      {"present_over_time", {Slide<Present>}},
-      {"absent_over_time", {Slide<Present>}},
+      {"rate", Extended(OfCounter(Sliding<Rate<RateKind::kRate>>()))},
+      {"increase", Extended(OfCounter(Sliding<Rate<RateKind::kIncrease>>()))},
+      {"delta", Extended(Sliding<Rate<RateKind::kDelta>>())},
+      {"irate", UsingStarts(Sliding<Instant<true>>())},
+      {"idelta", Sliding<Instant<false>>()},
+      {"changes", Anchored(Sliding<Changes>())},
+      {"resets", Anchored(OfCounter(Sliding<Resets>()))},
+      {"deriv", Sliding<Deriv>()},
+      {"predict_linear", Sliding<PredictLinear>()},
+      {"double_exponential_smoothing", Sliding<DoubleExponentialSmoothing>()},
+      {"avg_over_time", Sliding<Avg>()},
+      {"sum_over_time", Sliding<Sum>()},
+      {"count_over_time", Sliding<Count>()},
+      {"min_over_time", Sliding<Min>()},
+      {"max_over_time", Sliding<Max>()},
+      {"quantile_over_time", Sliding<QuantileOf>()},
+      {"stddev_over_time", Sliding<Deviation>()},
+      {"stdvar_over_time", Sliding<Variance>()},
+      {"mad_over_time", Sliding<MedianDeviation>()},
+      {"first_over_time", KeepingName(Sliding<First>())},
+      {"last_over_time", KeepingName(Sliding<Last>())},
+      {"ts_of_first_over_time", Sliding<TimeOfFirst>()},
+      {"ts_of_last_over_time", Sliding<TimeOfLast>()},
+      {"ts_of_max_over_time", Sliding<TimeOfMax>()},
+      {"ts_of_min_over_time", Sliding<TimeOfMin>()},
+      {"present_over_time", Sliding<Present>()},
+      {"absent_over_time", Sliding<Present>()},
   };
   return *kTable;
 }

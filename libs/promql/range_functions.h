@@ -19,6 +19,8 @@ namespace narthex::promql {
 struct RangeWindow {
   const std::int64_t* times = nullptr;
   const double* values = nullptr;
+  /// When the counter behind each began; null when that is not known.
+  const std::int64_t* starts = nullptr;
   std::size_t size = 0;
   std::size_t offset = 0;     // Of the first one in its series.
   std::int64_t start_ms = 0;  // Exclusive; that of the range as written.
@@ -42,8 +44,14 @@ struct RangeContext {
   /// Asked now and then whether the query must end.
   const Evaluation* evaluation = nullptr;
 
-  /// Positions in the current series at which the value fell.
+  /// Positions in the current series at which the counter began anew: the
+  /// value fell, or the counter's start says so.
   std::vector<std::size_t> falls;
+  /// Positions at which a counter claims to have begun before the sample
+  /// preceding it.
+  std::vector<std::size_t> overlaps;
+  /// The name of the current series.
+  absl::string_view metric_name;
   /// Memory for functions that need some.
   std::vector<double> scratch;
   /// Set by a function that cannot go on.
@@ -55,8 +63,11 @@ struct RangeFunction {
   /// Fills `*out`, one value for each step.
   void (*apply)(const model::SampleColumns& samples, RangeContext& context,
                 std::vector<double>* out) = nullptr;
+  /// The value of one window, which is not empty.
+  double (*window)(const RangeWindow& window, RangeContext& context) = nullptr;
   bool keeps_name = false;
   bool needs_falls = false;  // Of the context.
+  bool uses_starts = false;  // Of the samples.
   bool allows_anchored = false;
   bool allows_smoothed = false;
 };

@@ -6,6 +6,16 @@
 namespace narthex::promql {
 namespace {
 
+double Seconds(std::int64_t ms) { return static_cast<double>(ms) / 1000; }
+
+void WarnOfOverlap(const RangeWindow& window, RangeContext& context) {
+  const auto& overlaps = context.overlaps;
+  const auto first =
+      std::upper_bound(overlaps.begin(), overlaps.end(), window.offset);
+  if (first == overlaps.end() || *first >= window.offset + window.size) return;
+  context.annotations->StartTimeOverlap(context.metric_name, context.position);
+}
+
 /// What must be added to last minus first because the counter began anew
 /// between samples `first` and `last` (of the window), as rate() sees it.
 double AddResets(const RangeWindow& window, const RangeContext& context,
@@ -20,32 +30,6 @@ double AddResets(const RangeWindow& window, const RangeContext& context,
   return increase;
 }
 
-/// By how much of the sampled interval the change is to be stretched so that it
-/// covers the range.
-double ExtrapolationFactor(const RangeWindow& window, bool is_counter,
-                           double increase) {
-  const std::int64_t first_ms = window.times[0];
-  const std::int64_t last_ms = window.times[window.size - 1];
-  const auto seconds = [](std::int64_t ms) {
-    return static_cast<double>(ms) / 1000;
-  };
-  double to_start = seconds(first_ms - window.start_ms);
-  double to_end = seconds(window.end_ms - last_ms);
-  const double sampled = seconds(last_ms - first_ms);
-  const double spacing = sampled / static_cast<double>(window.size - 1);
-  // A gap no wider than this is taken for ordinary spacing; behind a wider one
-  // the series is assumed to begin or end half a spacing away.
-  const double threshold = spacing * 1.1;
-  if (to_start >= threshold) to_start = spacing / 2;
-  if (is_counter && increase > 0 && window.values[0] >= 0) {
-    // A counter was never below zero.
-    const double to_zero = sampled * (window.values[0] / increase);
-    to_start = std::min(to_start, to_zero);
-  }
-  if (to_end >= threshold) to_end = spacing / 2;
-  return (sampled + to_start + to_end) / sampled;
-}
-
 double Interpolate(const RangeWindow& window, std::size_t left,
                    std::int64_t at_ms, bool is_counter) {
   double from = window.values[left];
@@ -56,50 +40,24 @@ double Interpolate(const RangeWindow& window, std::size_t left,
              static_cast<double>(window.times[left + 1] - window.times[left]);
 }
 
-/// The first sample of the window an extended range counts with: the last one
-/// not after its start, or the first of all. Looks no further than `last`.
-std::size_t FirstOfExtended(const RangeWindow& window, std::size_t last) {
-  const std::int64_t* after =
-      std::upper_bound(window.times, window.times + last, window.start_ms);
-  return after == window.times
-             ? 0
-             : static_cast<std::size_t>(after - window.times) - 1;
-}
-
 /// What an extended range counts with.
-struct Edges {
+struct Edges : EdgePositions {
   double left = 0;  // The values at its edges.
   double right = 0;
-  std::size_t first = 0;  // The samples these come from.
-  std::size_t last = 0;
-  std::size_t inner_begin = 0;  // The samples strictly inside.
-  std::size_t inner_end = 0;
 };
 
 Edges EdgesOf(const RangeWindow& window, bool smoothed, bool is_counter) {
-  Edges edges;
-  edges.last = window.size - 1;
-  edges.first = FirstOfExtended(window, edges.last);
-  if (smoothed) {
-    edges.last = static_cast<std::size_t>(
-        std::lower_bound(window.times, window.times + edges.last,
-                         window.end_ms) -
-        window.times);
-  }
-  const std::int64_t first_ms = window.times[edges.first];
-  const std::int64_t last_ms = window.times[edges.last];
+  Edges edges{EdgePositionsOf(window.times, window.size, window.start_ms,
+                              window.end_ms, smoothed)};
   const bool between = edges.first + 1 < window.size;
   edges.left =
-      smoothed && between && first_ms < window.start_ms
+      smoothed && between && window.times[edges.first] < window.start_ms
           ? Interpolate(window, edges.first, window.start_ms, is_counter)
           : window.values[edges.first];
   edges.right =
-      smoothed && edges.last > 0 && last_ms > window.end_ms
+      smoothed && edges.last > 0 && window.times[edges.last] > window.end_ms
           ? Interpolate(window, edges.last - 1, window.end_ms, is_counter)
           : window.values[edges.last];
-  edges.inner_begin =
-      first_ms <= window.start_ms ? edges.first + 1 : edges.first;
-  edges.inner_end = last_ms >= window.end_ms ? edges.last : edges.last + 1;
   return edges;
 }
 
@@ -147,15 +105,110 @@ std::size_t FirstCounted(const RangeWindow& window,
 
 }  // namespace
 
+double ExtrapolationFactor(const Coverage& coverage, bool is_counter,
+                           double first, double change) {
+  double to_start = Seconds(coverage.first_ms - coverage.start_ms);
+  double to_end = Seconds(coverage.end_ms - coverage.last_ms);
+  const double sampled = Seconds(coverage.last_ms - coverage.first_ms);
+  const double spacing = sampled / static_cast<double>(coverage.samples - 1);
+  // A gap no wider than this is taken for ordinary spacing; behind a wider one
+  // the series is assumed to begin or end half a spacing away.
+  const double threshold = spacing * 1.1;
+  if (to_start >= threshold) to_start = spacing / 2;
+  if (is_counter && change > 0 && first >= 0) {
+    // A counter was never below zero.
+    to_start = std::min(to_start, sampled * (first / change));
+  }
+  if (to_end >= threshold) to_end = spacing / 2;
+  return (sampled + to_start + to_end) / sampled;
+}
+
+double FactorSinceStart(const Coverage& coverage, std::int64_t began_ms) {
+  double spacing = 0;
+  if (coverage.samples > 1) {
+    spacing = Seconds(coverage.last_ms - coverage.first_ms) /
+              static_cast<double>(coverage.samples - 1);
+  }
+  double to_end = Seconds(coverage.end_ms - coverage.last_ms);
+  if (to_end >= spacing * 1.1) to_end = spacing / 2;
+  const double sampled = Seconds(coverage.last_ms - began_ms);
+  return (sampled + to_end) / sampled;
+}
+
+bool IsStartReset(std::int64_t previous_start_ms, std::int64_t previous_ms,
+                  std::int64_t start_ms, std::int64_t time_ms) {
+  if (start_ms == 0 || start_ms >= time_ms || start_ms < previous_ms) {
+    return false;
+  }
+  if (start_ms > previous_ms) return true;
+  // It begins where the sample before ends, as that of every delta does. It is
+  // a reset when the sample before covers some time of its own.
+  return previous_start_ms != 0 && previous_start_ms < previous_ms;
+}
+
+void FindFalls(const model::SampleColumns& samples, RangeContext* context) {
+  const std::vector<double>& values = samples.values;
+  context->falls.clear();
+  context->overlaps.clear();
+  if (samples.starts_ms.empty()) {
+    for (std::size_t i = 1; i < values.size(); ++i) {
+      if (values[i] < values[i - 1]) context->falls.push_back(i);
+    }
+    return;
+  }
+  const auto& times = samples.timestamps_ms;
+  const auto& starts = samples.starts_ms;
+  for (std::size_t i = 1; i < values.size(); ++i) {
+    if (values[i] < values[i - 1] ||
+        IsStartReset(starts[i - 1], times[i - 1], starts[i], times[i])) {
+      context->falls.push_back(i);
+    }
+    if (IsStartOverlap(starts[i - 1], times[i - 1], starts[i])) {
+      context->overlaps.push_back(i);
+    }
+  }
+}
+
+EdgePositions EdgePositionsOf(const std::int64_t* times, std::size_t size,
+                              std::int64_t start_ms, std::int64_t end_ms,
+                              bool smoothed) {
+  EdgePositions edges;
+  edges.last = size - 1;
+  // The last sample not after the start, or the first of all.
+  const std::int64_t* after =
+      std::upper_bound(times, times + edges.last, start_ms);
+  if (after != times) edges.first = static_cast<std::size_t>(after - times) - 1;
+  if (smoothed) {
+    edges.last = static_cast<std::size_t>(
+        std::lower_bound(times, times + edges.last, end_ms) - times);
+  }
+  edges.inner_begin =
+      times[edges.first] <= start_ms ? edges.first + 1 : edges.first;
+  edges.inner_end = times[edges.last] >= end_ms ? edges.last : edges.last + 1;
+  return edges;
+}
+
 double RateOf(RateKind kind, const RangeWindow& window, RangeContext& context) {
   if (context.geometry.anchored || context.geometry.smoothed) {
     return ExtendedRate(kind, window, context);
   }
-  if (window.size < 2) return Absent();
   const bool is_counter = kind != RateKind::kDelta;
+  const Coverage coverage{window.times[0], window.times[window.size - 1],
+                          window.size, window.start_ms, window.end_ms};
+  const bool began_within = is_counter && window.starts != nullptr &&
+                            BeganWithin(coverage, window.starts[0]);
+  if (window.size < 2 && !began_within) return Absent();
   double change = window.values[window.size - 1] - window.values[0];
   if (is_counter) change = AddResets(window, context, change);
-  double factor = ExtrapolationFactor(window, is_counter, change);
+  if (!context.overlaps.empty()) WarnOfOverlap(window, context);
+  double factor = 0;
+  if (began_within) {
+    change += window.values[0];
+    factor = FactorSinceStart(coverage, window.starts[0]);
+  } else {
+    factor =
+        ExtrapolationFactor(coverage, is_counter, window.values[0], change);
+  }
   if (kind == RateKind::kRate) {
     factor /= static_cast<double>(context.geometry.range_ms) / 1000;
   }
@@ -170,8 +223,13 @@ double InstantChange(bool per_second, const RangeWindow& window) {
       window.times[window.size - 1] - window.times[window.size - 2];
   if (interval_ms == 0) return Absent();
   if (!per_second) return last - previous;
+  const bool restarted =
+      window.starts != nullptr && IsStartReset(window.starts[window.size - 2],
+                                               window.times[window.size - 2],
+                                               window.starts[window.size - 1],
+                                               window.times[window.size - 1]);
   // After a reset the counter has come from zero.
-  const double change = last < previous ? last : last - previous;
+  const double change = restarted || last < previous ? last : last - previous;
   return change / (static_cast<double>(interval_ms) / 1000);
 }
 

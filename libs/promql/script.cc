@@ -21,14 +21,6 @@ re2::StringPiece Piece(absl::string_view text) {
   return {text.data(), text.size()};
 }
 
-bool HasHistogram(const std::vector<SeriesDescription>& series) {
-  return std::any_of(series.begin(), series.end(), [](const auto& s) {
-    return std::any_of(s.values.begin(), s.values.end(), [](const auto& v) {
-      return v.kind == SequenceValue::Kind::kHistogram;
-    });
-  });
-}
-
 absl::StatusOr<double> ParseScalar(absl::string_view line) {
   std::int64_t integer = 0;
   if (re2::RE2::FullMatch(Piece(line), R"([-+]?0[xX]?[0-9a-fA-F]+)")) {
@@ -73,6 +65,7 @@ class ScriptParser {
       Script::Command command;
       absl::Status status;
       const std::size_t number = at_ + 1;
+      command.line = number;
       if (absl::AsciiStrToLower(line) == "clear") {
         ++at_;
       } else if (absl::StartsWithIgnoreCase(line, "load")) {
@@ -93,27 +86,41 @@ class ScriptParser {
   }
 
  private:
-  absl::Status ParseLoad(Script::Load* load) {
+  absl::Status ParseLoad(LoadCommand* load) {
     static const re2::RE2 kLoad(R"((?i)^load(?:_(with_nhcb))?\s+(.+?)$)");
+    static const re2::RE2 kStarts(R"(^(\S+)@st(?:\s+(.*))?$)");
     std::string collate;
     std::string step;
     if (!re2::RE2::FullMatch(lines_[at_++], kLoad, &collate, &step)) {
       return absl::InvalidArgumentError("malformed load");
     }
+    load->with_custom_buckets = !collate.empty();
     NARTHEX_ASSIGN_OR_RETURN(load->step_ms, base::ParseDuration(step));
+    std::string started;
+    StartOffsets starts;
     for (; at_ < lines_.size() && !lines_[at_].empty(); ++at_) {
-      // Start timestamps are not kept.
-      if (re2::RE2::PartialMatch(lines_[at_], R"(^\S+@st(\s|$))")) continue;
-      NARTHEX_ASSIGN_OR_RETURN(SeriesDescription series,
+      std::string offsets;
+      if (re2::RE2::FullMatch(lines_[at_], kStarts, &started, &offsets)) {
+        NARTHEX_ASSIGN_OR_RETURN(starts, ParseStartOffsets(offsets));
+        continue;
+      }
+      LoadCommand::Series series;
+      NARTHEX_ASSIGN_OR_RETURN(series.description,
                                ParseSeriesDescription(lines_[at_]));
+      series.starts = std::exchange(starts, {});
+      if (!series.starts.empty() &&
+          series.starts.size() != series.description.values.size()) {
+        return absl::InvalidArgumentError(absl::StrCat("start times of ",
+                                                       started,
+                                                       " and its values differ "
+                                                       "in number"));
+      }
       // Of one series written twice the later counts.
-      const auto same = std::find_if(
-          load->series.begin(), load->series.end(),
-          [&](const auto& other) { return other.labels == series.labels; });
-      if (same != load->series.end()) load->series.erase(same);
+      std::erase_if(load->series, [&](const LoadCommand::Series& other) {
+        return other.description.labels == series.description.labels;
+      });
       load->series.push_back(std::move(series));
     }
-    load->has_histograms = !collate.empty() || HasHistogram(load->series);
     return absl::OkStatus();
   }
 
@@ -227,38 +234,60 @@ absl::StatusOr<Script> Script::Parse(absl::string_view text) {
   return ScriptParser(text).Parse();
 }
 
+namespace {
+
+class MemoryScriptStorage : public ScriptStorage {
+ public:
+  void Clear() override { storage_.Clear(); }
+  absl::Status Load(const std::vector<LoadedSeries>& series) override {
+    for (const LoadedSeries& loaded : series) {
+      model::SampleColumns samples = loaded.samples;
+      SetStoredCounterResets(&samples);
+      storage_.Add(loaded.labels, samples);
+    }
+    return absl::OkStatus();
+  }
+  storage::Queryable& queryable() override { return storage_; }
+
+ private:
+  storage::MemoryStorage storage_;
+};
+
+absl::Status LoadInto(const LoadCommand& load, ScriptStorage& storage) {
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<LoadedSeries> series,
+                           Expand(load));
+  return storage.Load(series);
+}
+
+}  // namespace
+
 ScriptReport Script::Run(Engine& engine) const {
+  MemoryScriptStorage storage;
+  return Run(engine, storage);
+}
+
+ScriptReport Script::Run(Engine& engine, ScriptStorage& storage) const {
   ScriptReport report;
-  storage::MemoryStorage storage;
-  bool has_histograms = false;
+  const auto fail = [&report](std::size_t line, absl::string_view query,
+                              absl::string_view difference) {
+    ++report.failed;
+    report.failures.push_back(
+        absl::StrCat("line ", line, ": ", query, ": ", difference));
+  };
   for (const Command& command : commands_) {
     if (command.kind == Command::Kind::kClear) {
       storage.Clear();
-      has_histograms = false;
     } else if (command.kind == Command::Kind::kLoad) {
-      has_histograms = has_histograms || command.load.has_histograms;
-      for (const SeriesDescription& series : command.load.series) {
-        model::SampleColumns samples;
-        for (std::size_t i = 0; i < series.values.size(); ++i) {
-          if (series.values[i].kind != SequenceValue::Kind::kFloat) continue;
-          samples.Append(static_cast<std::int64_t>(i) * command.load.step_ms,
-                         series.values[i].value);
-        }
-        if (!samples.empty()) storage.Add(series.labels, samples);
-      }
+      const absl::Status status = LoadInto(command.load, storage);
+      if (!status.ok()) fail(command.line, "load", status.message());
     } else {
-      const std::string difference = CheckEval(engine, storage, command.eval);
+      const std::string difference =
+          CheckEval(engine, storage.queryable(), command.eval);
       if (difference.empty()) {
         ++report.passed;
-        continue;
+      } else {
+        fail(command.eval.line, command.eval.query, difference);
       }
-      ++report.failed;
-      if (!has_histograms && !HasHistogram(command.eval.series)) {
-        ++report.failed_floats;
-      }
-      report.failures.push_back(absl::StrCat(
-          "line ", command.eval.line, ": ", command.eval.query, ": ",
-          difference, has_histograms ? " [histograms]" : ""));
     }
   }
   return report;

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "libs/promql/engine.h"
+#include "libs/promql/script_load.h"
 #include "libs/promql/series_description.h"
 #include "libs/promql/step_grid.h"
 #include "libs/storage/memory_storage.h"
@@ -51,9 +52,6 @@ struct EvalCommand {
 struct ScriptReport {
   int passed = 0;
   int failed = 0;
-  /// Whether a failed eval involves no native histogram, in itself or in what
-  /// was loaded.
-  int failed_floats = 0;
   std::vector<std::string> failures;
 };
 
@@ -62,18 +60,16 @@ class Script {
   /// kInvalidArgument, naming the line, when the text is no script.
   static absl::StatusOr<Script> Parse(absl::string_view text);
 
+  /// Runs it with a storage of its own, or with the given one.
   ScriptReport Run(Engine& engine) const;
+  ScriptReport Run(Engine& engine, ScriptStorage& storage) const;
 
  private:
-  struct Load {
-    std::int64_t step_ms = 0;
-    std::vector<SeriesDescription> series;
-    bool has_histograms = false;
-  };
   struct Command {
     enum class Kind { kClear, kLoad, kEval };
     Kind kind = Kind::kClear;
-    Load load;
+    LoadCommand load;
+    std::size_t line = 0;
     EvalCommand eval;
   };
   friend class ScriptParser;

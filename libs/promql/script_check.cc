@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/float_format.h"
+#include "libs/model/histogram_arithmetic.h"
+#include "libs/promql/histogram_description.h"
 #include "libs/promql/script.h"
 #include "re2/re2.h"
 
@@ -32,15 +34,54 @@ bool AlmostEqual(double a, double b) {
          kTolerance;
 }
 
-std::string Text(const model::Labels& labels, double value) {
-  return absl::StrCat(labels.ToString(), " ", base::FormatFloat(value));
+std::string Text(double value, const model::HistogramPtr& histogram) {
+  return histogram != nullptr ? DescribeHistogram(*histogram)
+                              : base::FormatFloat(value);
+}
+
+std::string Text(const VectorSample& sample) {
+  return absl::StrCat(sample.labels.ToString(), " ",
+                      Text(sample.value, sample.histogram));
+}
+
+bool AlmostEqual(const std::vector<double>& a, const std::vector<double>& b) {
+  return std::equal(
+      a.begin(), a.end(), b.begin(), b.end(),
+      [](double left, double right) { return AlmostEqual(left, right); });
+}
+
+/// Both compacted.
+bool AlmostEqual(model::FloatHistogram a, model::FloatHistogram b) {
+  model::Compact(&a);
+  model::Compact(&b);
+  return a.schema == b.schema && AlmostEqual(a.count, b.count) &&
+         AlmostEqual(a.sum, b.sum) && a.zero_threshold == b.zero_threshold &&
+         AlmostEqual(a.zero_count, b.zero_count) &&
+         a.custom_bounds == b.custom_bounds &&
+         a.positive_spans == b.positive_spans &&
+         a.negative_spans == b.negative_spans &&
+         AlmostEqual(a.positive_buckets, b.positive_buckets) &&
+         AlmostEqual(a.negative_buckets, b.negative_buckets);
+}
+
+/// Whether a value, a float unless there is a histogram, is what is expected.
+bool IsExpected(const SequenceValue& expected, double value,
+                const model::HistogramPtr& histogram) {
+  const bool is_histogram = expected.kind == SequenceValue::Kind::kHistogram;
+  if (is_histogram != (histogram != nullptr)) return false;
+  if (!is_histogram) return AlmostEqual(expected.value, value);
+  if (expected.names_counter_reset &&
+      expected.histogram->counter_reset != histogram->counter_reset) {
+    return false;
+  }
+  return AlmostEqual(*expected.histogram, *histogram);
 }
 
 std::string CompareVector(const EvalCommand& eval,
                           const std::vector<VectorSample>& actual) {
-  std::map<model::Labels, double> found;
+  std::map<model::Labels, const VectorSample*> found;
   for (std::size_t i = 0; i < actual.size(); ++i) {
-    if (!found.emplace(actual[i].labels, actual[i].value).second) {
+    if (!found.emplace(actual[i].labels, &actual[i]).second) {
       return absl::StrCat("repeated ", actual[i].labels.ToString());
     }
     if (eval.ordered && (i >= eval.series.size() ||
@@ -53,19 +94,16 @@ std::string CompareVector(const EvalCommand& eval,
     if (it == found.end()) {
       return absl::StrCat("missing ", expected.labels.ToString());
     }
-    if (expected.values.size() != 1 ||
-        expected.values[0].kind != SequenceValue::Kind::kFloat) {
-      return "expects a histogram";
-    }
-    if (!AlmostEqual(expected.values[0].value, it->second)) {
-      return absl::StrCat("got ", Text(it->first, it->second), ", expected ",
-                          base::FormatFloat(expected.values[0].value));
+    if (expected.values.size() != 1) return "expects several values";
+    const SequenceValue& value = expected.values[0];
+    if (!IsExpected(value, it->second->value, it->second->histogram)) {
+      return absl::StrCat("got ", Text(*it->second), ", expected ",
+                          Text(value.value, value.histogram));
     }
     found.erase(it);
   }
   if (found.empty()) return "";
-  return absl::StrCat("unexpected ",
-                      Text(found.begin()->first, found.begin()->second));
+  return absl::StrCat("unexpected ", Text(*found.begin()->second));
 }
 
 std::string CompareSamples(const SeriesDescription& expected,
@@ -75,16 +113,15 @@ std::string CompareSamples(const SeriesDescription& expected,
   for (std::size_t i = 0; i < expected.values.size(); ++i) {
     const SequenceValue& value = expected.values[i];
     if (value.kind == SequenceValue::Kind::kOmitted) continue;
-    if (value.kind == SequenceValue::Kind::kHistogram) {
-      return "expects a histogram";
-    }
     if (at >= actual.size() || actual.timestamps_ms[at] != grid.At(i)) {
       return absl::StrCat("no value at ", grid.At(i));
     }
-    if (!AlmostEqual(value.value, actual.values[at])) {
+    const model::HistogramPtr histogram =
+        actual.histograms.empty() ? nullptr : actual.histograms[at];
+    if (!IsExpected(value, actual.values[at], histogram)) {
       return absl::StrCat("at ", grid.At(i), " got ",
-                          base::FormatFloat(actual.values[at]), ", expected ",
-                          base::FormatFloat(value.value));
+                          Text(actual.values[at], histogram), ", expected ",
+                          Text(value.value, value.histogram));
     }
     ++at;
   }
@@ -197,9 +234,11 @@ std::vector<VectorSample> VectorAt(const std::vector<MatrixSeries>& matrix,
     const auto& times = series.samples.timestamps_ms;
     const auto it = std::find(times.begin(), times.end(), time_ms);
     if (it == times.end()) continue;
-    vector.push_back(
-        {series.labels,
-         series.samples.values[static_cast<std::size_t>(it - times.begin())]});
+    const auto at = static_cast<std::size_t>(it - times.begin());
+    vector.push_back({series.labels, series.samples.values[at],
+                      series.samples.histograms.empty()
+                          ? nullptr
+                          : series.samples.histograms[at]});
   }
   return vector;
 }
@@ -216,7 +255,7 @@ std::string CheckAsRange(Engine& engine, storage::Queryable& storage,
   }
   EvalCommand unordered = eval;
   if (eval.scalar.has_value()) {
-    const SequenceValue value{SequenceValue::Kind::kFloat, *eval.scalar, ""};
+    const SequenceValue value{SequenceValue::Kind::kFloat, *eval.scalar};
     unordered.series.push_back({{}, {value}});
   }
   const std::string difference =

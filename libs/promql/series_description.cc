@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -10,9 +11,10 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "libs/base/float_format.h"
 #include "libs/base/status.h"
-#include "libs/model/sample.h"
+#include "libs/model/histogram_arithmetic.h"
+#include "libs/promql/histogram_description.h"
+#include "libs/promql/internal/series_number.h"
 #include "libs/promql/parser.h"
 
 namespace narthex::promql {
@@ -24,64 +26,6 @@ constexpr std::uint64_t kMaxRepetitions = 10'000'000;
 absl::Status Malformed(absl::string_view item) {
   return absl::InvalidArgumentError(
       absl::StrCat("malformed series value ", item));
-}
-
-/// Takes an unsigned decimal number such as 1, .5 or 1e-3 off the front.
-absl::string_view TakeDigits(absl::string_view* text) {
-  std::size_t length = 0;
-  const auto at = [&](std::size_t i) {
-    return i < text->size() ? (*text)[i] : '\0';
-  };
-  while (absl::ascii_isdigit(static_cast<unsigned char>(at(length))) ||
-         at(length) == '.' || at(length) == '_') {
-    ++length;
-  }
-  if (length > 0 && (at(length) == 'e' || at(length) == 'E')) {
-    std::size_t end = length + 1;
-    if (at(end) == '+' || at(end) == '-') ++end;
-    const std::size_t digits = end;
-    while (absl::ascii_isdigit(static_cast<unsigned char>(at(end)))) ++end;
-    if (end > digits) length = end;
-  }
-  const absl::string_view digits = text->substr(0, length);
-  text->remove_prefix(length);
-  return digits;
-}
-
-std::optional<double> NumberOf(absl::string_view digits) {
-  std::string clean;
-  for (const char c : digits) {
-    if (c != '_') clean += c;
-  }
-  // As in Go, a leading zero makes an integer octal.
-  if (clean.size() > 1 && clean[0] == '0' &&
-      clean.find_first_not_of("01234567") == std::string::npos) {
-    double value = 0;
-    for (const char c : clean) value = value * 8 + (c - '0');
-    return value;
-  }
-  const auto value = base::ParseFloat(clean);
-  if (!value.ok()) return std::nullopt;
-  return *value;
-}
-
-/// Takes a number with an optional sign, or "stale", off the front.
-std::optional<double> TakeValue(absl::string_view* text) {
-  if (absl::ConsumePrefix(text, "stale")) return model::StaleNan();
-  const bool negative = absl::ConsumePrefix(text, "-");
-  if (!negative) absl::ConsumePrefix(text, "+");
-  std::optional<double> value;
-  if (absl::StartsWithIgnoreCase(*text, "inf")) {
-    text->remove_prefix(3);
-    value = base::ParseFloat("Inf").value();
-  } else if (absl::StartsWithIgnoreCase(*text, "nan")) {
-    text->remove_prefix(3);
-    return model::NormalNan();
-  } else {
-    value = NumberOf(TakeDigits(text));
-  }
-  if (value.has_value() && negative) value = -*value;
-  return value;
 }
 
 /// Takes "xN" off the front; none when something else stands there.
@@ -111,13 +55,13 @@ absl::Status AppendOmitted(absl::string_view item,
 absl::Status AppendFloats(absl::string_view item,
                           std::vector<SequenceValue>* values) {
   absl::string_view rest = item;
-  std::optional<double> value = TakeValue(&rest);
+  std::optional<double> value = internal::TakeSeriesNumber(&rest);
   if (!value.has_value()) return Malformed(item);
-  values->push_back({SequenceValue::Kind::kFloat, *value, ""});
+  values->push_back({SequenceValue::Kind::kFloat, *value});
   if (rest.empty()) return absl::OkStatus();
   std::optional<double> step;
   if (rest[0] == '+' || rest[0] == '-') {
-    step = TakeValue(&rest);
+    step = internal::TakeSeriesNumber(&rest);
     if (!step.has_value()) return Malformed(item);
   }
   const auto repetitions = TakeRepetitions(&rest);
@@ -125,7 +69,7 @@ absl::Status AppendFloats(absl::string_view item,
   for (std::uint64_t i = 0; i < *repetitions; ++i) {
     // Adding 0 would turn a staleness marker into an ordinary NaN.
     if (step.has_value()) *value += *step;
-    values->push_back({SequenceValue::Kind::kFloat, *value, ""});
+    values->push_back({SequenceValue::Kind::kFloat, *value});
   }
   return absl::OkStatus();
 }
@@ -147,19 +91,65 @@ std::size_t HistogramLength(absl::string_view text) {
   return end;
 }
 
+/// Where a histogram at the front of `text` ends.
+std::size_t HistogramEnd(absl::string_view text) { return text.find("}}") + 2; }
+
+/// Adds `step` to the histogram before, or subtracts it.
+absl::Status AppendNext(const HistogramDescription& step, bool subtract,
+                        std::vector<SequenceValue>* values) {
+  auto next =
+      std::make_shared<model::FloatHistogram>(*values->back().histogram);
+  if (next->schema > step.histogram.schema) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("error combining histograms: cannot merge from schema ",
+                     step.histogram.schema, " to ", next->schema));
+  }
+  const model::MergeOutcome outcome =
+      subtract ? model::Subtract(step.histogram, next.get())
+               : model::Add(step.histogram, next.get());
+  if (outcome.incompatible) {
+    return absl::InvalidArgumentError(
+        "error combining histograms: incompatible bucket layouts");
+  }
+  values->push_back({SequenceValue::Kind::kHistogram, 0, std::move(next),
+                     step.names_counter_reset});
+  return absl::OkStatus();
+}
+
 absl::Status AppendHistograms(absl::string_view item,
                               std::vector<SequenceValue>* values) {
+  absl::string_view rest = item;
+  NARTHEX_ASSIGN_OR_RETURN(HistogramDescription first,
+                           ParseHistogram(rest.substr(0, HistogramEnd(rest))));
+  rest.remove_prefix(HistogramEnd(rest));
+  std::optional<HistogramDescription> step;
+  bool subtract = false;
+  if (absl::StartsWith(rest, "+{{") || absl::StartsWith(rest, "-{{")) {
+    subtract = rest[0] == '-';
+    rest.remove_prefix(1);
+    NARTHEX_ASSIGN_OR_RETURN(
+        step, ParseHistogram(rest.substr(0, HistogramEnd(rest))));
+    rest.remove_prefix(HistogramEnd(rest));
+  }
   std::uint64_t repetitions = 0;
-  const std::size_t close = item.rfind("}}") + 2;
-  absl::string_view rest = item.substr(close);
-  if (!rest.empty()) {
+  if (!rest.empty() || step.has_value()) {
     const auto count = TakeRepetitions(&rest);
     if (!count.has_value()) return Malformed(item);
     repetitions = *count;
   }
-  values->insert(
-      values->end(), repetitions + 1,
-      {SequenceValue::Kind::kHistogram, 0, std::string(item.substr(0, close))});
+  const bool named =
+      step.has_value() ? step->names_counter_reset : first.names_counter_reset;
+  values->push_back({SequenceValue::Kind::kHistogram, 0,
+                     std::make_shared<const model::FloatHistogram>(
+                         std::move(first.histogram)),
+                     named});
+  for (std::uint64_t i = 0; i < repetitions; ++i) {
+    if (step.has_value()) {
+      NARTHEX_RETURN_IF_ERROR(AppendNext(*step, subtract, values));
+    } else {
+      values->push_back(SequenceValue(values->back()));
+    }
+  }
   return absl::OkStatus();
 }
 

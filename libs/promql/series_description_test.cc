@@ -6,6 +6,7 @@
 
 #include "libs/base/float_format.h"
 #include "libs/model/sample.h"
+#include "libs/promql/histogram_description.h"
 
 namespace narthex::promql {
 namespace {
@@ -20,7 +21,7 @@ std::string Text(const SeriesDescription& description) {
         text += "_";
         break;
       case SequenceValue::Kind::kHistogram:
-        text += value.histogram;
+        text += DescribeHistogram(*value.histogram);
         break;
       default:
         text += model::IsStaleNan(value.value) ? "stale"
@@ -48,7 +49,16 @@ TEST_CASE("series descriptions expand to their values") {
        "stale stale stale NaN +Inf -Inf"},
       {"m 010 0.10", R"({__name__="m"})", "8 0.1"},
       {"m {{sum:1 count:2}}x1 3", R"({__name__="m"})",
-       "{{sum:1 count:2}} {{sum:1 count:2}} 3"},
+       "{{count:2 sum:1}} {{count:2 sum:1}} 3"},
+      {"m {{count:1 buckets:[1]}}+{{count:2 buckets:[0 2]}}x2",
+       R"({__name__="m"})",
+       "{{count:1 buckets:[1]}} {{count:3 buckets:[1 2]}} "
+       "{{count:5 buckets:[1 4]}}"},
+      {"m {{schema:-53 custom_values:[5 1e3] buckets:[1 0 2] offset:-1 "
+       "counter_reset_hint:gauge}}",
+       R"({__name__="m"})",
+       "{{schema:-53 custom_values:[5 1000] counter_reset_hint:gauge "
+       "offset:-1 buckets:[1 0 2]}}"},
   };
   for (const Row& row : rows) {
     INFO(row.text);
@@ -61,8 +71,10 @@ TEST_CASE("series descriptions expand to their values") {
 }
 
 TEST_CASE("what is no series description is refused") {
-  for (const char* text : {"m x", "m 1x", "m 1+x3", "m 1+2", "m _x", "m _y",
-                           "m {{sum:1", "m{ 1", "m 1x99999999999"}) {
+  for (const char* text :
+       {"m x", "m 1x", "m 1+x3", "m 1+2", "m _x", "m _y", "m {{sum:1",
+        "m {{sun:1}}", "m {{sum:x}}", "m {{buckets:[1}}",
+        "m {{schema:1}}+{{schema:0}}x1", "m{ 1", "m 1x99999999999"}) {
     INFO(text);
     CHECK_FALSE(ParseSeriesDescription(text).ok());
   }
