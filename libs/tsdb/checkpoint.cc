@@ -188,7 +188,7 @@ absl::Status WriteCheckpoint(const std::string& directory, int last_segment,
   NARTHEX_RETURN_IF_ERROR(base::RemoveAll(temporary));
   // Its own metrics: those of the log are about the log.
   metrics::Registry registry;
-  TsdbMetrics unused(registry);
+  WriteLogMetrics unused(registry, "unused");
   NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<Wal> out,
                            Wal::Open(temporary, options, logger, unused));
   Digest digest(*out, filter);

@@ -166,12 +166,15 @@ std::vector<std::int64_t> CompactionRanges(std::int64_t min_block_ms,
 }
 
 std::vector<BlockMeta> PlanCompaction(std::vector<BlockMeta> blocks,
-                                      const std::vector<std::int64_t>& ranges) {
+                                      const std::vector<std::int64_t>& ranges,
+                                      bool overlapping) {
   std::sort(
       blocks.begin(), blocks.end(), [](const BlockMeta& a, const BlockMeta& b) {
         return a.min_ms != b.min_ms ? a.min_ms < b.min_ms : a.ulid < b.ulid;
       });
-  if (Metas plan = FirstOverlap(blocks); !plan.empty()) return plan;
+  if (overlapping) {
+    if (Metas plan = FirstOverlap(blocks); !plan.empty()) return plan;
+  }
   if (blocks.size() < 2 || ranges.empty()) return {};
   blocks.pop_back();
   if (Metas plan = FirstFullSpan(blocks, ranges); !plan.empty()) return plan;

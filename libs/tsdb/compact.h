@@ -22,11 +22,13 @@ std::vector<std::int64_t> CompactionRanges(std::int64_t min_block_ms,
                                            std::int64_t max_block_ms);
 
 /// Which blocks to make into one next, ascending in time; empty when there is
-/// nothing to do. In this order: blocks that overlap; blocks that fill a
-/// larger range; one block of which much is deleted. The newest block is left
-/// alone, as are those whose compaction failed before.
+/// nothing to do. In this order: blocks that overlap, if `overlapping`; blocks
+/// that fill a larger range; one block of which much is deleted. The newest
+/// block is left alone unless it overlaps, as are those whose compaction
+/// failed before.
 std::vector<BlockMeta> PlanCompaction(std::vector<BlockMeta> blocks,
-                                      const std::vector<std::int64_t>& ranges);
+                                      const std::vector<std::int64_t>& ranges,
+                                      bool overlapping = true);
 
 /// Makes one block of several in `directory`, samples of overlapping chunks
 /// merged and deleted samples left out. No block at all when nothing is left.

@@ -15,8 +15,11 @@ using MatcherSets = std::vector<std::vector<model::Matcher>>;
 constexpr std::int64_t kMostBlockMs = std::int64_t{24} * 24 * 60 * 60 * 1000;
 
 bool HeadOverlaps(const Head& head, const storage::TimeRange& range) {
-  return !head.empty() && range.max_ms >= head.min_time() &&
-         range.min_ms <= head.max_time();
+  const storage::TimeRange out_of_order = head.out_of_order_range();
+  return (!head.empty() && range.max_ms >= head.min_time() &&
+          range.min_ms <= head.max_time()) ||
+         (range.max_ms >= out_of_order.min_ms &&
+          range.min_ms <= out_of_order.max_ms);
 }
 
 // Merges what `of_head` and `of_block` return for every matcher set.
@@ -74,6 +77,10 @@ absl::StatusOr<std::unique_ptr<Db>> Db::Open(const std::string& directory,
     return absl::InvalidArgumentError(
         "the span of a block of the head must be positive and at most 24 days");
   }
+  if (options.out_of_order_cap_max <= 0 || options.out_of_order_cap_max > 255) {
+    return absl::InvalidArgumentError(
+        "an out-of-order chunk takes 1 to 255 samples");
+  }
   NARTHEX_RETURN_IF_ERROR(base::CreateDirectories(directory));
   auto rep = std::make_unique<Rep>(directory, options, std::move(logger), clock,
                                    registry);
@@ -81,6 +88,7 @@ absl::StatusOr<std::unique_ptr<Db>> Db::Open(const std::string& directory,
   NARTHEX_RETURN_IF_ERROR(rep->state.RemoveLeftovers());
   NARTHEX_RETURN_IF_ERROR(rep->state.LoadBlocks());
   NARTHEX_RETURN_IF_ERROR(rep->state.ReplayLog());
+  NARTHEX_RETURN_IF_ERROR(rep->state.ReplayOutOfOrderLog());
   return std::unique_ptr<Db>(new Db(std::move(rep)));
 }
 
@@ -173,10 +181,12 @@ Cardinality Db::GetCardinality(std::size_t limit) const {
 
 std::optional<std::int64_t> Db::MinTime() const {
   const auto blocks = rep_->state.blocks();
-  if (!blocks->empty()) return blocks->front()->min_ms();
   const Head& head = rep_->state.head();
-  if (head.empty()) return std::nullopt;
-  return head.min_time();
+  std::int64_t oldest =
+      std::min(head.min_time(), head.out_of_order_range().min_ms);
+  if (!blocks->empty()) oldest = std::min(oldest, blocks->front()->min_ms());
+  if (oldest == Head::kNoMinTime) return std::nullopt;
+  return oldest;
 }
 
 std::vector<BlockMeta> Db::Blocks() const {
@@ -204,6 +214,16 @@ absl::Status Db::CompactIfDue() {
   base::MutexLock lock(rep_->state.maintenance());
   NARTHEX_RETURN_IF_ERROR(rep_->state.CompactHead());
   return rep_->state.CompactStoredBlocks();
+}
+
+absl::Status Db::CompactOutOfOrder() {
+  base::MutexLock lock(rep_->state.maintenance());
+  return rep_->state.CompactOutOfOrder();
+}
+
+absl::Status Db::SetOutOfOrderWindow(std::int64_t window_ms) {
+  base::MutexLock lock(rep_->state.maintenance());
+  return rep_->state.SetOutOfOrderWindow(window_ms);
 }
 
 absl::Status Db::Flush() {

@@ -35,6 +35,13 @@ struct DbOptions {
   /// bytes; 0: no bound.
   std::uint64_t retention_bytes = 0;
   int samples_per_chunk = 120;
+  /// Samples older than the newest of their series are taken when they are
+  /// at most so much older than the newest of all; 0: none.
+  std::int64_t out_of_order_window_ms = 0;
+  /// Samples of an out-of-order chunk, 1 to 255.
+  int out_of_order_cap_max = 32;
+  /// Blocks that overlap are compacted into one.
+  bool overlapping_compaction = true;
   /// Series of the head; 0: no bound.
   std::size_t max_series = 0;
   /// Guard the directory against a second process by a file `lock`.
@@ -124,8 +131,13 @@ class Db {
   /// CompactIfDue, then ApplyRetention. The first error of these.
   absl::Status Maintain();
   /// Cuts blocks from the head while it spans more than one and a half of
-  /// them, then compacts blocks into larger ones.
+  /// them, and then of what came out of order; then compacts blocks into
+  /// larger ones.
   absl::Status CompactIfDue();
+  /// Writes what came out of order into blocks of its own.
+  absl::Status CompactOutOfOrder();
+  /// Changes DbOptions::out_of_order_window_ms.
+  absl::Status SetOutOfOrderWindow(std::int64_t window_ms);
   /// Writes the whole head into blocks and forgets it.
   absl::Status Flush();
   /// Removes blocks beyond the retention.

@@ -108,7 +108,7 @@ absl::Status DbState::CutBlock(std::int64_t min_ms, std::int64_t max_ms) {
   NARTHEX_RETURN_IF_ERROR(head_chunks_->RemoveBefore(max_ms));
   const absl::Status truncated = TruncateLog(max_ms);
   if (!truncated.ok()) {
-    metrics_.wal_truncations_failed.Inc();
+    metrics_.wal.truncations_failed.Inc();
     // The log is only longer than it need be; the next time may succeed.
     logger_.Error("write-ahead log not truncated",
                   {{"err", truncated.ToString()}});
@@ -131,7 +131,8 @@ absl::Status DbState::TruncateLog(std::int64_t min_ms) {
   filter.min_ms = min_ms;
   filter.keep_series = [this, min_ms](storage::SeriesRef ref) {
     return head_->HasSeries(ref) ||
-           (min_ms <= other_refs_until_ms_ && other_refs_.contains(ref));
+           ((min_ms <= other_refs_until_ms_ || head_->has_out_of_order()) &&
+            other_refs_.contains(ref));
   };
   NARTHEX_RETURN_IF_ERROR(
       CheckpointWal(*wal_, last, filter, logger_, metrics_));
@@ -150,30 +151,34 @@ absl::Status DbState::MoveFullChunks() {
 
 absl::Status DbState::CompactHead() {
   const std::int64_t due = options_.block_ms / 2 * 3;
+  bool cut = false;
   while (!head_->empty() && head_->max_time() - head_->min_time() > due) {
     const std::int64_t first = head_->FirstSampleTime();
     if (first == Head::kNoMinTime || head_->max_time() - first <= due) break;
     NARTHEX_RETURN_IF_ERROR(
         CutBlock(first, BlockEnd(first, options_.block_ms)));
+    cut = true;
   }
-  return absl::OkStatus();
+  return cut ? CompactOutOfOrder() : absl::OkStatus();
 }
 
 absl::Status DbState::FlushHead() {
   const std::int64_t last = head_->max_time();
   while (true) {
     const std::int64_t first = head_->FirstSampleTime();
-    if (first == Head::kNoMinTime || first > last) return absl::OkStatus();
+    if (first == Head::kNoMinTime || first > last) break;
     NARTHEX_RETURN_IF_ERROR(CutBlock(
         first, std::min(BlockEnd(first, options_.block_ms), last + 1)));
   }
+  return CompactOutOfOrder();
 }
 
 absl::Status DbState::CompactStoredBlocks() {
   const std::vector<std::int64_t> ranges =
       CompactionRanges(options_.block_ms, LargestBlock(options_));
   while (true) {
-    const std::vector<BlockMeta> plan = PlanCompaction(Metas(), ranges);
+    const std::vector<BlockMeta> plan =
+        PlanCompaction(Metas(), ranges, options_.overlapping_compaction);
     if (plan.empty()) return absl::OkStatus();
     NARTHEX_RETURN_IF_ERROR(CompactGroup(plan));
   }
@@ -271,8 +276,10 @@ absl::Status DbState::Snapshot(const std::string& directory, bool skip_head) {
           LinkFiles(block->directory(),
                     absl::StrCat(directory, "/", block->ulid().ToString())));
     }
+    if (skip_head) return absl::OkStatus();
+    NARTHEX_RETURN_IF_ERROR(SnapshotOutOfOrder(directory));
     const std::int64_t first = head_->FirstSampleTime();
-    if (skip_head || first == Head::kNoMinTime) return absl::OkStatus();
+    if (first == Head::kNoMinTime) return absl::OkStatus();
     return base::internal::ToStatus(
         WriteHeadBlock(directory, first, head_->max_time() + 1));
   };

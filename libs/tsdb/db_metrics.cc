@@ -4,6 +4,7 @@
 #include <functional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "libs/tsdb/wal_directory.h"
 
 namespace narthex::tsdb {
@@ -109,10 +110,15 @@ void RegisterStateMetrics(metrics::Registry& registry,
   both.Add("prometheus_tsdb_lowest_timestamp_seconds",
            "Lowest timestamp value stored in the database.",
            [lowest](const Head& of) { return lowest(of) / 1000; });
+  RegisterLogSize(registry, "prometheus_tsdb_wal", wal_directory);
+}
+
+void RegisterLogSize(metrics::Registry& registry, absl::string_view prefix,
+                     const std::string& directory) {
   registry.NewGaugeFunction(
-      "prometheus_tsdb_wal_storage_size_bytes",
-      "Size of the write log directory.", [wal_directory]() -> double {
-        return static_cast<double>(WalDirectoryBytes(wal_directory));
+      absl::StrCat(prefix, "_storage_size_bytes"),
+      "Size of the write log directory.", [directory]() -> double {
+        return static_cast<double>(WalDirectoryBytes(directory));
       });
 }
 

@@ -35,10 +35,12 @@ DbState::DbState(std::string directory, DbOptions options, base::Logger logger,
       options_(std::move(options)),
       logger_(std::move(logger)),
       clock_(clock),
+      registry_(registry),
       metrics_(registry),
       head_(std::make_shared<Head>(
           HeadOptions{{options_.block_ms, options_.samples_per_chunk},
-                      options_.max_series},
+                      options_.max_series,
+                      static_cast<std::size_t>(options_.out_of_order_cap_max)},
           logger_, metrics_)) {
   metrics_.retention_limit_seconds.Set(Seconds(options_.retention_ms));
   metrics_.retention_limit_bytes.Set(
@@ -108,9 +110,9 @@ absl::Status DbState::LoadBlocks() {
 absl::Status DbState::ReplayLog() {
   const std::int64_t start = clock_.MonotonicNs();
   const std::string path = WalPath(directory_);
-  NARTHEX_ASSIGN_OR_RETURN(const ReplayResult result,
+  NARTHEX_ASSIGN_OR_RETURN(ReplayResult result,
                            ReplayWal(path, *head_, logger_, metrics_));
-  other_refs_.insert(result.other_refs.begin(), result.other_refs.end());
+  other_refs_ = std::move(result.other_refs);
   other_refs_until_ms_ = head_->max_time();
   // What an earlier process left there is in the log too.
   NARTHEX_ASSIGN_OR_RETURN(
@@ -122,8 +124,8 @@ absl::Status DbState::ReplayLog() {
     base::MutexLock lock(maintenance_);
     NARTHEX_RETURN_IF_ERROR(MoveFullChunks());
   }
-  NARTHEX_ASSIGN_OR_RETURN(wal_,
-                           Wal::Open(path, options_.wal, logger_, metrics_));
+  NARTHEX_ASSIGN_OR_RETURN(
+      wal_, Wal::Open(path, options_.wal, logger_, metrics_.wal));
   head_->SetWal(wal_.get());
   const double seconds =
       static_cast<double>(clock_.MonotonicNs() - start) * 1e-9;
@@ -157,8 +159,8 @@ absl::Status DbState::RemoveBlocks(const std::vector<Ulid>& ulids) {
 }
 
 absl::Status DbState::Close() {
-  const absl::Status status =
-      wal_ == nullptr ? absl::OkStatus() : wal_->Close();
+  absl::Status status = wal_ == nullptr ? absl::OkStatus() : wal_->Close();
+  if (wbl_ != nullptr) status.Update(wbl_->Close());
   lock_.reset();
   return status;
 }

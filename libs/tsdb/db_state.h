@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
@@ -16,6 +15,7 @@
 #include "libs/tsdb/block.h"
 #include "libs/tsdb/db.h"
 #include "libs/tsdb/head.h"
+#include "libs/tsdb/head_replay.h"
 #include "libs/tsdb/loaded_blocks.h"
 #include "libs/tsdb/metrics.h"
 
@@ -32,6 +32,7 @@ class DbState {
   absl::Status RemoveLeftovers();
   absl::Status LoadBlocks();
   absl::Status ReplayLog();
+  absl::Status ReplayOutOfOrderLog();
 
   std::shared_ptr<const BlockList> blocks() const { return blocks_->list(); }
   Head& head() const { return *head_; }
@@ -49,6 +50,9 @@ class DbState {
   /// Moves full chunks of the head from memory into files.
   absl::Status MoveFullChunks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status CompactHead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
+  absl::Status CompactOutOfOrder() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
+  absl::Status SetOutOfOrderWindow(std::int64_t window_ms)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status FlushHead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status CompactStoredBlocks()
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
@@ -61,6 +65,13 @@ class DbState {
  private:
   absl::Status CutBlock(std::int64_t min_ms, std::int64_t max_ms);
   absl::Status TruncateLog(std::int64_t min_ms);
+  absl::Status OpenOutOfOrderLog();
+  /// Writes the sealed samples in [min_ms, max_ms) as a block below `parent`;
+  /// nothing when there are none.
+  absl::StatusOr<std::optional<BlockMeta>> WriteOutOfOrderBlock(
+      const std::string& parent, std::int64_t min_ms, std::int64_t max_ms);
+  absl::StatusOr<BlockList> WriteOutOfOrderBlocks();
+  absl::Status SnapshotOutOfOrder(const std::string& directory);
   absl::Status CompactGroup(const std::vector<BlockMeta>& plan);
   /// Rewrites some blocks as one and puts it in their place.
   absl::Status Rewrite(const BlockList& parents);
@@ -72,6 +83,7 @@ class DbState {
   const DbOptions options_;
   const base::Logger logger_;
   base::Clock& clock_;
+  metrics::Registry& registry_;
   TsdbMetrics metrics_;
   base::UniqueFd lock_;
 
@@ -79,9 +91,12 @@ class DbState {
   std::shared_ptr<HeadChunkFiles> head_chunks_;
   const std::shared_ptr<Head> head_;
   std::unique_ptr<Wal> wal_;
+  // Of samples out of order; null before the first time they are taken.
+  std::unique_ptr<WriteLogMetrics> wbl_metrics_;
+  std::unique_ptr<Wal> wbl_;
   // Declared in the log beside the references in use, and needed there while
   // samples up to this time are.
-  absl::flat_hash_set<storage::SeriesRef> other_refs_;
+  OtherRefs other_refs_;
   std::int64_t other_refs_until_ms_ = 0;
 
   const std::shared_ptr<LoadedBlocks> blocks_ =

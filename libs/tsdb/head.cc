@@ -117,8 +117,12 @@ void Head::CloseTimeBefore(std::int64_t min_ms) {
 
 std::uint64_t Head::BeginReading(storage::TimeRange* range) const {
   base::MutexLock lock(readers_mutex_);
+  // What is out of order reaches back further, and its series must stay.
+  const bool reads_out_of_order = range->min_ms <= out_of_order_max_.load() &&
+                                  range->max_ms >= out_of_order_min_.load();
   range->min_ms = std::max(range->min_ms, min_valid_time_.load());
-  readers_.emplace(++last_reader_, range->min_ms);
+  readers_.emplace(++last_reader_,
+                   reads_out_of_order ? model::kMinTime : range->min_ms);
   return last_reader_;
 }
 
@@ -218,11 +222,12 @@ Postings Head::CollectGarbage(std::int64_t min_ms) {
   std::int64_t stale = 0;
   for (Shard& shard : shards_) {
     base::MutexLock lock(shard.mutex);
+    const OutOfOrderTable& out_of_order = shard.out_of_order;
     shard.series.ForEach([&](SeriesId id, MemSeries& series) {
       if (series.stale()) --stale;
       chunks += series.Truncate(min_ms);
       if (series.stale()) ++stale;
-      if (!series.empty()) return;
+      if (!series.empty() || out_of_order.contains(id)) return;
       // Who has just been given the reference may be about to append.
       if (!series.fresh) empty.push_back(id);
       series.fresh = false;
@@ -243,7 +248,10 @@ void Head::RemoveSeries(const Postings& candidates) {
     base::MutexLock shard_lock(shard.mutex);
     const MemSeries* series = shard.series.Find(id);
     // It may have been asked for or appended to in the meantime.
-    if (series == nullptr || !series->empty() || series->fresh) continue;
+    if (series == nullptr || !series->empty() || series->fresh ||
+        shard.out_of_order.contains(id)) {
+      continue;
+    }
     shard.series.Erase(id);
     gone.push_back(id);
   }
@@ -252,6 +260,7 @@ void Head::RemoveSeries(const Postings& candidates) {
 }
 
 void Head::TruncateTombstones(std::int64_t min_ms) {
+  min_ms = std::min(min_ms, out_of_order_min_.load());
   base::MutexLock lock(tombstones_mutex_);
   for (auto it = tombstones_.begin(); it != tombstones_.end();) {
     std::erase_if(it->second, [min_ms](const storage::TimeRange& range) {

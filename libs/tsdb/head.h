@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,7 @@
 #include "libs/tsdb/label_index.h"
 #include "libs/tsdb/mem_series.h"
 #include "libs/tsdb/metrics.h"
+#include "libs/tsdb/out_of_order.h"
 #include "libs/tsdb/paged_array.h"
 #include "libs/tsdb/tombstones.h"
 #include "libs/tsdb/wal.h"
@@ -35,6 +37,8 @@ namespace narthex::tsdb {
 struct HeadOptions {
   ChunkRules chunks;
   std::size_t max_series = 0;  ///< 0: no bound.
+  /// Samples of a chunk of those out of order.
+  std::size_t out_of_order_capacity = 32;
 };
 
 /// The newest samples, in memory. Series are spread over shards by reference:
@@ -52,6 +56,10 @@ class Head : public std::enable_shared_from_this<Head> {
 
   /// Where appends are logged from now on. Called once, before the first.
   void SetWal(Wal* wal) { wal_ = wal; }
+  /// From now on takes samples that are older than the newest of their series
+  /// by up to `window_ms` before the newest of all; 0: none. They are logged in
+  /// `wbl`, which may be null only while none were ever taken.
+  void SetOutOfOrder(std::int64_t window_ms, Wal* wbl);
 
   /// As Db's functions of these names.
   absl::StatusOr<storage::SeriesRef> GetOrCreateSeries(
@@ -92,6 +100,27 @@ class Head : public std::enable_shared_from_this<Head> {
   void HoldAlive(std::shared_ptr<const void> object) {
     held_ = std::move(object);
   }
+  /// Makes what is out of order ready to be written into blocks: all of it
+  /// that appends under way have logged is given by SelectSealed, until
+  /// DropSealed forgets it.
+  void SealOutOfOrder();
+  /// The sealed samples inside `range` that are not deleted, in chunks that do
+  /// not overlap.
+  std::unique_ptr<storage::ChunkSeriesSet> SelectSealed(
+      const storage::TimeRange& range) const ABSL_LOCKS_EXCLUDED(index_mutex_);
+  /// The starts of the spans, multiples of `span_ms`, that they lie in.
+  absl::StatusOr<std::set<std::int64_t>> SealedSpans(
+      std::int64_t span_ms) const;
+  void DropSealed();
+  /// Bounds of the samples out of order, perhaps wider than they are; empty
+  /// (the minimum above the maximum) when there are none.
+  storage::TimeRange out_of_order_range() const {
+    return {out_of_order_min_.load(), out_of_order_max_.load()};
+  }
+  bool has_out_of_order() const {
+    return out_of_order_min_.load() <= out_of_order_max_.load();
+  }
+
   /// Moves the full chunks on the heap into `files`, which must live as long
   /// as the head. On an error those not moved stay on the heap. Not to
   /// be called together with itself or Truncate.
@@ -128,6 +157,8 @@ class Head : public std::enable_shared_from_this<Head> {
   /// Applies samples without logging them; returns how many references were
   /// unknown. Samples before min_valid_time and out of order are left out.
   std::size_t ReplaySamples(absl::Span<const RefSample> samples);
+  /// Likewise for samples that came out of order, of any time.
+  std::size_t ReplayOutOfOrder(absl::Span<const RefSample> samples);
   void ReplayTombstone(const RefTombstone& tombstone)
       ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
 
@@ -138,6 +169,7 @@ class Head : public std::enable_shared_from_this<Head> {
   struct Shard {
     mutable base::Mutex mutex;
     PagedArray<MemSeries> series ABSL_GUARDED_BY(mutex);
+    OutOfOrderTable out_of_order ABSL_GUARDED_BY(mutex);
     // Those that got a full chunk since chunks were last moved.
     std::vector<SeriesId> cut ABSL_GUARDED_BY(mutex);
   };
@@ -149,21 +181,53 @@ class Head : public std::enable_shared_from_this<Head> {
 
   struct Batch;  // Of samples being appended.
   struct Applied;
+  class SealedSet;
+  // What an append may bring; fixed when it begins.
+  struct Limits {
+    std::int64_t newest_ms;      // Of the head.
+    std::int64_t in_order_from;  // Before: only out of order.
+    std::int64_t window_ms;      // Of samples out of order; 0: none.
+  };
+  // What becomes of a sample.
+  enum class Fate : std::uint8_t {
+    kAppended,
+    kInserted,  // Out of order.
+    kSame,
+    kDuplicate,
+    kOutOfOrder,
+    kOutOfBounds,
+    kTooOld,
+  };
   // A series found by a selection, and up to when it is seen.
   struct Selected {
     SeriesId id;
+    // Which of the selection's chunks out of order are its; 0: none, else the
+    // position plus one.
+    std::uint32_t out_of_order;
     std::int64_t visible_ms;
   };
+  // As they were at the moment of the selection.
+  using ChunkLists = std::vector<std::vector<storage::Chunk>>;
 
-  std::int64_t AppendableFrom(std::int64_t first_ms);
-  void Check(Batch& batch, std::int64_t min_valid_ms) const;
+  Limits LimitsOfAppend(std::int64_t first_ms);
+  static Fate Judge(const RefSample& sample, const MemSeries& series,
+                    const Limits& limits);
+  static storage::RejectReason ReasonOf(Fate fate);
+  void Check(Batch& batch) const;
   absl::Status LogBatch(const Batch& batch) const;
+  void EncodeDeclarations(const Batch& batch, std::string* record) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
   void Apply(Batch& batch);
   void ApplyToShard(Shard& shard, absl::Span<const std::uint32_t> indices,
                     Batch& batch, Applied& applied);
-  bool ApplyOne(std::uint32_t index, MemSeries* series, Batch& batch,
-                Applied& applied);
+  bool ApplyOne(std::uint32_t index, MemSeries* series, Shard& shard,
+                Batch& batch, Applied& applied)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  void InsertOne(const RefSample& sample, Shard& shard, Applied& applied)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  void LogLate(const Batch& batch) const;
   void ExtendTimes(std::int64_t min_ms, std::int64_t max_ms);
+  void ExtendOutOfOrderTimes(const storage::TimeRange& range);
   void CountRejections(const std::vector<storage::Rejection>& rejected,
                        std::size_t from);
 
@@ -171,11 +235,16 @@ class Head : public std::enable_shared_from_this<Head> {
       const std::vector<model::Matcher>& matchers) const
       ABSL_LOCKS_EXCLUDED(index_mutex_);
   std::vector<Selected> Measure(const Postings& ids,
-                                const storage::TimeRange& range) const;
+                                const storage::TimeRange& in_order,
+                                const storage::TimeRange& out_of_order,
+                                ChunkLists* chunks) const;
   absl::Status ReadSeries(const Selected& selected,
                           const storage::TimeRange& range, Edges edges,
                           storage::ChunkSeries* series) const
       ABSL_LOCKS_EXCLUDED(index_mutex_);
+  // Adds chunks out of order to what ReadSeries gave.
+  absl::Status AddOutOfOrder(SeriesId id, std::vector<storage::Chunk> added,
+                             storage::ChunkSeries* series) const;
   Intervals DeletedOf(SeriesId id) const ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
 
   // Selections under way, each with the earliest time it reads.
@@ -197,6 +266,8 @@ class Head : public std::enable_shared_from_this<Head> {
   const base::Logger logger_;
   TsdbMetrics& metrics_;
   Wal* wal_ = nullptr;
+  std::atomic<Wal*> wbl_{nullptr};
+  std::atomic<std::int64_t> out_of_order_window_ms_{0};
   // Destroyed after the series.
   std::shared_ptr<const void> held_;
 
@@ -220,6 +291,10 @@ class Head : public std::enable_shared_from_this<Head> {
   // Up to here samples are gone from memory.
   std::atomic<std::int64_t> truncated_to_{
       std::numeric_limits<std::int64_t>::min()};
+
+  // Of the samples out of order.
+  std::atomic<std::int64_t> out_of_order_min_{kNoMinTime};
+  std::atomic<std::int64_t> out_of_order_max_{kNoMaxTime};
 
   std::atomic<std::int64_t> stale_series_{0};
   std::atomic<std::int64_t> chunks_{0};

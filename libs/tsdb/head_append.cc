@@ -14,11 +14,22 @@ SeriesId IdOf(storage::SeriesRef ref) {
              : static_cast<SeriesId>(ref);
 }
 
+// Without a sum or difference that may overflow.
+bool InWindow(std::int64_t time_ms, std::int64_t newest_ms,
+              std::int64_t window_ms) {
+  if (time_ms >= newest_ms) return true;
+  return static_cast<std::uint64_t>(newest_ms) -
+             static_cast<std::uint64_t>(time_ms) <=
+         static_cast<std::uint64_t>(window_ms);
+}
+
 }  // namespace
 
 struct Head::Batch {
-  explicit Batch(absl::Span<const RefSample> all)
-      : samples(all), taken(all.size(), true) {
+  enum Taken : char { kNot, kInOrder, kOutOfOrder };
+
+  Batch(absl::Span<const RefSample> all, const Limits& its_limits)
+      : samples(all), limits(its_limits), taken(all.size(), kInOrder) {
     // A counting sort of the indices by shard; within a shard the order stays.
     for (const RefSample& sample : samples) ++ends[ShardOf(IdOf(sample.ref))];
     std::uint32_t sum = 0;
@@ -48,17 +59,37 @@ struct Head::Batch {
   }
 
   void Reject(std::size_t index, storage::RejectReason reason) {
-    taken[index] = false;
+    taken[index] = kNot;
     rejected.push_back({index, reason});
   }
 
+  /// The samples that are taken in this way.
+  std::vector<RefSample> TakenAs(Taken how) const {
+    std::vector<RefSample> some;
+    some.reserve(samples.size() - rejected.size() - left_out);
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      if (taken[i] == how) some.push_back(samples[i]);
+    }
+    return some;
+  }
+
+  std::size_t UnknownSeries() const {
+    return static_cast<std::size_t>(std::count_if(
+        rejected.begin(), rejected.end(), [](const storage::Rejection& one) {
+          return one.reason == storage::RejectReason::kUnknownSeries;
+        }));
+  }
+
   absl::Span<const RefSample> samples;
+  const Limits limits;
   std::vector<std::uint32_t> by_shard;
   std::array<std::uint32_t, kShards> ends{};
-  // Whether a sample is (still) to be stored. No vector<bool>: it is written
-  // on the hot path.
-  std::vector<char> taken;
-  std::size_t left_out = 0;  // Neither taken nor rejected.
+  // Whether and how a sample is (still) to be stored.
+  std::vector<Taken> taken;
+  std::size_t left_out = 0;      // Neither taken nor rejected.
+  std::size_t out_of_order = 0;  // Taken so.
+  // Inserted, though logged as in order.
+  std::vector<RefSample> late;
   std::vector<storage::Rejection> rejected;
   std::vector<SeriesId> undeclared;  // Not yet in the write-ahead log.
 };
@@ -68,11 +99,12 @@ absl::Status Head::Append(absl::Span<const RefSample> samples,
   if (samples.empty()) return absl::OkStatus();
   const ApplyGate::Applying passing(append_gate_);
   metrics_.active_appenders.Add(1);
-  Batch batch(samples);
-  Check(batch, AppendableFrom(samples[0].timestamp_ms));
+  Batch batch(samples, LimitsOfAppend(samples[0].timestamp_ms));
+  Check(batch);
   const absl::Status status = LogBatch(batch);
   if (status.ok()) {
     Apply(batch);
+    LogLate(batch);
     std::sort(batch.rejected.begin(), batch.rejected.end(),
               [](const storage::Rejection& a, const storage::Rejection& b) {
                 return a.index < b.index;
@@ -86,21 +118,65 @@ absl::Status Head::Append(absl::Span<const RefSample> samples,
   return status;
 }
 
-// Samples before the result are out of bounds: they would fall into times
-// that are, or are about to be, in blocks. The first sample of all sets the
-// clock.
-std::int64_t Head::AppendableFrom(std::int64_t first_ms) {
+// What is older than half a block's span is, or is about to be, in blocks. The
+// first sample of all sets the clock.
+Head::Limits Head::LimitsOfAppend(std::int64_t first_ms) {
   std::int64_t newest = kNoMaxTime;
   if (max_time_.compare_exchange_strong(newest, first_ms)) newest = first_ms;
   const std::int64_t half = options_.chunks.range_ms / 2;
-  const std::int64_t window =
+  const std::int64_t from =
       newest < std::numeric_limits<std::int64_t>::min() + half
           ? std::numeric_limits<std::int64_t>::min()
           : newest - half;
-  return std::max(window, closed_before_.load());
+  return {newest, std::max(from, closed_before_.load()),
+          out_of_order_window_ms_.load()};
 }
 
-void Head::Check(Batch& batch, std::int64_t min_valid_ms) const {
+// Prometheus's rules: what cannot be appended to its series is inserted if the
+// window allows.
+Head::Fate Head::Judge(const RefSample& sample, const MemSeries& series,
+                       const Limits& limits) {
+  if (sample.timestamp_ms >= limits.in_order_from) {
+    switch (series.Check(sample.timestamp_ms, sample.value)) {
+      case MemSeries::Verdict::kNew:
+        return Fate::kAppended;
+      case MemSeries::Verdict::kSame:
+        return Fate::kSame;
+      case MemSeries::Verdict::kDuplicate:
+        return Fate::kDuplicate;
+      case MemSeries::Verdict::kOutOfOrder:
+        break;
+    }
+  }
+  if (limits.window_ms > 0) {
+    return InWindow(sample.timestamp_ms, limits.newest_ms, limits.window_ms)
+               ? Fate::kInserted
+               : Fate::kTooOld;
+  }
+  return sample.timestamp_ms < limits.in_order_from ? Fate::kOutOfBounds
+                                                    : Fate::kOutOfOrder;
+}
+
+// Requires that the sample is refused.
+storage::RejectReason Head::ReasonOf(Fate fate) {
+  switch (fate) {
+    case Fate::kDuplicate:
+      return storage::RejectReason::kDuplicate;
+    case Fate::kOutOfBounds:
+      return storage::RejectReason::kOutOfBounds;
+    case Fate::kTooOld:
+      return storage::RejectReason::kTooOld;
+    default:
+      return storage::RejectReason::kOutOfOrder;
+  }
+}
+
+void Head::Check(Batch& batch) const {
+  const auto note_lateness = [&](std::uint32_t i) {
+    const double late_ms = static_cast<double>(batch.limits.newest_ms) -
+                           static_cast<double>(batch.samples[i].timestamp_ms);
+    if (late_ms > 0) metrics_.out_of_order_delta.Observe(late_ms / 1000);
+  };
   batch.ForEachShard(
       [&](std::uint32_t number, absl::Span<const std::uint32_t> indices) {
         const Shard& shard = shards_[number];
@@ -113,23 +189,26 @@ void Head::Check(Batch& batch, std::int64_t min_valid_ms) const {
             batch.Reject(i, storage::RejectReason::kUnknownSeries);
             continue;
           }
-          if (sample.timestamp_ms < min_valid_ms) {
-            batch.Reject(i, storage::RejectReason::kOutOfBounds);
-            continue;
-          }
-          switch (series->Check(sample.timestamp_ms, sample.value)) {
-            case MemSeries::Verdict::kNew:
+          const Fate fate = Judge(sample, *series, batch.limits);
+          switch (fate) {
+            case Fate::kInserted:
+              batch.taken[i] = Batch::kOutOfOrder;
+              ++batch.out_of_order;
+              note_lateness(i);
+              [[fallthrough]];
+            case Fate::kAppended:
               if (!series->logged) batch.undeclared.push_back(IdOf(sample.ref));
               break;
-            case MemSeries::Verdict::kSame:
-              batch.taken[i] = false;
+            case Fate::kSame:
+              batch.taken[i] = Batch::kNot;
               ++batch.left_out;
               break;
-            case MemSeries::Verdict::kDuplicate:
+            case Fate::kDuplicate:
               batch.Reject(i, storage::RejectReason::kDuplicate);
               break;
-            case MemSeries::Verdict::kOutOfOrder:
-              batch.Reject(i, storage::RejectReason::kOutOfOrder);
+            default:
+              note_lateness(i);
+              batch.Reject(i, ReasonOf(fate));
               break;
           }
         }
@@ -142,30 +221,44 @@ absl::Status Head::LogBatch(const Batch& batch) const {
     return absl::OkStatus();
   }
   std::array<std::string, 2> records;
-  if (!batch.undeclared.empty()) {
-    std::vector<RefSeries> declarations;
-    declarations.reserve(batch.undeclared.size());
-    base::ReaderMutexLock lock(index_mutex_);
-    for (const SeriesId id : batch.undeclared) {
-      RefSeries declaration{id, {}};
-      // A series that was removed since will reject its samples.
-      if (index_.LabelsOf(id, &declaration.labels)) {
-        declarations.push_back(std::move(declaration));
-      }
-    }
-    EncodeSeries(declarations, &records[0]);
-  }
-  if (skipped == 0) {
+  if (!batch.undeclared.empty()) EncodeDeclarations(batch, &records[0]);
+  if (skipped + batch.out_of_order == 0) {
     EncodeSamples(batch.samples, &records[1]);
-  } else {
-    std::vector<RefSample> taken;
-    taken.reserve(batch.samples.size() - skipped);
-    for (std::size_t i = 0; i < batch.samples.size(); ++i) {
-      if (batch.taken[i]) taken.push_back(batch.samples[i]);
-    }
-    EncodeSamples(taken, &records[1]);
+  } else if (skipped + batch.out_of_order < batch.samples.size()) {
+    EncodeSamples(batch.TakenAs(Batch::kInOrder), &records[1]);
   }
-  return wal_->Log(records);
+  NARTHEX_RETURN_IF_ERROR(wal_->Log(records));
+  if (batch.out_of_order == 0) return absl::OkStatus();
+  std::string record;
+  EncodeSamples(batch.TakenAs(Batch::kOutOfOrder), &record);
+  return wbl_.load()->Log({&record, 1});
+}
+
+void Head::EncodeDeclarations(const Batch& batch, std::string* record) const {
+  std::vector<RefSeries> declarations;
+  declarations.reserve(batch.undeclared.size());
+  base::ReaderMutexLock lock(index_mutex_);
+  for (const SeriesId id : batch.undeclared) {
+    RefSeries declaration{id, {}};
+    // A series that was removed since will reject its samples.
+    if (index_.LabelsOf(id, &declaration.labels)) {
+      declarations.push_back(std::move(declaration));
+    }
+  }
+  EncodeSeries(declarations, record);
+}
+
+// Replaying the log would find these out of order and leave them out. They are
+// in memory: an error can only be told.
+void Head::LogLate(const Batch& batch) const {
+  if (batch.late.empty()) return;
+  std::string record;
+  EncodeSamples(batch.late, &record);
+  const absl::Status status = wbl_.load()->Log({&record, 1});
+  if (!status.ok()) {
+    logger_.Error("samples out of order are not durable",
+                  {{"samples", batch.late.size()}, {"err", status.ToString()}});
+  }
 }
 
 // What the shards of a batch took.
@@ -173,6 +266,8 @@ struct Head::Applied {
   std::int64_t oldest = kNoMinTime;
   std::int64_t newest = kNoMaxTime;
   std::size_t samples = 0;
+  storage::TimeRange out_of_order{kNoMinTime, kNoMaxTime};
+  std::size_t inserted = 0;
   std::size_t chunks = 0;
   std::int64_t stale = 0;
 };
@@ -187,7 +282,12 @@ void Head::Apply(Batch& batch) {
   if (applied.samples > 0) ExtendTimes(applied.oldest, applied.newest);
   if (applied.stale != 0) stale_series_ += applied.stale;
   if (applied.chunks != 0) chunks_ += static_cast<std::int64_t>(applied.chunks);
-  metrics_.samples_appended.Inc(static_cast<double>(applied.samples));
+  if (applied.inserted > 0) {
+    ExtendOutOfOrderTimes(applied.out_of_order);
+    metrics_.out_of_order_appended.Inc(static_cast<double>(applied.inserted));
+  }
+  metrics_.samples_appended.Inc(
+      static_cast<double>(applied.samples + applied.inserted));
   metrics_.chunks_created.Inc(static_cast<double>(applied.chunks));
 }
 
@@ -207,7 +307,8 @@ void Head::ApplyToShard(Shard& shard, absl::Span<const std::uint32_t> indices,
       if (found[i] != nullptr) found[i]->Prefetch();
     }
     for (std::size_t i = 0; i < some.size(); ++i) {
-      if (batch.taken[some[i]] && ApplyOne(some[i], found[i], batch, applied)) {
+      if (batch.taken[some[i]] != Batch::kNot &&
+          ApplyOne(some[i], found[i], shard, batch, applied)) {
         shard.cut.push_back(IdOf(batch.samples[some[i]].ref));
       }
     }
@@ -216,23 +317,28 @@ void Head::ApplyToShard(Shard& shard, absl::Span<const std::uint32_t> indices,
 
 // Checks again, because others may have appended since. True when a chunk
 // became full.
-bool Head::ApplyOne(std::uint32_t index, MemSeries* series, Batch& batch,
-                    Applied& applied) {
+bool Head::ApplyOne(std::uint32_t index, MemSeries* series, Shard& shard,
+                    Batch& batch, Applied& applied) {
   const RefSample& sample = batch.samples[index];
   if (series == nullptr) {
     batch.Reject(index, storage::RejectReason::kUnknownSeries);
     return false;
   }
-  switch (series->Check(sample.timestamp_ms, sample.value)) {
-    case MemSeries::Verdict::kNew:
+  const Fate fate = batch.taken[index] == Batch::kOutOfOrder
+                        ? Fate::kInserted
+                        : Judge(sample, *series, batch.limits);
+  switch (fate) {
+    case Fate::kAppended:
       break;
-    case MemSeries::Verdict::kSame:
+    case Fate::kSame:
       return false;
-    case MemSeries::Verdict::kDuplicate:
-      batch.Reject(index, storage::RejectReason::kDuplicate);
+    case Fate::kInserted:
+      series->logged = true;
+      if (batch.taken[index] == Batch::kInOrder) batch.late.push_back(sample);
+      InsertOne(sample, shard, applied);
       return false;
-    case MemSeries::Verdict::kOutOfOrder:
-      batch.Reject(index, storage::RejectReason::kOutOfOrder);
+    default:
+      batch.Reject(index, ReasonOf(fate));
       return false;
   }
   if (series->stale()) --applied.stale;
@@ -245,6 +351,18 @@ bool Head::ApplyOne(std::uint32_t index, MemSeries* series, Batch& batch,
   applied.oldest = std::min(applied.oldest, sample.timestamp_ms);
   applied.newest = std::max(applied.newest, sample.timestamp_ms);
   return begun && series->chunk_count() > 1;
+}
+
+void Head::InsertOne(const RefSample& sample, Shard& shard, Applied& applied) {
+  const auto inserted = shard.out_of_order[IdOf(sample.ref)].Insert(
+      sample.timestamp_ms, sample.value, options_.out_of_order_capacity);
+  if (inserted.chunk_begun) ++applied.chunks;
+  if (!inserted.taken) return;
+  ++applied.inserted;
+  applied.out_of_order.min_ms =
+      std::min(applied.out_of_order.min_ms, sample.timestamp_ms);
+  applied.out_of_order.max_ms =
+      std::max(applied.out_of_order.max_ms, sample.timestamp_ms);
 }
 
 void Head::CountRejections(const std::vector<storage::Rejection>& rejected,
@@ -274,17 +392,20 @@ void Head::CountRejections(const std::vector<storage::Rejection>& rejected,
 }
 
 std::size_t Head::ReplaySamples(absl::Span<const RefSample> samples) {
-  Batch batch(samples);
   const std::int64_t min_valid_ms = min_valid_time_.load();
+  Batch batch(samples, {max_time_.load(), min_valid_ms, 0});
   for (std::size_t i = 0; i < samples.size(); ++i) {
-    if (samples[i].timestamp_ms < min_valid_ms) batch.taken[i] = false;
+    if (samples[i].timestamp_ms < min_valid_ms) batch.taken[i] = Batch::kNot;
   }
   Apply(batch);
-  return static_cast<std::size_t>(std::count_if(
-      batch.rejected.begin(), batch.rejected.end(),
-      [](const storage::Rejection& one) {
-        return one.reason == storage::RejectReason::kUnknownSeries;
-      }));
+  return batch.UnknownSeries();
+}
+
+std::size_t Head::ReplayOutOfOrder(absl::Span<const RefSample> samples) {
+  Batch batch(samples, {max_time_.load(), min_valid_time_.load(), 0});
+  std::fill(batch.taken.begin(), batch.taken.end(), Batch::kOutOfOrder);
+  Apply(batch);
+  return batch.UnknownSeries();
 }
 
 }  // namespace narthex::tsdb

@@ -166,9 +166,7 @@ class Replayer {
   }
 
   ReplayResult TakeResult() {
-    for (const auto& [ref, known] : other_refs_) {
-      result_.other_refs.push_back(ref);
-    }
+    result_.other_refs = std::move(other_refs_);
     return std::move(result_);
   }
 
@@ -214,7 +212,7 @@ class Replayer {
 
   Head& head_;
   ReplayResult result_;
-  absl::flat_hash_map<storage::SeriesRef, storage::SeriesRef> other_refs_;
+  OtherRefs other_refs_;
 };
 
 void ReportFlaw(const std::string& directory, const WalFlaw& flaw,
@@ -259,6 +257,56 @@ absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
   metrics.wal_unknown_refs.Inc(static_cast<double>(result.unknown_refs));
   if (result.unknown_refs > 0) {
     logger.Warn("write-ahead log refers to unknown series",
+                {{"samples", result.unknown_refs}});
+  }
+  return result;
+}
+
+absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(const std::string& directory,
+                                                 const OtherRefs& other_refs,
+                                                 Head& head,
+                                                 const base::Logger& logger,
+                                                 TsdbMetrics& metrics) {
+  ReplayResult result;
+  std::vector<RefSample> samples;
+  const auto visit = [&](absl::string_view record) -> absl::Status {
+    switch (static_cast<WalRecordType>(WalRecordTypeOf(record))) {
+      case WalRecordType::kSamples:
+      case WalRecordType::kSamplesV2:
+        break;
+      case WalRecordType::kMmapMarkers:
+        // They say which samples are in the head's chunk files too; those
+        // begin anew at every start.
+        return absl::OkStatus();
+      default:
+        ++result.skipped_records;
+        return absl::OkStatus();
+    }
+    samples.clear();
+    NARTHEX_RETURN_IF_ERROR(DecodeSamples(record, &samples));
+    for (RefSample& sample : samples) {
+      const auto it = other_refs.find(sample.ref);
+      if (it != other_refs.end()) sample.ref = it->second;
+    }
+    result.unknown_refs += head.ReplayOutOfOrder(samples);
+    result.samples += samples.size();
+    return absl::OkStatus();
+  };
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<int> segments,
+                           ListWalSegments(directory));
+  for (const int segment : segments) {
+    NARTHEX_ASSIGN_OR_RETURN(const std::optional<WalFlaw> flaw,
+                             ReadWalSegment(directory, segment, visit));
+    ++result.segments;
+    if (!flaw.has_value()) continue;
+    ReportFlaw(directory, *flaw, logger, metrics);
+    NARTHEX_RETURN_IF_ERROR(RepairWal(directory, *flaw));
+    break;
+  }
+  metrics.wal_skipped_records.Inc(static_cast<double>(result.skipped_records));
+  metrics.wbl_unknown_refs.Inc(static_cast<double>(result.unknown_refs));
+  if (result.unknown_refs > 0) {
+    logger.Warn("log of samples out of order refers to unknown series",
                 {{"samples", result.unknown_refs}});
   }
   return result;

@@ -2,8 +2,8 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/base/log.h"
@@ -13,14 +13,17 @@
 
 namespace narthex::tsdb {
 
+/// References by which the log calls series that the head knows by another
+/// one, and that one.
+using OtherRefs = absl::flat_hash_map<storage::SeriesRef, storage::SeriesRef>;
+
 /// What a replay met.
 struct ReplayResult {
   std::uint64_t samples = 0;
   std::uint64_t unknown_refs = 0;
   std::uint64_t skipped_records = 0;
   int segments = 0;
-  /// References of series that the head knows by another one.
-  std::vector<storage::SeriesRef> other_refs;
+  OtherRefs other_refs;
 };
 
 /// Fills `head` from the newest checkpoint and the segments after it in
@@ -30,5 +33,13 @@ struct ReplayResult {
 absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
                                        const base::Logger& logger,
                                        TsdbMetrics& metrics);
+
+/// Likewise from the log of samples out of order, after the other: `other_refs`
+/// are those that it gave.
+absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(const std::string& directory,
+                                                 const OtherRefs& other_refs,
+                                                 Head& head,
+                                                 const base::Logger& logger,
+                                                 TsdbMetrics& metrics);
 
 }  // namespace narthex::tsdb

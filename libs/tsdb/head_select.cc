@@ -45,11 +45,20 @@ class Head::SeriesSet : public storage::ChunkSeriesSet {
       : head_(std::move(head)), reader_(reader), range_(range), edges_(edges) {}
   ~SeriesSet() override { head_->EndReading(reader_); }
 
-  void Fill(std::vector<Selected> selected) { selected_ = std::move(selected); }
+  void Fill(std::vector<Selected> selected, ChunkLists out_of_order) {
+    selected_ = std::move(selected);
+    out_of_order_ = std::move(out_of_order);
+  }
 
   bool Next(storage::ChunkSeries* series) override {
     while (status_.ok() && next_ < selected_.size()) {
-      status_ = head_->ReadSeries(selected_[next_++], range_, edges_, series);
+      const Selected& selected = selected_[next_++];
+      status_ = head_->ReadSeries(selected, range_, edges_, series);
+      if (status_.ok() && selected.out_of_order != 0) {
+        status_ = head_->AddOutOfOrder(
+            selected.id, std::move(out_of_order_[selected.out_of_order - 1]),
+            series);
+      }
       if (status_.ok() && !series->chunks.empty()) return true;
     }
     return false;
@@ -63,6 +72,7 @@ class Head::SeriesSet : public storage::ChunkSeriesSet {
   const storage::TimeRange range_;
   const Edges edges_;
   std::vector<Selected> selected_;
+  ChunkLists out_of_order_;
   std::size_t next_ = 0;
   absl::Status status_;
 };
@@ -73,9 +83,11 @@ absl::StatusOr<Postings> Head::FindSeries(
   return PostingsForMatchers(index_, matchers);
 }
 
-// Notes, of all series at one moment between appends, how far they reach.
+// Notes, of all series at one moment between appends, how far they reach, and
+// copies what is out of order: that may change anywhere.
 std::vector<Head::Selected> Head::Measure(
-    const Postings& ids, const storage::TimeRange& range) const {
+    const Postings& ids, const storage::TimeRange& in_order,
+    const storage::TimeRange& out_of_order, ChunkLists* chunks) const {
   std::vector<Selected> selected;
   const ApplyGate::Measuring measuring(gate_);
   for (std::size_t i = 0; i < ids.size();) {
@@ -87,11 +99,24 @@ std::vector<Head::Selected> Head::Measure(
     for (; i < ids.size() && PagedArray<MemSeries>::PageOf(ids[i]) == page;
          ++i) {
       const MemSeries* series = cursor.Find(ids[i]);
-      if (series == nullptr || series->empty()) continue;
-      if (series->max_ms() < range.min_ms || series->min_ms() > range.max_ms) {
-        continue;
+      if (series == nullptr) continue;
+      Selected one{ids[i], 0, kNoMaxTime};
+      if (!series->empty() && series->max_ms() >= in_order.min_ms &&
+          series->min_ms() <= in_order.max_ms) {
+        one.visible_ms = series->max_ms();
       }
-      selected.push_back({ids[i], series->max_ms()});
+      if (const auto it = shard.out_of_order.find(ids[i]);
+          it != shard.out_of_order.end()) {
+        std::vector<storage::Chunk> copied;
+        it->second.Copy(out_of_order, &copied);
+        if (!copied.empty()) {
+          chunks->push_back(std::move(copied));
+          one.out_of_order = static_cast<std::uint32_t>(chunks->size());
+        }
+      }
+      if (one.visible_ms != kNoMaxTime || one.out_of_order != 0) {
+        selected.push_back(one);
+      }
     }
   }
   return selected;
@@ -100,17 +125,22 @@ std::vector<Head::Selected> Head::Measure(
 absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Head::Select(
     storage::TimeRange range, const std::vector<model::Matcher>& matchers,
     Edges edges) const {
+  // Blocks hold what is in order before some time, not what is out of order;
+  // but of that, trimmed chunks are none.
+  storage::TimeRange out_of_order = range;
+  if (edges == Edges::kTrimmed) out_of_order = {kNoMinTime, kNoMaxTime};
   const std::uint64_t reader = BeginReading(&range);
   auto set =
       std::make_unique<SeriesSet>(shared_from_this(), reader, range, edges);
-  if (range.min_ms > range.max_ms) return set;
+  if (range.min_ms > range.max_ms && !has_out_of_order()) return set;
   NARTHEX_ASSIGN_OR_RETURN(const Postings ids, FindSeries(matchers));
-  std::vector<Selected> selected = Measure(ids, range);
+  ChunkLists chunks;
+  std::vector<Selected> selected = Measure(ids, range, out_of_order, &chunks);
   {
     base::ReaderMutexLock lock(index_mutex_);
     index_.SortByLabels(&selected);
   }
-  set->Fill(std::move(selected));
+  set->Fill(std::move(selected), std::move(chunks));
   return set;
 }
 
@@ -164,6 +194,25 @@ absl::Status Head::ReadSeries(const Selected& selected,
   return absl::OkStatus();
 }
 
+absl::Status Head::AddOutOfOrder(SeriesId id, std::vector<storage::Chunk> added,
+                                 storage::ChunkSeries* series) const {
+  const Intervals deleted = DeletedOf(id);
+  for (storage::Chunk& chunk : added) {
+    if (Overlaps(deleted, {chunk.min_ms, chunk.max_ms})) {
+      NARTHEX_ASSIGN_OR_RETURN(
+          const bool left,
+          Rewrite({model::kMinTime, model::kMaxTime}, deleted, &chunk));
+      if (!left) continue;
+    }
+    series->chunks.push_back(std::move(chunk));
+  }
+  std::stable_sort(series->chunks.begin(), series->chunks.end(),
+                   [](const storage::Chunk& a, const storage::Chunk& b) {
+                     return a.min_ms < b.min_ms;
+                   });
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<std::string>> Head::LabelNames(
     const std::vector<model::Matcher>& matchers) const {
   base::ReaderMutexLock lock(index_mutex_);
@@ -191,10 +240,18 @@ absl::Status Head::Delete(const storage::TimeRange& range,
     const Shard& shard = shards_[ShardOf(id)];
     base::ReaderMutexLock lock(shard.mutex);
     const MemSeries* series = shard.series.Find(id);
-    if (series == nullptr || series->empty()) continue;
+    if (series == nullptr) continue;
+    storage::TimeRange held{kNoMinTime, kNoMaxTime};
+    if (!series->empty()) held = {series->min_ms(), series->max_ms()};
+    if (const auto it = shard.out_of_order.find(id);
+        it != shard.out_of_order.end()) {
+      const storage::TimeRange more = it->second.range();
+      held = {std::min(held.min_ms, more.min_ms),
+              std::max(held.max_ms, more.max_ms)};
+    }
     // Only what is there: samples to come are not deleted.
-    const storage::TimeRange deleted{std::max(range.min_ms, series->min_ms()),
-                                     std::min(range.max_ms, series->max_ms())};
+    const storage::TimeRange deleted{std::max(range.min_ms, held.min_ms),
+                                     std::min(range.max_ms, held.max_ms)};
     if (deleted.min_ms <= deleted.max_ms) tombstones.push_back({id, deleted});
   }
   if (wal_ != nullptr) {

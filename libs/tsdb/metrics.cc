@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+
 namespace narthex::tsdb {
 namespace {
 
@@ -14,6 +16,28 @@ std::vector<double> ShortBuckets() {
 }
 
 }  // namespace
+
+WriteLogMetrics::WriteLogMetrics(metrics::Registry& r, absl::string_view prefix)
+    : writes_failed(
+          r.NewCounter(absl::StrCat(prefix, "_writes_failed_total"),
+                       "Total number of write log writes that failed.")),
+      page_flushes(r.NewCounter(absl::StrCat(prefix, "_page_flushes_total"),
+                                "Total number of page flushes.")),
+      completed_pages(
+          r.NewCounter(absl::StrCat(prefix, "_completed_pages_total"),
+                       "Total number of completed pages.")),
+      truncations(
+          r.NewCounter(absl::StrCat(prefix, "_truncations_total"),
+                       "Total number of write log truncations attempted.")),
+      truncations_failed(
+          r.NewCounter(absl::StrCat(prefix, "_truncations_failed_total"),
+                       "Total number of write log truncations that failed.")),
+      segment_current(r.NewGauge(
+          absl::StrCat(prefix, "_segment_current"),
+          "Write log segment index that TSDB is currently writing to.")),
+      fsync_seconds(
+          r.NewHistogram(absl::StrCat(prefix, "_fsync_duration_seconds"),
+                         "Duration of write log fsync.", ShortBuckets())) {}
 
 TsdbMetrics::TsdbMetrics(metrics::Registry& r)
     : series_created(
@@ -47,6 +71,16 @@ TsdbMetrics::TsdbMetrics(metrics::Registry& r)
                            "Total number of out of order samples refused "
                            "because they were outside the time window.",
                            {{"type", "float"}})),
+      out_of_order_appended(r.NewCounter(
+          "prometheus_tsdb_head_out_of_order_samples_appended_total",
+          "Total number of appended out of order samples.",
+          {{"type", "float"}})),
+      out_of_order_delta(r.NewHistogram(
+          "prometheus_tsdb_sample_ooo_delta",
+          "Delta in seconds by which a sample is considered out of order "
+          "(reported regardless of OOO time window and whether sample is "
+          "accepted or not).",
+          {600, 1800, 3600, 7200, 10800, 21600, 43200})),
       duplicates(r.NewCounter("narthex_tsdb_duplicate_samples_total",
                               "Total number of samples refused because "
                               "another value is stored for their timestamp.")),
@@ -68,22 +102,9 @@ TsdbMetrics::TsdbMetrics(metrics::Registry& r)
       chunk_files_bytes(
           r.NewGauge("prometheus_tsdb_head_chunks_storage_size_bytes",
                      "Size of the chunks_head directory.")),
+      wal(r, "prometheus_tsdb_wal"),
       wal_corruptions(r.NewCounter("prometheus_tsdb_wal_corruptions_total",
                                    "Total number of WAL corruptions.")),
-      wal_writes_failed(
-          r.NewCounter("prometheus_tsdb_wal_writes_failed_total",
-                       "Total number of write log writes that failed.")),
-      wal_page_flushes(r.NewCounter("prometheus_tsdb_wal_page_flushes_total",
-                                    "Total number of page flushes.")),
-      wal_completed_pages(
-          r.NewCounter("prometheus_tsdb_wal_completed_pages_total",
-                       "Total number of completed pages.")),
-      wal_truncations(
-          r.NewCounter("prometheus_tsdb_wal_truncations_total",
-                       "Total number of write log truncations attempted.")),
-      wal_truncations_failed(
-          r.NewCounter("prometheus_tsdb_wal_truncations_failed_total",
-                       "Total number of write log truncations that failed.")),
       wal_skipped_records(
           r.NewCounter("narthex_tsdb_wal_replay_skipped_records_total",
                        "Total number of records of kinds that are not kept, "
@@ -93,13 +114,11 @@ TsdbMetrics::TsdbMetrics(metrics::Registry& r)
                        "Total number of unknown series references "
                        "encountered during WAL replay.",
                        {{"type", "samples"}})),
-      wal_segment_current(
-          r.NewGauge("prometheus_tsdb_wal_segment_current",
-                     "Write log segment index that TSDB is currently writing "
-                     "to.")),
-      wal_fsync_seconds(
-          r.NewHistogram("prometheus_tsdb_wal_fsync_duration_seconds",
-                         "Duration of write log fsync.", ShortBuckets())),
+      wbl_unknown_refs(
+          r.NewCounter("prometheus_tsdb_wbl_replay_unknown_refs_total",
+                       "Total number of unknown series references "
+                       "encountered during WBL replay.",
+                       {{"type", "samples"}})),
       wal_truncate_seconds(
           r.NewHistogram("prometheus_tsdb_wal_truncate_duration_seconds",
                          "Duration of WAL truncation.", ShortBuckets())),

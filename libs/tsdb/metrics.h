@@ -1,8 +1,23 @@
 #pragma once
 
+#include "absl/strings/string_view.h"
 #include "libs/metrics/metrics.h"
 
 namespace narthex::tsdb {
+
+/// Of one write log: the ahead log or that of samples out of order.
+struct WriteLogMetrics {
+  /// `prefix` begins the names of the metrics.
+  WriteLogMetrics(metrics::Registry& registry, absl::string_view prefix);
+
+  metrics::Counter& writes_failed;
+  metrics::Counter& page_flushes;
+  metrics::Counter& completed_pages;
+  metrics::Counter& truncations;
+  metrics::Counter& truncations_failed;
+  metrics::Gauge& segment_current;
+  metrics::Histogram& fsync_seconds;
+};
 
 /// The metrics of a database, under Prometheus's names. Those that are read
 /// off its state at exposition are not here but made by Db.
@@ -19,6 +34,8 @@ struct TsdbMetrics {
   metrics::Counter& out_of_order;
   metrics::Counter& out_of_bounds;
   metrics::Counter& too_old;
+  metrics::Counter& out_of_order_appended;
+  metrics::Histogram& out_of_order_delta;
   metrics::Counter& duplicates;
   metrics::Counter& truncations;
   metrics::Counter& truncations_failed;
@@ -28,16 +45,11 @@ struct TsdbMetrics {
   metrics::Gauge& chunk_files_bytes;
 
   // Write-ahead log.
+  WriteLogMetrics wal;
   metrics::Counter& wal_corruptions;
-  metrics::Counter& wal_writes_failed;
-  metrics::Counter& wal_page_flushes;
-  metrics::Counter& wal_completed_pages;
-  metrics::Counter& wal_truncations;
-  metrics::Counter& wal_truncations_failed;
   metrics::Counter& wal_skipped_records;
   metrics::Counter& wal_unknown_refs;
-  metrics::Gauge& wal_segment_current;
-  metrics::Histogram& wal_fsync_seconds;
+  metrics::Counter& wbl_unknown_refs;
   metrics::Histogram& wal_truncate_seconds;
   metrics::Counter& checkpoints_created;
   metrics::Counter& checkpoints_failed;

@@ -15,7 +15,7 @@
 namespace narthex::tsdb {
 
 Wal::Wal(std::string directory, const WalOptions& options, base::Logger logger,
-         TsdbMetrics& metrics)
+         WriteLogMetrics& metrics)
     : directory_(std::move(directory)),
       options_(options),
       logger_(std::move(logger)),
@@ -24,7 +24,7 @@ Wal::Wal(std::string directory, const WalOptions& options, base::Logger logger,
 absl::StatusOr<std::unique_ptr<Wal>> Wal::Open(const std::string& directory,
                                                const WalOptions& options,
                                                base::Logger logger,
-                                               TsdbMetrics& metrics) {
+                                               WriteLogMetrics& metrics) {
   if (options.segment_bytes == 0 ||
       options.segment_bytes % kWalPageBytes != 0) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -134,11 +134,11 @@ absl::Status Wal::Flush() {
   if (status.ok()) {
     const std::uint64_t pages = written_ / kWalPageBytes;
     written_ += buffer_.size();
-    metrics_.wal_page_flushes.Inc();
-    metrics_.wal_completed_pages.Inc(
+    metrics_.page_flushes.Inc();
+    metrics_.completed_pages.Inc(
         static_cast<double>(written_ / kWalPageBytes - pages));
   } else {
-    metrics_.wal_writes_failed.Inc();
+    metrics_.writes_failed.Inc();
     torn_ = true;
     Rewind();
     logger_.Error(
@@ -161,7 +161,7 @@ absl::Status Wal::Sync() {
   if (::fdatasync(file_.get()) != 0) {
     return base::ErrnoStatus(errno, "fsync", path_);
   }
-  metrics_.wal_fsync_seconds.Observe(
+  metrics_.fsync_seconds.Observe(
       static_cast<double>(base::Clock::System().MonotonicNs() - start) * 1e-9);
   return absl::OkStatus();
 }
@@ -181,7 +181,7 @@ absl::Status Wal::OpenSegment(int number) {
   written_ = 0;
   torn_ = false;
   segment_.store(number);
-  metrics_.wal_segment_current.Set(number);
+  metrics_.segment_current.Set(number);
   return absl::OkStatus();
 }
 
@@ -204,7 +204,7 @@ absl::StatusOr<int> Wal::NextSegment() {
 }
 
 absl::Status Wal::RemoveSegmentsBelow(int segment) {
-  metrics_.wal_truncations.Inc();
+  metrics_.truncations.Inc();
   const auto remove = [&]() -> absl::Status {
     NARTHEX_ASSIGN_OR_RETURN(const std::vector<int> segments,
                              ListWalSegments(directory_));
@@ -216,7 +216,7 @@ absl::Status Wal::RemoveSegmentsBelow(int segment) {
     return absl::OkStatus();
   };
   const absl::Status status = remove();
-  if (!status.ok()) metrics_.wal_truncations_failed.Inc();
+  if (!status.ok()) metrics_.truncations_failed.Inc();
   return status;
 }
 

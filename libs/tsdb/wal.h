@@ -41,7 +41,7 @@ class Wal {
   static absl::StatusOr<std::unique_ptr<Wal>> Open(const std::string& directory,
                                                    const WalOptions& options,
                                                    base::Logger logger,
-                                                   TsdbMetrics& metrics);
+                                                   WriteLogMetrics& metrics);
   ~Wal();
   Wal(const Wal&) = delete;
   Wal& operator=(const Wal&) = delete;
@@ -79,7 +79,7 @@ class Wal {
   };
 
   Wal(std::string directory, const WalOptions& options, base::Logger logger,
-      TsdbMetrics& metrics);
+      WriteLogMetrics& metrics);
 
   // The calls below are made by the one leader, which need not hold mutex_.
   void WriteGroup(const std::vector<Waiter*>& group);
@@ -94,7 +94,7 @@ class Wal {
   const std::string directory_;
   const WalOptions options_;
   const base::Logger logger_;
-  TsdbMetrics& metrics_;
+  WriteLogMetrics& metrics_;
 
   mutable base::Mutex mutex_;
   base::CondVar changed_;

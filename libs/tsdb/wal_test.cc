@@ -22,7 +22,7 @@ namespace {
 struct Fixture {
   base::TemporaryDirectory directory;
   metrics::Registry registry;
-  TsdbMetrics metrics{registry};
+  WriteLogMetrics metrics{registry, "log"};
 
   std::unique_ptr<Wal> Open(WalOptions options = {}) {
     auto wal =
@@ -272,7 +272,7 @@ TEST_CASE(
   CHECK(fixture.ReadAll(&flaw) ==
         std::vector<std::string>{small, small, large});
   CHECK(!flaw.has_value());
-  CHECK(fixture.metrics.wal_writes_failed.value() == 2);
+  CHECK(fixture.metrics.writes_failed.value() == 2);
 }
 
 TEST_CASE("a new log goes on after the newest checkpoint") {

@@ -1,0 +1,336 @@
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <random>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "libs/tsdb/chunk_series.h"
+#include "libs/tsdb/db_fixture.h"
+#include "libs/tsdb/wal_directory.h"
+
+namespace narthex::tsdb {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kMinute = 60'000;
+constexpr std::int64_t kBlock = 120 * kMinute;
+// An aligned start, so that blocks' edges are easy to tell.
+constexpr std::int64_t kStart = 1'700'000'000'000 / kBlock * kBlock;
+
+constexpr int kTaken = 0;
+constexpr int kOutOfOrder = 1;
+constexpr int kDuplicate = 2;
+constexpr int kOutOfBounds = 3;
+constexpr int kTooOld = 6;
+
+const model::Labels kSeries{{"__name__", "m"}, {"i", "1"}};
+const model::Labels kOther{{"__name__", "m"}, {"i", "2"}};
+
+DbOptions WithWindow(std::int64_t window_ms) {
+  DbOptions options;
+  options.out_of_order_window_ms = window_ms;
+  options.retention_ms = 0;
+  return options;
+}
+
+std::size_t OutOfOrderBlocks(const Db& db) {
+  std::size_t count = 0;
+  for (const BlockMeta& meta : db.Blocks()) {
+    count += meta.compaction.HasHint(kHintFromOutOfOrder) ? 1 : 0;
+  }
+  return count;
+}
+
+bool Exposes(const DbFixture& fixture, const std::string& line) {
+  return fixture.registry().Expose().find(line) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("without a window late samples are out of order or out of bounds") {
+  DbFixture fixture;
+  REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
+  CHECK(fixture.AppendOne(kSeries, kStart - 1, 2) == kOutOfOrder);
+  CHECK(fixture.AppendOne(kSeries, kStart - kBlock, 2) == kOutOfBounds);
+  CHECK(fixture.AppendOne(kOther, kStart - kBlock, 2) == kOutOfBounds);
+  fixture.CheckAll();
+  CHECK_FALSE(fs::exists(fixture.path() + "/wbl"));
+}
+
+TEST_CASE("a window takes what is late by up to its length") {
+  DbFixture fixture(WithWindow(3 * kBlock));
+  REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
+  CHECK(fixture.AppendOne(kSeries, kStart, 9) == kDuplicate);
+  CHECK(fixture.AppendOne(kSeries, kStart - 1, 2) == kTaken);
+  CHECK(fixture.AppendOne(kSeries, kStart - 3 * kBlock, 3) == kTaken);
+  CHECK(fixture.AppendOne(kSeries, kStart - 3 * kBlock - 1, 4) == kTooOld);
+  // A series may begin late.
+  CHECK(fixture.AppendOne(kOther, kStart - 2 * kBlock, 5) == kTaken);
+  CHECK(fixture.AppendOne(kOther, kStart - 4 * kBlock, 5) == kTooOld);
+  fixture.CheckAll();
+  CHECK(Exposes(fixture,
+                "prometheus_tsdb_head_out_of_order_samples_appended_total"
+                "{type=\"float\"} 3"));
+  CHECK(Exposes(fixture,
+                "prometheus_tsdb_too_old_samples_total{type=\"float\"} 2"));
+  CHECK(Exposes(fixture, "prometheus_tsdb_sample_ooo_delta_count 5"));
+  CHECK(Exposes(fixture, "prometheus_tsdb_out_of_order_wbl_segment_current"));
+  CHECK(Exposes(fixture,
+                "prometheus_tsdb_head_samples_appended_total"
+                "{type=\"float\"} 4"));
+}
+
+TEST_CASE("the window is changed while the database is open") {
+  DbFixture fixture;
+  REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
+  CHECK(fixture.AppendOne(kSeries, kStart - 10, 2) == kOutOfOrder);
+  REQUIRE(fixture.db().SetOutOfOrderWindow(kMinute).ok());
+  CHECK(fixture.AppendOne(kSeries, kStart - 10, 2) == kTaken);
+  REQUIRE(fixture.db().SetOutOfOrderWindow(0).ok());
+  CHECK(fixture.AppendOne(kSeries, kStart - 20, 2) == kOutOfOrder);
+  fixture.CheckAll();
+  fixture.Reopen();
+  fixture.CheckAll();
+}
+
+TEST_CASE("of a batch that is out of order in itself all is taken and kept") {
+  DbFixture fixture(WithWindow(kBlock));
+  const auto ref = fixture.db().GetOrCreateSeries(kSeries);
+  REQUIRE(ref.ok());
+  std::vector<RefSample> samples;
+  for (const int i : {5, 3, 9, 1, 7}) {
+    samples.push_back({*ref, kStart + i, static_cast<double>(i)});
+    fixture.expected()[kSeries][kStart + i] = i;
+  }
+  std::vector<storage::Rejection> rejected;
+  REQUIRE(fixture.db().Append(samples, &rejected).ok());
+  CHECK(rejected.empty());
+  fixture.CheckAll();
+  fixture.Reopen();
+  fixture.CheckAll();
+}
+
+TEST_CASE("samples out of order outlive restarts, compactions and both") {
+  DbFixture fixture(WithWindow(4 * kBlock));
+  std::mt19937 random(11);
+  const std::vector<model::Labels> series = MakeSeries(8);
+  const auto value = [](std::size_t i, std::int64_t time) {
+    return static_cast<double>(i) + static_cast<double>(time % 1000) / 7;
+  };
+  const auto append = [&](std::int64_t time) {
+    const std::size_t i = random() % series.size();
+    REQUIRE(fixture.AppendOne(series[i], time, value(i, time)) == kTaken);
+  };
+  std::int64_t now = kStart;
+  for (int step = 0; step < 600; ++step) {
+    now += 3 * kMinute;
+    append(now);
+    for (int i = 0; i < 3; ++i) {
+      append(now - 1 - static_cast<std::int64_t>(random() % (3 * kBlock)));
+    }
+    if (step % 100 == 40) fixture.Reopen();
+    if (step % 50 == 25) REQUIRE(fixture.db().CompactIfDue().ok());
+    if (step % 100 == 0) fixture.CheckAll();
+  }
+  fixture.CheckAll();
+  REQUIRE(fixture.db().Flush().ok());
+  fixture.CheckAll();
+  REQUIRE(fixture.db().CompactIfDue().ok());
+  fixture.CheckAll();
+  // Nothing overlaps any more but, perhaps, the newest.
+  const std::vector<BlockMeta> blocks = fixture.db().Blocks();
+  for (std::size_t i = 1; i < blocks.size(); ++i) {
+    CHECK(blocks[i].min_ms >= blocks[i - 1].max_ms);
+  }
+  fixture.Reopen();
+  fixture.CheckAll();
+}
+
+TEST_CASE("what came out of order is written into blocks aligned to the span") {
+  DbFixture fixture(WithWindow(4 * kBlock));
+  REQUIRE(fixture.AppendOne(kSeries, kStart + kMinute, 1) == kTaken);
+  for (int i = 0; i < 100; ++i) {
+    REQUIRE(fixture.AppendOne(kSeries, kStart - i * 2 * kMinute, i) == kTaken);
+  }
+  REQUIRE(fixture.AppendOne(kOther, kStart - 3 * kBlock, 1) == kTaken);
+  REQUIRE(fixture.db().CompactOutOfOrder().ok());
+  const std::vector<BlockMeta> blocks = fixture.db().Blocks();
+  REQUIRE(blocks.size() == 4);
+  CHECK(OutOfOrderBlocks(fixture.db()) == 4);
+  CHECK(blocks[0].min_ms == kStart - 3 * kBlock);
+  CHECK(blocks[3].min_ms == kStart);
+  for (const BlockMeta& meta : blocks) {
+    CHECK(meta.max_ms == meta.min_ms + kBlock);
+    CHECK(meta.compaction.level == 1);
+  }
+  fixture.CheckAll();
+  // The log is as good as empty.
+  CHECK(WalDirectoryBytes(fixture.path() + "/wbl") == 0);
+  // They do not bound what is appended in order.
+  CHECK(fixture.AppendOne(kOther, kStart + kMinute, 2) == kTaken);
+  fixture.Reopen();
+  fixture.CheckAll();
+  CHECK(fixture.AppendOne(kSeries, kStart + kMinute + 1, 2) == kTaken);
+  CHECK(fixture.db().MinTime() == kStart - 3 * kBlock);
+}
+
+TEST_CASE("a crash before the log is truncated repeats samples, to no effect") {
+  DbFixture fixture(WithWindow(4 * kBlock));
+  REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
+  for (int i = 1; i < 80; ++i) {
+    REQUIRE(fixture.AppendOne(kSeries, kStart - i * kMinute, i) == kTaken);
+  }
+  const std::string wbl = fixture.path() + "/wbl";
+  const base::TemporaryDirectory copy;
+  fs::copy(wbl, copy.path(), fs::copy_options::recursive);
+  REQUIRE(fixture.db().CompactOutOfOrder().ok());
+  fixture.Close();
+  fs::remove_all(wbl);
+  fs::copy(copy.path(), wbl, fs::copy_options::recursive);
+  fixture.Open();
+  fixture.CheckAll();
+  REQUIRE(fixture.db().CompactOutOfOrder().ok());
+  fixture.CheckAll();
+  REQUIRE(fixture.db().CompactIfDue().ok());
+  fixture.CheckAll();
+  CHECK(fixture.db().Blocks().size() == 1);
+}
+
+TEST_CASE("a series with nothing but samples out of order is kept") {
+  DbFixture fixture(WithWindow(8 * kBlock));
+  REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
+  REQUIRE(fixture.AppendOne(kOther, kStart - 2 * kBlock, 5) == kTaken);
+  CHECK(
+      fixture.Select({kStart - 3 * kBlock, kStart - 1}, {Match("i", "=", "2")})
+          .size() == 1);
+  // Two truncations, so that the series is not spared for being fresh.
+  for (int i = 1; i <= 4; ++i) {
+    REQUIRE(fixture.AppendOne(kSeries, kStart + i * kBlock, i) == kTaken);
+    REQUIRE(fixture.db().CompactIfDue().ok());
+    fixture.CheckAll();
+  }
+  CHECK(fixture.db().Blocks().front().min_ms == kStart - 2 * kBlock);
+  fixture.Reopen();
+  fixture.CheckAll();
+}
+
+TEST_CASE("deleted samples out of order stay away from blocks") {
+  DbFixture fixture(WithWindow(8 * kBlock));
+  REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
+  for (int i = 1; i <= 60; ++i) {
+    REQUIRE(fixture.AppendOne(kSeries, kStart - i * kMinute, i) == kTaken);
+  }
+  const storage::TimeRange deleted{kStart - 40 * kMinute,
+                                   kStart - 20 * kMinute};
+  REQUIRE(fixture.db().DeleteSeries(deleted, {Match("i", "=", "1")}).ok());
+  auto& samples = fixture.expected()[kSeries];
+  samples.erase(samples.lower_bound(deleted.min_ms),
+                samples.upper_bound(deleted.max_ms));
+  fixture.CheckAll();
+  REQUIRE(fixture.db().CompactOutOfOrder().ok());
+  fixture.CheckAll();
+  fixture.Reopen();
+  fixture.CheckAll();
+}
+
+TEST_CASE("a snapshot holds what is out of order") {
+  DbFixture fixture(WithWindow(8 * kBlock));
+  REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
+  REQUIRE(fixture.AppendOne(kSeries, kStart - 2 * kBlock, 2) == kTaken);
+  const std::string path = fixture.path() + "/snapshots/one";
+  REQUIRE(fixture.db().Snapshot(path, false).ok());
+  metrics::Registry registry;
+  base::FakeClock clock{kStart};
+  const auto copy =
+      Db::Open(path, {}, base::Logger::Discard(), clock, registry);
+  REQUIRE(copy.ok());
+  auto set = (*copy)->SelectChunks(kAllTime, {});
+  REQUIRE(set.ok());
+  CHECK(ReadAll(*std::move(set), kAllTime) == fixture.expected());
+  fixture.CheckAll();
+}
+
+TEST_CASE("the damaged end of the log of samples out of order is cut off") {
+  DbFixture fixture(WithWindow(8 * kBlock));
+  REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
+  REQUIRE(fixture.AppendOne(kSeries, kStart - 10, 2) == kTaken);
+  REQUIRE(fixture.AppendOne(kSeries, kStart - 20, 3) == kTaken);
+  fixture.Close();
+  const std::string segment = WalSegmentPath(fixture.path() + "/wbl", 0);
+  fs::resize_file(segment, fs::file_size(segment) - 3);
+  fixture.Open();
+  fixture.expected()[kSeries].erase(kStart - 20);
+  fixture.CheckAll();
+  CHECK(Exposes(fixture, "prometheus_tsdb_wal_corruptions_total 1"));
+}
+
+// Run by the thread-sanitizer as well.
+TEST_CASE("selections see all or nothing of appends out of order") {
+  DbFixture fixture(WithWindow(20 * kBlock));
+  constexpr int kCount = 20;
+  const std::vector<model::Labels> series = MakeSeries(kCount);
+  std::vector<storage::SeriesRef> refs;
+  for (const model::Labels& labels : series) {
+    refs.push_back(*fixture.db().GetOrCreateSeries(labels));
+  }
+  // Every append gives all series one sample of the same time.
+  const auto append = [&](std::int64_t time) {
+    std::vector<RefSample> samples;
+    for (const storage::SeriesRef ref : refs) samples.push_back({ref, time, 1});
+    std::vector<storage::Rejection> rejected;
+    return fixture.db().Append(samples, &rejected).ok() && rejected.empty();
+  };
+  REQUIRE(append(kStart));
+  std::atomic<bool> stop{false};
+  std::atomic<int> failures{0};
+  std::atomic<std::int64_t> now{kStart};
+  std::thread in_order([&] {
+    for (int i = 0; i < 300; ++i) {
+      if (!append(now + 5 * kMinute)) ++failures;
+      now += 5 * kMinute;
+    }
+    stop = true;
+  });
+  std::thread late([&] {
+    std::mt19937 random(3);
+    for (int i = 0; !stop; ++i) {
+      // Odd times, each once: what is in order is even.
+      const auto back = static_cast<std::int64_t>(random() % (6 * kBlock));
+      if (!append((now - back) / 2 * 2 + 1 - 2 * kMinute)) ++failures;
+    }
+  });
+  std::thread maintenance([&] {
+    while (!stop) {
+      if (!fixture.db().CompactIfDue().ok()) ++failures;
+      if (!fixture.db().CompactOutOfOrder().ok()) ++failures;
+    }
+  });
+  int selections = 0;
+  while (!stop || selections == 0) {
+    auto set = fixture.db().SelectChunks(kAllTime, {});
+    REQUIRE(set.ok());
+    std::map<std::int64_t, int> seen;
+    storage::ChunkSeries one;
+    while ((*set)->Next(&one)) {
+      model::SampleColumns samples;
+      REQUIRE(DecodeChunks(one.chunks, kAllTime, &samples).ok());
+      for (const std::int64_t time : samples.timestamps_ms) ++seen[time];
+    }
+    // What is read may have gone into a block meanwhile: select again.
+    if (absl::IsAborted((*set)->status())) continue;
+    REQUIRE((*set)->status().ok());
+    ++selections;
+    const bool whole = std::all_of(seen.begin(), seen.end(), [](auto& entry) {
+      return entry.second == kCount;
+    });
+    REQUIRE(whole);
+  }
+  in_order.join();
+  late.join();
+  maintenance.join();
+  CHECK(failures == 0);
+}
+
+}  // namespace narthex::tsdb

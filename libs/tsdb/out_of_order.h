@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "libs/model/sample.h"
+#include "libs/storage/storage.h"
+#include "libs/tsdb/postings.h"
+
+namespace narthex::tsdb {
+
+/// The samples of one series that came out of order: full chunks, which may
+/// overlap, and a small sorted buffer that samples are put into. Not
+/// thread-safe; what Copy returns stays valid on its own.
+class OutOfOrderSeries {
+ public:
+  struct Inserted {
+    bool taken = false;  ///< False: the buffer holds a sample of this time.
+    bool chunk_begun = false;
+  };
+  /// `capacity` is how many samples the buffer takes before it is made a
+  /// chunk (`out_of_order_cap_max`).
+  Inserted Insert(std::int64_t timestamp_ms, double value,
+                  std::size_t capacity);
+
+  bool empty() const { return open_.empty() && full_.empty(); }
+  std::size_t chunk_count() const {
+    return full_.size() + (open_.empty() ? 0 : 1);
+  }
+  /// Bounds of all samples.
+  storage::TimeRange range() const;
+
+  /// Appends what overlaps `range` to `*chunks`, in no order.
+  void Copy(const storage::TimeRange& range,
+            std::vector<storage::Chunk>* chunks) const;
+
+  /// Makes the buffer a chunk. The chunks there are by then are sealed: until
+  /// DropSealed they are the ones that CopySealed gives.
+  void Seal();
+  /// Bounds of the sealed ones; the minimum is above the maximum when there
+  /// are none.
+  storage::TimeRange sealed_range() const;
+  void CopySealed(const storage::TimeRange& range,
+                  std::vector<storage::Chunk>* chunks) const;
+  /// Returns how many chunks are gone.
+  std::size_t DropSealed();
+
+ private:
+  void Cut();
+
+  std::vector<storage::Chunk> full_;  // In the order they were cut.
+  std::size_t sealed_ = 0;            // So many of them, from the first.
+  std::vector<model::Sample> open_;   // Ascending in time.
+};
+
+/// Those series of a shard that have samples out of order: few.
+using OutOfOrderTable = absl::flat_hash_map<SeriesId, OutOfOrderSeries>;
+
+}  // namespace narthex::tsdb
