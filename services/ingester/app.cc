@@ -4,6 +4,7 @@
 
 #include "libs/base/mutex.h"
 #include "libs/base/status.h"
+#include "libs/config/config.h"
 #include "libs/rpc/server.h"
 #include "services/ingester/metrics.h"
 #include "services/ingester/service.h"
@@ -71,8 +72,24 @@ void IngesterApp::AddFlags(service::FlagSet& flags) { options_.AddTo(flags); }
 
 int IngesterApp::grpc_port() const { return running_->server->port(); }
 
+absl::StatusOr<config::StorageConfig> IngesterApp::LoadStorageConfig() const {
+  if (options_.config_file.empty()) return config::StorageConfig();
+  NARTHEX_ASSIGN_OR_RETURN(const config::Config config,
+                           config::Load(options_.config_file));
+  return config.storage;
+}
+
+absl::Status IngesterApp::Reload() {
+  NARTHEX_ASSIGN_OR_RETURN(const config::StorageConfig storage,
+                           LoadStorageConfig());
+  return running_->db->SetOutOfOrderWindow(storage.out_of_order_time_window_ms);
+}
+
 absl::Status IngesterApp::Start(service::Process& process) {
-  NARTHEX_ASSIGN_OR_RETURN(const tsdb::DbOptions db_options, options_.ForDb());
+  NARTHEX_ASSIGN_OR_RETURN(const config::StorageConfig storage,
+                           LoadStorageConfig());
+  NARTHEX_ASSIGN_OR_RETURN(tsdb::DbOptions db_options, options_.ForDb());
+  db_options.out_of_order_window_ms = storage.out_of_order_time_window_ms;
   running_ = std::make_unique<Running>(process.registry());
   NARTHEX_ASSIGN_OR_RETURN(
       running_->db, tsdb::Db::Open(options_.path, db_options, process.log(),
@@ -96,6 +113,10 @@ absl::Status IngesterApp::Start(service::Process& process) {
     running_->service->EndPushStreams();
     running_->server->Stop(kStopGrace);
   });
+  if (!options_.config_file.empty()) {
+    process.OnReload("storage", [this] { return Reload(); });
+    process.ConfigLoaded();
+  }
   return absl::OkStatus();
 }
 

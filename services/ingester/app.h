@@ -2,6 +2,9 @@
 
 #include <memory>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/config/settings.h"
 #include "libs/service/process.h"
 #include "services/ingester/options.h"
 
@@ -23,6 +26,9 @@ class IngesterApp : public service::App {
   int grpc_port() const;
 
  private:
+  absl::StatusOr<config::StorageConfig> LoadStorageConfig() const;
+  absl::Status Reload();
+
   struct Running;
   Options options_;
   std::unique_ptr<Running> running_;

@@ -16,6 +16,9 @@ constexpr std::int64_t kPageBytes = 32 << 10;
 void Options::AddTo(service::FlagSet& flags) {
   flags.String("grpc.listen-address", &grpc_address,
                "Address to serve gRPC on.");
+  flags.String("config.file", &config_file,
+               "A prometheus.yml, of which the section storage is used. None: "
+               "the flags alone decide.");
   flags.String("storage.tsdb.path", &path,
                "Directory of the samples, as Prometheus writes and reads it.");
   flags.Duration("storage.tsdb.retention.time", &retention_ms,

@@ -12,6 +12,7 @@ namespace narthex::ingester {
 /// The command line of an ingester.
 struct Options {
   std::string grpc_address = "127.0.0.1:9101";
+  std::string config_file;
   std::string path = "data/";
   std::int64_t retention_ms = 0;
   std::int64_t retention_bytes = 0;
