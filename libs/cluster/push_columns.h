@@ -45,6 +45,9 @@ struct PushBatch {
   std::vector<RefHistogram> histograms;
   std::vector<RefExemplar> exemplars;
   std::vector<RefMetadata> metadata;
+  /// When an ingester refuses a sample it takes nothing of what it is sent of
+  /// this batch. Each ingester decides for itself.
+  bool all_or_none = false;
 
   /// How many are numbered.
   std::size_t size() const {

@@ -102,8 +102,9 @@ std::optional<model::Labels> Db::LabelsOf(storage::SeriesRef ref) const {
 }
 
 absl::Status Db::Append(absl::Span<const RefSample> samples,
-                        std::vector<storage::Rejection>* rejected) {
-  return rep_->state.head().Append(samples, rejected);
+                        std::vector<storage::Rejection>* rejected,
+                        bool all_or_none) {
+  return rep_->state.head().Append(samples, rejected, all_or_none);
 }
 
 absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Db::SelectChunks(

@@ -112,6 +112,33 @@ TEST_CASE("of a batch that is out of order in itself all is taken and kept") {
   fixture.CheckAll();
 }
 
+TEST_CASE("of what is all or none a refused sample keeps everything out") {
+  DbFixture fixture;
+  REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
+  const auto ref = fixture.db().GetOrCreateSeries(kSeries);
+  const auto other = fixture.db().GetOrCreateSeries(kOther);
+  REQUIRE(ref.ok());
+  REQUIRE(other.ok());
+  std::vector<storage::Rejection> rejected;
+  const std::vector<RefSample> refused = {
+      {*other, kStart, 1}, {*ref, kStart - 1, 2}, {*ref, kStart, 3}};
+  REQUIRE(fixture.db().Append(refused, &rejected, true).ok());
+  REQUIRE(rejected.size() == 2);
+  CHECK(rejected[0].index == 1);
+  CHECK(rejected[0].reason == storage::RejectReason::kOutOfOrder);
+  CHECK(rejected[1].reason == storage::RejectReason::kDuplicate);
+  fixture.CheckAll();
+  // What is out of order within the batch alone is left out silently.
+  rejected.clear();
+  const std::vector<RefSample> taken = {
+      {*other, kStart + 9, 1}, {*other, kStart + 8, 2}, {*ref, kStart + 9, 3}};
+  REQUIRE(fixture.db().Append(taken, &rejected, true).ok());
+  CHECK(rejected.empty());
+  fixture.expected()[kOther][kStart + 9] = 1;
+  fixture.expected()[kSeries][kStart + 9] = 3;
+  fixture.CheckAll();
+}
+
 TEST_CASE("samples out of order outlive restarts, compactions and both") {
   DbFixture fixture(WithWindow(4 * kBlock));
   std::mt19937 random(11);

@@ -67,7 +67,8 @@ class Head : public std::enable_shared_from_this<Head> {
   std::optional<model::Labels> LabelsOf(storage::SeriesRef ref) const
       ABSL_LOCKS_EXCLUDED(index_mutex_);
   absl::Status Append(absl::Span<const RefSample> samples,
-                      std::vector<storage::Rejection>* rejected);
+                      std::vector<storage::Rejection>* rejected,
+                      bool all_or_none = false);
 
   /// Chunks as they are, or with the samples outside `range` cut off.
   enum class Edges { kLoose, kTrimmed };
@@ -228,8 +229,8 @@ class Head : public std::enable_shared_from_this<Head> {
   void LogLate(const Batch& batch) const;
   void ExtendTimes(std::int64_t min_ms, std::int64_t max_ms);
   void ExtendOutOfOrderTimes(const storage::TimeRange& range);
-  void CountRejections(const std::vector<storage::Rejection>& rejected,
-                       std::size_t from);
+  absl::Status Store(Batch& batch);
+  void CountRejections(const std::vector<storage::Rejection>& rejected);
 
   absl::StatusOr<Postings> FindSeries(
       const std::vector<model::Matcher>& matchers) const

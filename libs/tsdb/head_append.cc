@@ -95,27 +95,37 @@ struct Head::Batch {
 };
 
 absl::Status Head::Append(absl::Span<const RefSample> samples,
-                          std::vector<storage::Rejection>* rejected) {
+                          std::vector<storage::Rejection>* rejected,
+                          bool all_or_none) {
   if (samples.empty()) return absl::OkStatus();
   const ApplyGate::Applying passing(append_gate_);
   metrics_.active_appenders.Add(1);
   Batch batch(samples, LimitsOfAppend(samples[0].timestamp_ms));
   Check(batch);
-  const absl::Status status = LogBatch(batch);
+  const std::size_t refused = batch.rejected.size();
+  absl::Status status = absl::OkStatus();
+  if (!all_or_none || refused == 0) status = Store(batch);
   if (status.ok()) {
-    Apply(batch);
-    LogLate(batch);
+    CountRejections(batch.rejected);
+    // What Store refused is out of order within the batch, or came with
+    // another append at the same time.
+    if (all_or_none) batch.rejected.resize(refused);
     std::sort(batch.rejected.begin(), batch.rejected.end(),
               [](const storage::Rejection& a, const storage::Rejection& b) {
                 return a.index < b.index;
               });
-    const std::size_t from = rejected->size();
     rejected->insert(rejected->end(), batch.rejected.begin(),
                      batch.rejected.end());
-    CountRejections(*rejected, from);
   }
   metrics_.active_appenders.Add(-1);
   return status;
+}
+
+absl::Status Head::Store(Batch& batch) {
+  NARTHEX_RETURN_IF_ERROR(LogBatch(batch));
+  Apply(batch);
+  LogLate(batch);
+  return absl::OkStatus();
 }
 
 // What is older than half a block's span is, or is about to be, in blocks. The
@@ -365,10 +375,9 @@ void Head::InsertOne(const RefSample& sample, Shard& shard, Applied& applied) {
       std::max(applied.out_of_order.max_ms, sample.timestamp_ms);
 }
 
-void Head::CountRejections(const std::vector<storage::Rejection>& rejected,
-                           std::size_t from) {
-  for (std::size_t i = from; i < rejected.size(); ++i) {
-    switch (rejected[i].reason) {
+void Head::CountRejections(const std::vector<storage::Rejection>& rejected) {
+  for (const storage::Rejection& one : rejected) {
+    switch (one.reason) {
       case storage::RejectReason::kOutOfOrder:
         metrics_.out_of_order.Inc();
         break;

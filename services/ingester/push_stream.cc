@@ -110,7 +110,10 @@ absl::Status PushStream::Store(const v1::PushRequest& request,
     positions_.push_back(i);
   }
   rejected_.clear();
-  NARTHEX_RETURN_IF_ERROR(db_.Append(known_, &rejected_));
+  if (!request.all_or_none() || unknown.empty()) {
+    NARTHEX_RETURN_IF_ERROR(
+        db_.Append(known_, &rejected_, request.all_or_none()));
+  }
   // Both lists ascend; the writer wants one that does.
   auto next = unknown.begin();
   for (const storage::Rejection& rejection : rejected_) {

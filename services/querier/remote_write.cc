@@ -123,10 +123,13 @@ void RemoteWrite::Handle(const http::Request& request,
   Batch batch;
   absl::Status status = UncompressBody(request.body, &message);
   if (status.ok()) status = Decode(message, &batch);
-  if (status.ok() && !batch.samples.empty()) {
+  if (status.ok() && !batch.samples.empty() && batch.too_far_ahead == 0) {
     const std::size_t sent = batch.samples.size();
+    cluster::PushBatch push;
+    push.samples = std::move(batch.samples);
+    push.all_or_none = true;
     cluster::PushOutcome outcome =
-        writer_.PushAndWait(std::move(batch.samples), kPushTimeout);
+        writer_.PushAndWait(std::move(push), kPushTimeout);
     status = std::move(outcome.status);
     metrics_.written_samples.Inc(static_cast<double>(sent));
     if (status.ok()) status = Reject(outcome.rejected, batch);
@@ -199,8 +202,8 @@ absl::Status RemoteWrite::Reject(
   }
   if (!first.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        first, " (samples not taken: ", rejected.size() + batch.too_far_ahead,
-        "; the others are stored)"));
+        first, " (samples refused: ", rejected.size() + batch.too_far_ahead,
+        "; none of the request is stored)"));
   }
   if (batch.histograms > 0) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -22,7 +22,8 @@ namespace narthex::querier {
 ///   204  every sample is in an ingester's log (series with bad labels are
 ///        skipped and counted);
 ///   400  the message is malformed, or samples can never be taken (out of
-///        order, duplicate, out of bounds): the others are stored;
+///        order, duplicate, out of bounds, too old): then an ingester stores
+///        nothing of the request;
 ///   415  not a snappy-compressed protobuf message of version 1.0;
 ///   429  too much is waiting already;
 ///   500  an ingester did not answer: send the request again.

@@ -3,6 +3,7 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -85,6 +86,12 @@ std::vector<std::vector<storage::Rejection>> RejectionsByPart(
          parts[i].exemplars.size());
   }
   return by_part;
+}
+
+bool AnyUnknown(const std::vector<storage::Rejection>& rejected) {
+  return std::any_of(rejected.begin(), rejected.end(), [](const auto& one) {
+    return one.reason == storage::RejectReason::kUnknownSeries;
+  });
 }
 
 // Moves what has the given number in `part` to the end of `*out`.
@@ -214,6 +221,8 @@ bool PushClient::Send(Stream& stream, std::vector<PushPart> parts) {
     for (const RefSample& sample : part.samples) encoder.Add(sample);
     EncodeOthers(part, &request);
     if (part.resent) request.set_resent(true);
+    // What came through the first time would be refused as out of order.
+    if (part.all_or_none && !part.resent) request.set_all_or_none(true);
     if (!part.released) continue;
     for (const storage::SeriesRef ref : part.released->refs()) {
       request.add_released_refs(static_cast<std::uint32_t>(ref));
@@ -292,6 +301,14 @@ void PushClient::Settle(Message message, const v1::PushResponse& response) {
     const std::size_t size = part.size();
     std::vector<storage::Rejection> rejected;
     PushPart forgotten;
+    if (part.all_or_none && !part.redeclared && AnyUnknown(by_part[i])) {
+      // Nothing of it was taken.
+      series_.Undeclare(part);
+      part.redeclared = true;
+      ++redeclared_;
+      again.push_back(std::move(part));
+      continue;
+    }
     for (const storage::Rejection& one : by_part[i]) {
       if (one.reason == storage::RejectReason::kUnknownSeries &&
           !part.redeclared) {
