@@ -143,7 +143,8 @@ absl::Status DbState::TruncateLog(std::int64_t min_ms) {
 
 absl::Status DbState::MoveFullChunks() {
   // What could not be moved stays in memory until the next time.
-  const absl::Status status = head_->MoveFullChunks(*head_chunks_);
+  absl::Status status = head_->MoveFullChunks(*head_chunks_);
+  status.Update(head_->MoveOutOfOrderChunks(*head_chunks_));
   metrics_.chunk_files_bytes.Set(
       static_cast<double>(head_chunks_->size_bytes()));
   return base::Annotate(status, "write full chunks of the head");

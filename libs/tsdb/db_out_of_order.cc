@@ -144,6 +144,8 @@ absl::Status DbState::CompactOutOfOrder() {
                   {"samples", meta.stats.samples}});
   }
   head_->DropSealed();
+  // All of them were sealed.
+  head_chunks_->ForgetOutOfOrder();
   metrics_.compaction_seconds.Observe(
       static_cast<double>(clock_.MonotonicNs() - start) * 1e-9);
   return wbl_ == nullptr ? absl::OkStatus()

@@ -203,6 +203,37 @@ TEST_CASE("what came out of order is written into blocks aligned to the span") {
   CHECK(fixture.db().MinTime() == kStart - 3 * kBlock);
 }
 
+TEST_CASE("chunks of samples out of order are read from files") {
+  DbFixture fixture(WithWindow(4 * kBlock));
+  REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
+  int late = 0;
+  const auto append = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      ++late;
+      REQUIRE(fixture.AppendOne(kSeries, kStart - late * 1000, late) == kTaken);
+    }
+  };
+  for (int round = 0; round < 4; ++round) {
+    append(50);
+    REQUIRE(fixture.db().Maintain().ok());
+    fixture.CheckAll();
+  }
+  CHECK(Exposes(fixture, "prometheus_tsdb_mmap_chunks_total 6"));
+  // Selections outlive the files.
+  auto set = fixture.db().SelectChunks(kAllTime, {});
+  REQUIRE(set.ok());
+  REQUIRE(fixture.db().CompactOutOfOrder().ok());
+  for (int i = 1; i <= 3; ++i) {
+    REQUIRE(fixture.AppendOne(kOther, kStart + i * kBlock, i) == kTaken);
+  }
+  CHECK(ReadAll(*std::move(set), kAllTime).size() == 1);
+  append(50);
+  REQUIRE(fixture.db().Maintain().ok());
+  fixture.CheckAll();
+  fixture.Reopen();
+  fixture.CheckAll();
+}
+
 TEST_CASE("a crash before the log is truncated repeats samples, to no effect") {
   DbFixture fixture(WithWindow(4 * kBlock));
   REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);

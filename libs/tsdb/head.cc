@@ -222,12 +222,11 @@ Postings Head::CollectGarbage(std::int64_t min_ms) {
   std::int64_t stale = 0;
   for (Shard& shard : shards_) {
     base::MutexLock lock(shard.mutex);
-    const OutOfOrderTable& out_of_order = shard.out_of_order;
     shard.series.ForEach([&](SeriesId id, MemSeries& series) {
       if (series.stale()) --stale;
       chunks += series.Truncate(min_ms);
       if (series.stale()) ++stale;
-      if (!series.empty() || out_of_order.contains(id)) return;
+      if (!series.empty()) return;
       // Who has just been given the reference may be about to append.
       if (!series.fresh) empty.push_back(id);
       series.fresh = false;

@@ -126,6 +126,9 @@ class Head : public std::enable_shared_from_this<Head> {
   /// as the head. On an error those not moved stay on the heap. Not to
   /// be called together with itself or Truncate.
   absl::Status MoveFullChunks(HeadChunkFiles& files);
+  /// Likewise those of samples out of order, of which markers go into their
+  /// log: who loads the files need not replay what came before.
+  absl::Status MoveOutOfOrderChunks(HeadChunkFiles& files);
   /// Samples before this are refused, and read from blocks.
   void SetMinValidTime(std::int64_t min_ms);
   std::int64_t min_valid_time() const { return min_valid_time_.load(); }
@@ -257,6 +260,9 @@ class Head : public std::enable_shared_from_this<Head> {
 
   absl::Status MoveChunksOf(Shard& shard, absl::Span<const SeriesId> ids,
                             HeadChunkFiles& files);
+  absl::Status MoveOutOfOrderOf(Shard& shard, HeadChunkFiles& files);
+  absl::Status LogMarkers(Shard& shard,
+                          const std::vector<RefMmapMarker>& markers);
   Postings CollectGarbage(std::int64_t min_ms);
   void RemoveSeries(const Postings& candidates)
       ABSL_LOCKS_EXCLUDED(index_mutex_);

@@ -21,6 +21,9 @@ namespace {
 constexpr std::uint32_t kMagic = 0x0130bc91;
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kHeaderBytes = 8;
+constexpr std::uint8_t kOutOfOrderBit = 0x80;
+// In front of the length: reference, bounds and encoding.
+constexpr std::size_t kBeforeLength = 8 + 8 + 8 + 1;
 // Reference, bounds, encoding, length and checksum.
 constexpr std::size_t kMostOverhead = 8 + 8 + 8 + 1 + 10 + 4;
 
@@ -38,7 +41,8 @@ std::size_t AppendChunk(const HeadChunk& chunk, std::string* out) {
   base::PutBe64(chunk.ref, out);
   base::PutBe64(static_cast<std::uint64_t>(chunk.min_ms), out);
   base::PutBe64(static_cast<std::uint64_t>(chunk.max_ms), out);
-  out->push_back(static_cast<char>(storage::Encoding::kXor));
+  out->push_back(static_cast<char>(static_cast<std::uint8_t>(chunk.encoding) |
+                                   (chunk.out_of_order ? kOutOfOrderBit : 0)));
   base::PutUvarint(chunk.bytes.size(), out);
   const std::size_t at = out->size();
   out->append(chunk.bytes.data(), chunk.bytes.size());
@@ -64,6 +68,8 @@ struct HeadChunkFiles::File {
   const char* data = nullptr;
   std::uint64_t capacity = 0;
   std::uint64_t used = 0;
+  int number = 0;
+  bool out_of_order = false;  // Holds such chunks, which are still read.
   std::int64_t max_ms = std::numeric_limits<std::int64_t>::min();
 
   ~File() {
@@ -91,7 +97,7 @@ HeadChunkFiles::~HeadChunkFiles() {
 }
 
 absl::Status HeadChunkFiles::OpenFile() {
-  auto file = std::make_unique<File>();
+  auto file = std::make_shared<File>();
   file->path = absl::StrFormat("%s/%06d", directory_, last_number_ + 1);
   file->fd = base::UniqueFd(
       ::open(file->path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
@@ -106,7 +112,7 @@ absl::Status HeadChunkFiles::OpenFile() {
   file->data = static_cast<const char*>(data);
   file->capacity = file_bytes_;
   file->used = kHeaderBytes;
-  ++last_number_;
+  file->number = ++last_number_;
   files_.push_back(std::move(file));
   return absl::OkStatus();
 }
@@ -137,6 +143,7 @@ absl::Status HeadChunkFiles::WriteSome(absl::Span<const HeadChunk> chunks,
     mapped->emplace_back(file.data + file.used + offsets[i],
                          chunks[i].bytes.size());
     file.max_ms = std::max(file.max_ms, chunks[i].max_ms);
+    file.out_of_order |= chunks[i].out_of_order;
   }
   file.used += buffer.size();
   return absl::OkStatus();
@@ -167,11 +174,31 @@ absl::Status HeadChunkFiles::Write(absl::Span<const HeadChunk> chunks,
   return absl::OkStatus();
 }
 
+HeadChunkFiles::Location HeadChunkFiles::Locate(
+    absl::string_view mapped) const {
+  for (const std::shared_ptr<File>& file : files_) {
+    if (mapped.data() < file->data ||
+        mapped.data() >= file->data + file->capacity) {
+      continue;
+    }
+    std::string length;
+    base::PutUvarint(mapped.size(), &length);
+    const auto at = static_cast<std::uint64_t>(mapped.data() - file->data) -
+                    length.size() - kBeforeLength;
+    return {static_cast<std::uint64_t>(file->number) << 32 | at, file};
+  }
+  return {};
+}
+
+void HeadChunkFiles::ForgetOutOfOrder() {
+  for (const std::shared_ptr<File>& file : files_) file->out_of_order = false;
+}
+
 absl::Status HeadChunkFiles::RemoveBefore(std::int64_t min_ms) {
-  std::deque<std::unique_ptr<File>> kept;
+  std::deque<std::shared_ptr<File>> kept;
   std::vector<std::string> removed;
   for (auto& file : files_) {
-    if (file->max_ms < min_ms) {
+    if (file->max_ms < min_ms && !file->out_of_order) {
       removed.push_back(file->path);
     } else {
       kept.push_back(std::move(file));

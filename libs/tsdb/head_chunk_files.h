@@ -21,6 +21,9 @@ struct HeadChunk {
   std::int64_t min_ms = 0;
   std::int64_t max_ms = 0;
   absl::string_view bytes;
+  storage::Encoding encoding = storage::Encoding::kXor;
+  /// Its samples came out of order: it may overlap other chunks.
+  bool out_of_order = false;
 };
 
 /// Where full chunks of the head go so that they do not take memory: files in
@@ -44,9 +47,21 @@ class HeadChunkFiles {
   absl::Status Write(absl::Span<const HeadChunk> chunks,
                      std::vector<absl::string_view>* mapped);
 
-  /// Removes the files all of whose chunks end before `min_ms`. Their bytes
-  /// must not be read any more.
+  /// Where bytes that Write gave lie.
+  struct Location {
+    /// What a marker in the log of samples out of order names the chunk by.
+    std::uint64_t chunk_ref = 0;
+    /// Keeps the bytes mapped, even when their file is removed.
+    std::shared_ptr<const void> owner;
+  };
+  Location Locate(absl::string_view mapped) const;
+
+  /// Removes the files all of whose chunks end before `min_ms`, but those with
+  /// chunks out of order. Their bytes must not be read any more by who has no
+  /// `owner`.
   absl::Status RemoveBefore(std::int64_t min_ms);
+  /// The chunks out of order that were written so far may go as others.
+  void ForgetOutOfOrder();
 
   std::uint64_t size_bytes() const;
 
@@ -62,7 +77,7 @@ class HeadChunkFiles {
   const std::string directory_;
   const std::uint64_t file_bytes_;
   int last_number_ = 0;
-  std::deque<std::unique_ptr<File>> files_;  // The last one is written.
+  std::deque<std::shared_ptr<File>> files_;  // The last one is written.
 };
 
 }  // namespace narthex::tsdb

@@ -70,6 +70,29 @@ TEST_CASE("a chunk too large for any file is refused and others are not") {
   CHECK(mapped[0] == "ok");
 }
 
+TEST_CASE("files with chunks out of order stay until these are forgotten") {
+  const base::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/chunks_head";
+  auto files = HeadChunkFiles::Open(path, 100);
+  REQUIRE(files.ok());
+  std::vector<HeadChunk> chunks(3, {7, 10, 20, "in or out of order"});
+  chunks[0].out_of_order = true;
+  std::vector<absl::string_view> mapped;
+  REQUIRE((*files)->Write(chunks, &mapped).ok());
+  const HeadChunkFiles::Location first = (*files)->Locate(mapped[0]);
+  CHECK(first.chunk_ref == (std::uint64_t{1} << 32 | 8));
+  CHECK((*files)->Locate(mapped[2]).chunk_ref == (std::uint64_t{3} << 32 | 8));
+  CHECK((base::ReadFile(path + "/000001")->at(8 + 24) & 0x80) != 0);
+  REQUIRE((*files)->RemoveBefore(100).ok());
+  CHECK(base::Exists(path + "/000001"));
+  CHECK(!base::Exists(path + "/000002"));
+  (*files)->ForgetOutOfOrder();
+  REQUIRE((*files)->RemoveBefore(100).ok());
+  CHECK(!base::Exists(path + "/000001"));
+  // Who holds the owner still reads.
+  CHECK(mapped[0] == "in or out of order");
+}
+
 TEST_CASE("opening removes what was there") {
   const base::TemporaryDirectory directory;
   const std::string path = directory.path() + "/chunks_head";

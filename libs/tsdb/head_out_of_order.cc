@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <array>
+#include <string>
 #include <utility>
 
 #include "libs/base/status.h"
@@ -67,6 +69,76 @@ void Head::DropSealed() {
   out_of_order_max_ = left.max_ms;
   chunks_ -= static_cast<std::int64_t>(chunks);
   metrics_.chunks_removed.Inc(static_cast<double>(chunks));
+}
+
+absl::Status Head::MoveOutOfOrderChunks(HeadChunkFiles& files) {
+  if (!has_out_of_order()) return absl::OkStatus();
+  for (Shard& shard : shards_) {
+    NARTHEX_RETURN_IF_ERROR(MoveOutOfOrderOf(shard, files));
+  }
+  return absl::OkStatus();
+}
+
+// The files are written without the lock: appends only add chunks.
+absl::Status Head::MoveOutOfOrderOf(Shard& shard, HeadChunkFiles& files) {
+  std::vector<HeadChunk> chunks;
+  std::vector<storage::Chunk> moved;
+  {
+    base::ReaderMutexLock lock(shard.mutex);
+    for (const auto& [id, series] : shard.out_of_order) {
+      for (const storage::Chunk& chunk : series.heap_chunks()) {
+        chunks.push_back({id, chunk.min_ms, chunk.max_ms, chunk.bytes,
+                          chunk.encoding, /*out_of_order=*/true});
+        moved.push_back(chunk);
+      }
+    }
+  }
+  if (chunks.empty()) return absl::OkStatus();
+  std::vector<absl::string_view> mapped;
+  NARTHEX_RETURN_IF_ERROR(files.Write(chunks, &mapped));
+  metrics_.chunks_mapped.Inc(static_cast<double>(chunks.size()));
+  std::vector<RefMmapMarker> markers;
+  {
+    base::MutexLock lock(shard.mutex);
+    for (std::size_t i = 0; i < chunks.size(); ++i) {
+      HeadChunkFiles::Location location = files.Locate(mapped[i]);
+      markers.push_back({chunks[i].ref, location.chunk_ref});
+      moved[i].bytes = mapped[i];
+      moved[i].owner = std::move(location.owner);
+      const auto it =
+          shard.out_of_order.find(static_cast<SeriesId>(chunks[i].ref));
+      if (it != shard.out_of_order.end()) {
+        it->second.ReplaceHeapChunk(std::move(moved[i]));
+      }
+    }
+  }
+  return LogMarkers(shard, markers);
+}
+
+// A marker says that all samples of its series up to it are in mapped chunks;
+// those that are not follow it once more.
+absl::Status Head::LogMarkers(Shard& shard,
+                              const std::vector<RefMmapMarker>& markers) {
+  Wal* const wbl = wbl_.load();
+  if (wbl == nullptr) return absl::OkStatus();
+  // No append may have logged samples that are not in memory yet.
+  const ApplyGate::Measuring alone(append_gate_);
+  std::vector<RefSample> on_heap;
+  {
+    base::ReaderMutexLock lock(shard.mutex);
+    storage::SeriesRef last = 0;
+    for (const RefMmapMarker& marker : markers) {
+      if (marker.ref == last) continue;
+      last = marker.ref;
+      const auto it = shard.out_of_order.find(static_cast<SeriesId>(last));
+      if (it == shard.out_of_order.end()) continue;
+      it->second.CopyHeapSamples(last, &on_heap);
+    }
+  }
+  std::array<std::string, 2> records;
+  EncodeMmapMarkers(markers, &records[0]);
+  EncodeSamples(on_heap, &records[1]);
+  return wbl->Log(records);
 }
 
 // Reads the series with sealed samples one after the other. Only its own

@@ -90,6 +90,26 @@ void OutOfOrderSeries::Seal() {
   sealed_ = full_.size();
 }
 
+void OutOfOrderSeries::ReplaceHeapChunk(storage::Chunk mapped) {
+  full_[mapped_++] = std::move(mapped);
+}
+
+void OutOfOrderSeries::CopyHeapSamples(storage::SeriesRef ref,
+                                       std::vector<RefSample>* samples) const {
+  constexpr storage::TimeRange kAll{model::kMinTime, model::kMaxTime};
+  for (const storage::Chunk& chunk : heap_chunks()) {
+    model::SampleColumns columns;
+    // It was encoded here, so it can be decoded.
+    if (!DecodeChunk(chunk, kAll, &columns).ok()) continue;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      samples->push_back({ref, columns.timestamps_ms[i], columns.values[i]});
+    }
+  }
+  for (const model::Sample& sample : open_) {
+    samples->push_back({ref, sample.timestamp_ms, sample.value});
+  }
+}
+
 void OutOfOrderSeries::CopySealed(const storage::TimeRange& range,
                                   std::vector<storage::Chunk>* chunks) const {
   for (std::size_t i = 0; i < sealed_; ++i) {
@@ -99,6 +119,7 @@ void OutOfOrderSeries::CopySealed(const storage::TimeRange& range,
 
 std::size_t OutOfOrderSeries::DropSealed() {
   const std::size_t dropped = sealed_;
+  mapped_ -= std::min(mapped_, sealed_);
   full_.erase(full_.begin(),
               full_.begin() + static_cast<std::ptrdiff_t>(sealed_));
   full_.shrink_to_fit();

@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
 #include "libs/model/sample.h"
 #include "libs/storage/storage.h"
 #include "libs/tsdb/postings.h"
+#include "libs/tsdb/wal_records.h"
 
 namespace narthex::tsdb {
 
@@ -36,6 +38,16 @@ class OutOfOrderSeries {
   void Copy(const storage::TimeRange& range,
             std::vector<storage::Chunk>* chunks) const;
 
+  /// The full chunks that are on the heap, in the order they were cut.
+  absl::Span<const storage::Chunk> heap_chunks() const {
+    return absl::MakeConstSpan(full_).subspan(mapped_);
+  }
+  /// Replaces the first of these by an equal one that is held elsewhere.
+  void ReplaceHeapChunk(storage::Chunk mapped);
+  /// Appends the samples that are on the heap to `*samples`, as they came.
+  void CopyHeapSamples(storage::SeriesRef ref,
+                       std::vector<RefSample>* samples) const;
+
   /// Makes the buffer a chunk. The chunks there are by then are sealed: until
   /// DropSealed they are the ones that CopySealed gives.
   void Seal();
@@ -52,6 +64,7 @@ class OutOfOrderSeries {
 
   std::vector<storage::Chunk> full_;  // In the order they were cut.
   std::size_t sealed_ = 0;            // So many of them, from the first.
+  std::size_t mapped_ = 0;            // Likewise: not on the heap.
   std::vector<model::Sample> open_;   // Ascending in time.
 };
 
