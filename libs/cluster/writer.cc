@@ -52,6 +52,10 @@ class Writer::Rep {
     return series_.Declare(labels);
   }
 
+  std::uint64_t HashOf(storage::SeriesRef ref) const {
+    return series_.HashOf(ref);
+  }
+
   void Release(absl::Span<const storage::SeriesRef> refs);
   void Push(PushBatch batch, std::function<void(PushOutcome)> done);
   PushOutcome PushAndWait(PushBatch batch, milliseconds timeout);
@@ -341,6 +345,9 @@ Writer::~Writer() = default;
 
 storage::SeriesRef Writer::Declare(const model::Labels& labels) {
   return rep_->Declare(labels);
+}
+std::uint64_t Writer::HashOf(storage::SeriesRef ref) const {
+  return rep_->HashOf(ref);
 }
 void Writer::Release(absl::Span<const storage::SeriesRef> refs) {
   rep_->Release(refs);

@@ -63,6 +63,9 @@ class Writer {
   /// references to one series. Release() frees it.
   storage::SeriesRef Declare(const model::Labels& labels);
 
+  /// The hash of the labels behind a reference that was not released.
+  std::uint64_t HashOf(storage::SeriesRef ref) const;
+
   /// The caller will not push to `refs` again. Samples pushed before are
   /// still delivered.
   void Release(absl::Span<const storage::SeriesRef> refs);

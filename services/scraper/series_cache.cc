@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "libs/base/hash.h"
 #include "libs/base/status.h"
 #include "services/scraper/sample_labels.h"
 
@@ -14,14 +15,16 @@ namespace {
 // How far ahead a line is looked for before an index is made: lines that
 // went away leave short gaps.
 constexpr std::size_t kLookAhead = 8;
-
-struct TextHash {
-  std::size_t operator()(const base::Hash128& text) const {
-    return static_cast<std::size_t>(text.low);
-  }
-};
+constexpr std::uint32_t kMostRef = (1u << 28) - 1;
 
 }  // namespace
+
+SeriesCache::Text SeriesCache::Text::Of(absl::string_view series) {
+  const base::Hash128 hash = base::XxHash128(series);
+  return {{static_cast<std::uint32_t>(hash.low),
+           static_cast<std::uint32_t>(hash.low >> 32),
+           static_cast<std::uint32_t>(hash.high)}};
+}
 
 struct SeriesCache::Pass {
   const config::ScrapeConfig& config;
@@ -34,7 +37,7 @@ struct SeriesCache::Pass {
   std::vector<Entry> ordered = {};  // Entries in the order of this scrape.
   // Place in entries_, or that plus entries_.size() in `ordered` for new
   // ones, by text; made at the first surprise.
-  absl::flat_hash_map<base::Hash128, std::size_t, TextHash> index = {};
+  absl::flat_hash_map<Text, std::size_t, TextHash> index = {};
   bool indexed = false;
   bool limit_exceeded = false;
 };
@@ -44,7 +47,7 @@ bool SeriesCache::Full(const Pass& pass) {
   return limit > 0 && pass.batch->samples.size() >= limit;
 }
 
-SeriesCache::Entry* SeriesCache::Find(const base::Hash128& text, Pass& pass) {
+SeriesCache::Entry* SeriesCache::Find(const Text& text, Pass& pass) {
   const std::size_t end = std::min(entries_.size(), pass.expected + kLookAhead);
   for (std::size_t i = pass.expected; i < end; ++i) {
     if (entries_[i].text == text && !entries_[i].seen) {
@@ -71,9 +74,8 @@ SeriesCache::Entry* SeriesCache::Find(const base::Hash128& text, Pass& pass) {
   return &entries_[it->second];
 }
 
-absl::Status SeriesCache::Learn(exposition::Parser& parser,
-                                const base::Hash128& text, Pass& pass,
-                                Entry* entry) {
+absl::Status SeriesCache::Learn(exposition::Parser& parser, const Text& text,
+                                Pass& pass, Entry* entry) {
   ScrapedLabels scraped;
   NARTHEX_RETURN_IF_ERROR(parser.ParseLabels(&scraped.labels));
   scraped.empty = parser.EmptyLabelNames();
@@ -85,14 +87,15 @@ absl::Status SeriesCache::Learn(exposition::Parser& parser,
   entry->dropped = !keep;
   // Beyond the limit it is only counted.
   if (!keep || Full(pass)) return absl::OkStatus();
-  entry->labels_hash = labels.Hash();
-  entry->ref = static_cast<std::uint32_t>(writer_.Declare(labels));
+  const storage::SeriesRef ref = writer_.Declare(labels);
+  // Samples of reference 0 are rejected and counted.
+  entry->ref = ref <= kMostRef ? static_cast<std::uint32_t>(ref) & kMostRef : 0;
   return absl::OkStatus();
 }
 
 absl::Status SeriesCache::Take(exposition::Parser& parser, Pass& pass) {
   ++pass.counts->scraped;
-  const base::Hash128 text = base::XxHash128(parser.series());
+  const Text text = Text::Of(parser.series());
   const bool stamped = pass.config.honor_timestamps && parser.has_timestamp();
   Entry* known = Find(text, pass);
   const bool repeated = known != nullptr && known->seen;
@@ -188,9 +191,11 @@ void SeriesCache::EndPass(Pass& pass) {
   if (!gone.empty()) {
     // The same series may go on under another text.
     absl::flat_hash_set<std::uint64_t> going_on;
-    for (const Entry& entry : pass.ordered) going_on.insert(entry.labels_hash);
+    for (const Entry& entry : pass.ordered) {
+      if (entry.ref != 0) going_on.insert(writer_.HashOf(entry.ref));
+    }
     for (const Entry* entry : gone) {
-      if (going_on.contains(entry->labels_hash)) continue;
+      if (going_on.contains(writer_.HashOf(entry->ref))) continue;
       pass.batch->samples.push_back(
           {entry->ref, pass.timestamp_ms, model::StaleNan()});
     }
@@ -222,7 +227,7 @@ void SeriesCache::MarkAllStale(std::int64_t timestamp_ms, ScrapeBatch* batch) {
 }
 
 void SeriesCache::Relearn() {
-  for (Entry& entry : entries_) entry.text = base::Hash128{};
+  for (Entry& entry : entries_) entry.text = Text{};
 }
 
 void SeriesCache::Forget(ScrapeBatch* batch) {

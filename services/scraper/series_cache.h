@@ -1,10 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "libs/base/hash.h"
+#include "absl/strings/string_view.h"
 #include "libs/cluster/writer.h"
 #include "libs/config/scrape.h"
 #include "libs/exposition/parser.h"
@@ -30,7 +31,7 @@ struct ScrapeBatch {
 /// series text was there last time costs a hash of that text: exporters keep
 /// their order, so it is expected at the place behind the line before. Only
 /// unknown lines are parsed, relabelled and declared to the writer. Texts are
-/// known by their 128-bit hashes alone. Not thread-safe.
+/// known by 96 bits of their hashes alone. Not thread-safe.
 class SeriesCache {
  public:
   /// `writer` must outlive the cache.
@@ -61,23 +62,35 @@ class SeriesCache {
   std::size_t size() const { return entries_.size(); }
 
  private:
+  // The hash of a series' text, as much of it as names it beyond doubt within
+  // one target.
+  struct Text {
+    std::array<std::uint32_t, 3> hash{};
+    friend bool operator==(const Text&, const Text&) = default;
+    static Text Of(absl::string_view series);
+  };
+  struct TextHash {
+    std::size_t operator()(const Text& text) const { return text.hash[0]; }
+  };
+  // There is one for every series of every target: 16 bytes.
   struct Entry {
-    base::Hash128 text;
-    std::uint64_t labels_hash = 0;
-    std::uint32_t ref = 0;     // 0: dropped, or met beyond the sample limit.
-    bool dropped : 1 = false;  // By relabelling.
-    bool live : 1 = false;     // Had a sample in the last good scrape.
-    bool tracked : 1 = false;  // Ends with a marker when it goes.
-    bool seen : 1 = false;     // In the scrape at hand.
+    Text text;
+    // 0: dropped, or met beyond the sample limit. A writer's references stay
+    // far below 2^28.
+    std::uint32_t ref : 28 = 0;
+    std::uint32_t dropped : 1 = 0;  // By relabelling.
+    std::uint32_t live : 1 = 0;     // Had a sample in the last good scrape.
+    std::uint32_t tracked : 1 = 0;  // Ends with a marker when it goes.
+    std::uint32_t seen : 1 = 0;     // In the scrape at hand.
   };
   // The scrape at hand.
   struct Pass;
 
   // Whether another sample would exceed the limit.
   static bool Full(const Pass& pass);
-  Entry* Find(const base::Hash128& text, Pass& pass);
-  absl::Status Learn(exposition::Parser& parser, const base::Hash128& text,
-                     Pass& pass, Entry* entry);
+  Entry* Find(const Text& text, Pass& pass);
+  absl::Status Learn(exposition::Parser& parser, const Text& text, Pass& pass,
+                     Entry* entry);
   absl::Status Take(exposition::Parser& parser, Pass& pass);
   void EndPass(Pass& pass);
   void AbandonPass(Pass& pass);

@@ -5,15 +5,16 @@
 namespace narthex::cluster::internal {
 
 storage::SeriesRef SeriesTable::Declare(const model::Labels& labels) {
-  Entry entry{std::string(labels.encoded()), labels.Hash(), 0};
+  const std::uint64_t hash = labels.Hash();
   base::MutexLock lock(mutex_);
+  const Entry entry{hash, labels_.Add(labels), 0};
   if (free_.empty()) {
-    entries_.push_back(std::move(entry));
+    entries_.push_back(entry);
     return entries_.size() - 1;
   }
   const storage::SeriesRef ref = free_.back();
   free_.pop_back();
-  entries_[ref] = std::move(entry);
+  entries_[ref] = entry;
   return ref;
 }
 
@@ -21,6 +22,7 @@ void SeriesTable::Free(absl::Span<const storage::SeriesRef> refs) {
   base::MutexLock lock(mutex_);
   for (const storage::SeriesRef ref : refs) {
     if (ref == 0 || ref >= entries_.size()) continue;
+    labels_.Remove(entries_[ref].labels);
     entries_[ref] = Entry{};
     free_.push_back(ref);
   }
@@ -49,7 +51,7 @@ void SeriesTable::DeclareOneOn(std::uint32_t stream, storage::SeriesRef ref,
   if (entry.stream == stream) return;
   entry.stream = stream;
   request->add_new_refs(static_cast<std::uint32_t>(ref));
-  request->add_new_labels(entry.labels);
+  labels_.AppendEncoded(entry.labels, request->add_new_labels());
 }
 
 void SeriesTable::DeclareOn(std::uint32_t stream, const PushBatch& batch,
@@ -74,6 +76,12 @@ void SeriesTable::Undeclare(const PushBatch& batch) {
                              };
   for (const RefSample& sample : batch.samples) undeclare(sample.ref);
   ForEachOtherRef(batch, undeclare);
+}
+
+std::size_t SeriesTable::memory_bytes() const {
+  base::ReaderMutexLock lock(mutex_);
+  return labels_.memory_bytes() + entries_.size() * sizeof(Entry) +
+         free_.capacity() * sizeof(free_[0]);
 }
 
 std::size_t SeriesTable::size() const {

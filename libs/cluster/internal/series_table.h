@@ -1,13 +1,14 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <deque>
 #include <utility>
 #include <vector>
 
 #include "absl/types/span.h"
 #include "libs/base/mutex.h"
 #include "libs/cluster/push_columns.h"
+#include "libs/model/label_pool.h"
 #include "libs/model/labels.h"
 
 namespace narthex::v1 {
@@ -44,12 +45,14 @@ class SeriesTable {
   /// The other side of the stream has forgotten the series.
   void Undeclare(const PushBatch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  /// Bytes that the declared series take; estimated.
+  std::size_t memory_bytes() const ABSL_LOCKS_EXCLUDED(mutex_);
   std::size_t size() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Entry {
-    std::string labels;
     std::uint64_t hash = 0;
+    model::LabelPool::Handle labels = model::LabelPool::kEmpty;
     std::uint32_t stream = 0;
   };
 
@@ -58,8 +61,9 @@ class SeriesTable {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable base::Mutex mutex_;
-  // Entry 0 stands for no series.
-  std::vector<Entry> entries_ ABSL_GUARDED_BY(mutex_) = std::vector<Entry>(1);
+  model::LabelPool labels_ ABSL_GUARDED_BY(mutex_);
+  // Entry 0 stands for no series. A deque, as it grows without being copied.
+  std::deque<Entry> entries_ ABSL_GUARDED_BY(mutex_) = std::deque<Entry>(1);
   std::vector<storage::SeriesRef> free_ ABSL_GUARDED_BY(mutex_);
 };
 
