@@ -88,8 +88,9 @@ std::int64_t Head::FirstSampleTime() const {
   std::int64_t first = kNoMinTime;
   for (const Shard& shard : shards_) {
     base::ReaderMutexLock lock(shard.mutex);
+    const base::BlockArena& blocks = shard.blocks;
     shard.series.ForEach([&](SeriesId, const MemSeries& series) {
-      if (!series.empty()) first = std::min(first, series.min_ms());
+      if (!series.empty()) first = std::min(first, series.min_ms(blocks));
     });
   }
   return first;
@@ -197,11 +198,13 @@ absl::Status Head::MoveFullChunks(HeadChunkFiles& files) {
 absl::Status Head::MoveChunksOf(Shard& shard, absl::Span<const SeriesId> ids,
                                 HeadChunkFiles& files) {
   std::vector<HeadChunk> chunks;
+  std::vector<std::unique_ptr<std::string>> bytes;
   {
     base::ReaderMutexLock lock(shard.mutex);
     for (const SeriesId id : ids) {
       const MemSeries* series = shard.series.Find(id);
-      if (series != nullptr) series->CollectHeapChunks(id, &chunks);
+      if (series == nullptr) continue;
+      series->CollectArenaChunks(shard.blocks, id, &chunks, &bytes);
     }
   }
   std::vector<absl::string_view> mapped;
@@ -210,7 +213,8 @@ absl::Status Head::MoveChunksOf(Shard& shard, absl::Span<const SeriesId> ids,
   base::MutexLock lock(shard.mutex);
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     MemSeries* series = shard.series.Find(static_cast<SeriesId>(chunks[i].ref));
-    if (series != nullptr) series->ReplaceBytes(chunks[i].bytes, mapped[i]);
+    if (series == nullptr) continue;
+    series->UseMapped(shard.blocks, chunks[i].min_ms, mapped[i]);
   }
   return absl::OkStatus();
 }
@@ -222,15 +226,17 @@ Postings Head::CollectGarbage(std::int64_t min_ms) {
   std::int64_t stale = 0;
   for (Shard& shard : shards_) {
     base::MutexLock lock(shard.mutex);
+    base::BlockArena& blocks = shard.blocks;
     shard.series.ForEach([&](SeriesId id, MemSeries& series) {
       if (series.stale()) --stale;
-      chunks += series.Truncate(min_ms);
+      chunks += series.Truncate(blocks, min_ms);
       if (series.stale()) ++stale;
       if (!series.empty()) return;
       // Who has just been given the reference may be about to append.
       if (!series.fresh) empty.push_back(id);
       series.fresh = false;
     });
+    blocks.Trim();
   }
   stale_series_ += stale;
   chunks_ -= static_cast<std::int64_t>(chunks);

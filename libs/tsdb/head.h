@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "libs/base/block_arena.h"
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
 #include "libs/model/labels.h"
@@ -174,6 +175,8 @@ class Head : public std::enable_shared_from_this<Head> {
     mutable base::Mutex mutex;
     PagedArray<MemSeries> series ABSL_GUARDED_BY(mutex);
     OutOfOrderTable out_of_order ABSL_GUARDED_BY(mutex);
+    // Of the series' samples.
+    base::BlockArena blocks ABSL_GUARDED_BY(mutex);
     // Those that got a full chunk since chunks were last moved.
     std::vector<SeriesId> cut ABSL_GUARDED_BY(mutex);
   };

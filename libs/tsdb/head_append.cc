@@ -314,7 +314,7 @@ void Head::ApplyToShard(Shard& shard, absl::Span<const std::uint32_t> indices,
     indices.remove_prefix(some.size());
     for (std::size_t i = 0; i < some.size(); ++i) {
       found[i] = cursor.Find(IdOf(batch.samples[some[i]].ref));
-      if (found[i] != nullptr) found[i]->Prefetch();
+      if (found[i] != nullptr) found[i]->Prefetch(shard.blocks);
     }
     for (std::size_t i = 0; i < some.size(); ++i) {
       if (batch.taken[some[i]] != Batch::kNot &&
@@ -352,15 +352,15 @@ bool Head::ApplyOne(std::uint32_t index, MemSeries* series, Shard& shard,
       return false;
   }
   if (series->stale()) --applied.stale;
-  const bool begun =
-      series->Append(sample.timestamp_ms, sample.value, options_.chunks);
+  const bool begun = series->Append(shard.blocks, sample.timestamp_ms,
+                                    sample.value, options_.chunks);
   if (begun) ++applied.chunks;
   if (series->stale()) ++applied.stale;
   series->logged = true;
   ++applied.samples;
   applied.oldest = std::min(applied.oldest, sample.timestamp_ms);
   applied.newest = std::max(applied.newest, sample.timestamp_ms);
-  return begun && series->chunk_count() > 1;
+  return begun && series->has_full_chunks();
 }
 
 void Head::InsertOne(const RefSample& sample, Shard& shard, Applied& applied) {

@@ -102,7 +102,7 @@ std::vector<Head::Selected> Head::Measure(
       if (series == nullptr) continue;
       Selected one{ids[i], 0, kNoMaxTime};
       if (!series->empty() && series->max_ms() >= in_order.min_ms &&
-          series->min_ms() <= in_order.max_ms) {
+          series->min_ms(shard.blocks) <= in_order.max_ms) {
         one.visible_ms = series->max_ms();
       }
       if (const auto it = shard.out_of_order.find(ids[i]);
@@ -165,6 +165,7 @@ absl::Status Head::ReadSeries(const Selected& selected,
     const MemSeries* series = shard.series.Find(selected.id);
     if (series != nullptr) {
       series->CopyChunks(
+          shard.blocks,
           {range.min_ms, std::min(range.max_ms, selected.visible_ms)}, chunks);
     }
   }
@@ -242,7 +243,7 @@ absl::Status Head::Delete(const storage::TimeRange& range,
     const MemSeries* series = shard.series.Find(id);
     if (series == nullptr) continue;
     storage::TimeRange held{kNoMinTime, kNoMaxTime};
-    if (!series->empty()) held = {series->min_ms(), series->max_ms()};
+    if (!series->empty()) held = {series->min_ms(shard.blocks), series->max_ms()};
     if (const auto it = shard.out_of_order.find(id);
         it != shard.out_of_order.end()) {
       const storage::TimeRange more = it->second.range();

@@ -1,23 +1,65 @@
 #include "libs/tsdb/mem_series.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <new>
-#include <string>
 #include <utility>
 
 #include "libs/model/sample.h"
+#include "libs/tsdb/bit_chain.h"
 
 namespace narthex::tsdb {
 namespace {
 
-// A chunk is cut before it outgrows this many bytes. A sample takes at most
-// the second.
-constexpr std::size_t kMostChunkBytes = 1024;
-constexpr std::size_t kMostSampleBytes = 19;
+using Handle = base::BlockArena::Handle;
+
 // Once this part of a chunk is full it is known how dense its samples are.
 constexpr int kPredictAfterPart = 4;
+
+// A full chunk, as it lies in a block: its bytes are in the arena or mapped.
+struct FullChunk {
+  std::int64_t min_ms = 0;
+  const char* mapped = nullptr;
+  std::uint32_t span_ms = 0;
+  std::uint16_t size = 0;
+  std::uint16_t count = 0;
+  Handle bytes = base::BlockArena::kNone;   // The last block of its chain.
+  Handle before = base::BlockArena::kNone;  // The full chunk before this.
+
+  std::int64_t max_ms() const { return min_ms + span_ms; }
+
+  void AppendTo(const base::BlockArena& arena, std::string* out) const {
+    if (mapped != nullptr) {
+      out->append(mapped, size);
+      return;
+    }
+    const std::size_t start = out->size();
+    AppendChain(arena, bytes, size, out);
+    PutSampleCount(count, out->data() + start);
+  }
+};
+static_assert(sizeof(FullChunk) <= base::BlockArena::kBlockBytes);
+
+FullChunk& At(const base::BlockArena& arena, Handle full) {
+  return *reinterpret_cast<FullChunk*>(arena.At(full));
+}
+
+// The handles of the full chunks from `newest` back to the first that overlaps
+// or follows `min_ms`, ascending in time.
+std::vector<Handle> Ascending(const base::BlockArena& arena, Handle newest,
+                              std::int64_t min_ms) {
+  std::vector<Handle> handles;
+  for (Handle h = newest; h != base::BlockArena::kNone;
+       h = At(arena, h).before) {
+    if (At(arena, h).max_ms() < min_ms) break;
+    handles.push_back(h);
+  }
+  std::reverse(handles.begin(), handles.end());
+  return handles;
+}
 
 // The first multiple of `range_ms` after `timestamp_ms`, as Prometheus rounds:
 // towards zero.
@@ -37,48 +79,20 @@ std::int64_t PredictEnd(std::int64_t start, std::int64_t current,
                                    span / std::floor(chunks));
 }
 
+std::uint32_t Until(std::int64_t from, std::int64_t end) {
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(
+      end - from, 0, std::numeric_limits<std::uint32_t>::max()));
+}
+
 }  // namespace
 
-MemSeries::FullChunk::FullChunk(std::int64_t min_ms, std::int64_t max_ms,
-                                absl::string_view bytes)
-    : min_ms_(min_ms),
-      span_ms_(static_cast<std::uint32_t>(max_ms - min_ms)),
-      size_(static_cast<std::uint32_t>(bytes.size()) & 0x7fffffff),
-      on_heap_(1) {
-  char* data = new char[bytes.size()];
-  std::memcpy(data, bytes.data(), bytes.size());
-  data_ = data;
-}
-
-MemSeries::FullChunk::FullChunk(FullChunk&& other) noexcept
-    : min_ms_(other.min_ms_),
-      data_(other.data_),
-      span_ms_(other.span_ms_),
-      size_(other.size_),
-      on_heap_(other.on_heap_) {
-  other.on_heap_ = 0;
-}
-
-MemSeries::FullChunk& MemSeries::FullChunk::operator=(
-    FullChunk&& other) noexcept {
-  if (this == &other) return *this;
-  this->~FullChunk();
-  return *new (this) FullChunk(std::move(other));
-}
-
-MemSeries::FullChunk::~FullChunk() {
-  if (on_heap_ != 0) delete[] data_;
-}
-
-void MemSeries::FullChunk::UseMapped(absl::string_view bytes) {
-  if (on_heap_ != 0) delete[] data_;
-  data_ = bytes.data();
-  on_heap_ = 0;
-}
-
-std::int64_t MemSeries::min_ms() const {
-  return full_ == nullptr || full_->empty() ? open_.min_ms()
-                                            : full_->front().min_ms();
+std::int64_t MemSeries::min_ms(const Arena& arena) const {
+  if (full_ == Arena::kNone) return open_.min_ms(arena);
+  Handle oldest = full_;
+  while (At(arena, oldest).before != Arena::kNone) {
+    oldest = At(arena, oldest).before;
+  }
+  return At(arena, oldest).min_ms;
 }
 
 bool MemSeries::stale() const {
@@ -95,102 +109,123 @@ MemSeries::Verdict MemSeries::Check(std::int64_t timestamp_ms,
              : Verdict::kDuplicate;
 }
 
-bool MemSeries::MustCut(std::int64_t timestamp_ms, const ChunkRules& rules) {
+bool MemSeries::MustCut(const Arena& arena, std::int64_t timestamp_ms,
+                        const ChunkRules& rules) {
+  constexpr std::size_t kFull =
+      OpenChunk::kMostBytes - OpenChunk::kMostSampleBytes;
   const int count = open_.count();
-  if (open_.bytes().size() > kMostChunkBytes - kMostSampleBytes) return true;
+  if (open_.size() > kFull) return true;
+  const std::int64_t last = open_.max_ms();
   if (count == rules.samples_per_chunk / kPredictAfterPart) {
-    next_at_ms_ = PredictEnd(open_.min_ms(), open_.max_ms(), next_at_ms_);
+    ends_in_ms_ =
+        Until(last, PredictEnd(open_.min_ms(arena), last, last + ends_in_ms_));
   }
   // Far more samples than predicted: the rate must have risen.
-  return timestamp_ms >= next_at_ms_ || count >= rules.samples_per_chunk * 2;
+  return static_cast<std::uint64_t>(timestamp_ms) -
+                 static_cast<std::uint64_t>(last) >=
+             ends_in_ms_ ||
+         count >= rules.samples_per_chunk * 2;
 }
 
 // Moves the open chunk to the full ones.
-void MemSeries::Cut() {
-  if (full_ == nullptr) full_ = std::make_unique<std::vector<FullChunk>>();
-  // Not double as a vector would: most series end up with a few.
-  if (full_->size() == full_->capacity()) full_->reserve(full_->size() + 2);
-  full_->emplace_back(open_.min_ms(), open_.max_ms(), open_.bytes());
-  open_ = XorChunk();
+void MemSeries::Cut(Arena& arena) {
+  FullChunk full;
+  full.min_ms = open_.min_ms(arena);
+  full.span_ms = static_cast<std::uint32_t>(open_.max_ms() - full.min_ms);
+  full.size = static_cast<std::uint16_t>(open_.size());
+  full.count = static_cast<std::uint16_t>(open_.count());
+  full.bytes = open_.Release();
+  full.before = full_;
+  full_ = arena.Allocate();
+  new (arena.At(full_)) FullChunk(full);
 }
 
-bool MemSeries::Append(std::int64_t timestamp_ms, double value,
+bool MemSeries::Append(Arena& arena, std::int64_t timestamp_ms, double value,
                        const ChunkRules& rules) {
-  if (!open_.empty() && MustCut(timestamp_ms, rules)) Cut();
+  if (!open_.empty() && MustCut(arena, timestamp_ms, rules)) Cut(arena);
   const bool begun = open_.empty();
-  if (begun) next_at_ms_ = RangeEnd(timestamp_ms, rules.range_ms);
-  open_.Append(timestamp_ms, value);
+  if (begun) {
+    ends_in_ms_ = Until(timestamp_ms, RangeEnd(timestamp_ms, rules.range_ms));
+  } else {
+    ends_in_ms_ -= Until(open_.max_ms(), timestamp_ms);
+  }
+  open_.Append(arena, timestamp_ms, value);
   return begun;
 }
 
-std::size_t MemSeries::chunk_count() const {
-  return (full_ == nullptr ? 0 : full_->size()) + (open_.empty() ? 0 : 1);
+std::size_t MemSeries::chunk_count(const Arena& arena) const {
+  std::size_t count = open_.empty() ? 0 : 1;
+  for (Handle h = full_; h != Arena::kNone; h = At(arena, h).before) ++count;
+  return count;
 }
 
-std::size_t MemSeries::heap_bytes() const {
-  std::size_t bytes = open_.allocated_bytes();
-  if (full_ != nullptr) {
-    for (const FullChunk& chunk : *full_) {
-      if (chunk.on_heap()) bytes += chunk.bytes().size();
-    }
-  }
-  return bytes;
-}
-
-std::size_t MemSeries::Truncate(std::int64_t min_ms) {
+std::size_t MemSeries::Truncate(Arena& arena, std::int64_t min_ms) {
   std::size_t removed = 0;
-  if (full_ != nullptr) {
-    auto keep = full_->begin();
-    while (keep != full_->end() && keep->max_ms() < min_ms) ++keep;
-    removed = static_cast<std::size_t>(keep - full_->begin());
-    full_->erase(full_->begin(), keep);
-    if (full_->empty()) full_.reset();
+  // The newest ones come first, so what is too old is all that follows.
+  Handle* link = &full_;
+  while (*link != Arena::kNone && At(arena, *link).max_ms() >= min_ms) {
+    link = &At(arena, *link).before;
+  }
+  Handle gone = std::exchange(*link, Arena::kNone);
+  while (gone != Arena::kNone) {
+    const FullChunk full = At(arena, gone);
+    FreeChain(arena, full.bytes);
+    arena.Free(gone);
+    gone = full.before;
+    ++removed;
   }
   if (!open_.empty() && open_.max_ms() < min_ms) {
-    open_ = XorChunk();
+    open_.Clear(arena);
     ++removed;
   }
   return removed;
 }
 
-void MemSeries::CollectHeapChunks(storage::SeriesRef ref,
-                                  std::vector<HeadChunk>* chunks) const {
-  if (full_ == nullptr) return;
-  for (const FullChunk& chunk : *full_) {
-    if (!chunk.on_heap()) continue;
-    chunks->push_back({ref, chunk.min_ms(), chunk.max_ms(), chunk.bytes()});
+void MemSeries::CollectArenaChunks(
+    const Arena& arena, storage::SeriesRef ref, std::vector<HeadChunk>* chunks,
+    std::vector<std::unique_ptr<std::string>>* bytes) const {
+  for (const Handle h :
+       Ascending(arena, full_, std::numeric_limits<std::int64_t>::min())) {
+    const FullChunk& full = At(arena, h);
+    if (full.mapped != nullptr) continue;
+    bytes->push_back(std::make_unique<std::string>());
+    full.AppendTo(arena, bytes->back().get());
+    chunks->push_back({ref, full.min_ms, full.max_ms(), *bytes->back()});
   }
 }
 
-void MemSeries::ReplaceBytes(absl::string_view heap, absl::string_view mapped) {
-  if (full_ == nullptr) return;
-  for (FullChunk& chunk : *full_) {
-    if (chunk.bytes().data() != heap.data()) continue;
-    return chunk.UseMapped(mapped);
+void MemSeries::UseMapped(Arena& arena, std::int64_t min_ms,
+                          absl::string_view mapped) {
+  for (Handle h = full_; h != Arena::kNone; h = At(arena, h).before) {
+    FullChunk& full = At(arena, h);
+    if (full.min_ms != min_ms || full.mapped != nullptr) continue;
+    FreeChain(arena, std::exchange(full.bytes, Arena::kNone));
+    full.mapped = mapped.data();
+    return;
   }
 }
 
-void MemSeries::CopyChunks(const storage::TimeRange& range,
+void MemSeries::CopyChunks(const Arena& arena, const storage::TimeRange& range,
                            std::vector<storage::Chunk>* chunks) const {
   if (open_.empty()) return;
-  const auto overlaps = [&range](std::int64_t min, std::int64_t max) {
-    return min <= range.max_ms && max >= range.min_ms;
-  };
   const auto owner = std::make_shared<std::string>();
   const std::size_t first = chunks->size();
-  const auto copy = [&](std::int64_t min, std::int64_t max,
-                        absl::string_view bytes) {
-    if (!overlaps(min, max)) return;
-    chunks->push_back({min, max, storage::Encoding::kXor, bytes, owner});
-    owner->append(bytes.data(), bytes.size());
+  const auto add = [&](std::int64_t min, std::int64_t max, std::size_t size) {
+    if (min > range.max_ms || max < range.min_ms) return false;
+    // Only its size counts until the copy stops moving.
+    chunks->push_back({min, max, storage::Encoding::kXor,
+                       absl::string_view(nullptr, size), owner});
+    return true;
   };
-  if (full_ != nullptr) {
-    for (const FullChunk& chunk : *full_) {
-      copy(chunk.min_ms(), chunk.max_ms(), chunk.bytes());
+  for (const Handle h : Ascending(arena, full_, range.min_ms)) {
+    const FullChunk& full = At(arena, h);
+    if (add(full.min_ms, full.max_ms(), full.size)) {
+      full.AppendTo(arena, owner.get());
     }
   }
-  copy(open_.min_ms(), open_.max_ms(), open_.bytes());
-  // The copy has stopped moving: now the views can point into it.
+  if (add(open_.min_ms(arena), open_.max_ms(), open_.size())) {
+    open_.AppendBytesTo(arena, owner.get());
+  }
   std::size_t offset = 0;
   for (std::size_t i = first; i < chunks->size(); ++i) {
     absl::string_view& bytes = (*chunks)[i].bytes;

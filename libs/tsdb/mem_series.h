@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "libs/base/block_arena.h"
 #include "libs/storage/storage.h"
 #include "libs/tsdb/head_chunk_files.h"
-#include "libs/tsdb/xor_chunk.h"
+#include "libs/tsdb/open_chunk.h"
 
 namespace narthex::tsdb {
 
@@ -21,9 +23,13 @@ struct ChunkRules {
 };
 
 /// The samples of one series in the head: full chunks and the one that grows.
-/// Kept small, for there are millions. Not thread-safe.
+/// There are millions, so it is 44 bytes; what it holds lies in blocks of an
+/// arena, the same in all calls. Owns its blocks without freeing them: an
+/// empty series has none. Not thread-safe.
 class MemSeries {
  public:
+  using Arena = base::BlockArena;
+
   /// What Append would do with a sample.
   enum class Verdict : std::uint8_t {
     kNew,         ///< Take it.
@@ -34,33 +40,38 @@ class MemSeries {
 
   bool empty() const { return open_.empty(); }
   /// Of the first and last sample. Require: not empty.
-  std::int64_t min_ms() const;
+  std::int64_t min_ms(const Arena& arena) const;
   std::int64_t max_ms() const { return open_.max_ms(); }
+  /// The last value, undecoded. Requires: not empty.
+  double last_value() const { return open_.last_value(); }
   /// Whether the last sample is a staleness marker.
   bool stale() const;
 
   Verdict Check(std::int64_t timestamp_ms, double value) const;
   /// Requires the verdict kNew. True when a chunk was begun.
-  bool Append(std::int64_t timestamp_ms, double value, const ChunkRules& rules);
+  bool Append(Arena& arena, std::int64_t timestamp_ms, double value,
+              const ChunkRules& rules);
 
   /// Fetches what Append will need into the cache.
-  void Prefetch() const { open_.Prefetch(); }
+  void Prefetch(const Arena& arena) const { open_.Prefetch(arena); }
 
-  std::size_t chunk_count() const;
-  /// Bytes of its chunks on the heap.
-  std::size_t heap_bytes() const;
+  /// Whether there are chunks beside the one that grows.
+  bool has_full_chunks() const { return full_ != Arena::kNone; }
+  std::size_t chunk_count(const Arena& arena) const;
   /// Drops the chunks that end before `min_ms`; returns how many.
-  std::size_t Truncate(std::int64_t min_ms);
-  /// Appends the full chunks that are still on the heap, as chunks of `ref`.
-  /// Their bytes stay where they are until replaced or truncated.
-  void CollectHeapChunks(storage::SeriesRef ref,
-                         std::vector<HeadChunk>* chunks) const;
-  /// Lets the full chunk whose bytes are `heap` use the equal bytes `mapped`,
+  std::size_t Truncate(Arena& arena, std::int64_t min_ms);
+  /// Appends copies of the full chunks that are still in the arena, as chunks
+  /// of `ref` in ascending time. `*bytes` will own what they refer to.
+  void CollectArenaChunks(
+      const Arena& arena, storage::SeriesRef ref,
+      std::vector<HeadChunk>* chunks,
+      std::vector<std::unique_ptr<std::string>>* bytes) const;
+  /// Lets the full chunk that begins at `min_ms` use its equal bytes `mapped`,
   /// which are held elsewhere, from now on.
-  void ReplaceBytes(absl::string_view heap, absl::string_view mapped);
+  void UseMapped(Arena& arena, std::int64_t min_ms, absl::string_view mapped);
 
   /// Appends copies of the chunks that overlap `range` to `*chunks`.
-  void CopyChunks(const storage::TimeRange& range,
+  void CopyChunks(const Arena& arena, const storage::TimeRange& range,
                   std::vector<storage::Chunk>* chunks) const;
 
   /// Its declaration is in the write-ahead log.
@@ -69,40 +80,15 @@ class MemSeries {
   bool fresh = true;
 
  private:
-  // A full chunk, its bytes on the heap or in a mapped file.
-  class FullChunk {
-   public:
-    // Copies the bytes to the heap. Requires a span below 2^32 ms, which
-    // ChunkRules guarantees.
-    FullChunk(std::int64_t min_ms, std::int64_t max_ms,
-              absl::string_view bytes);
-    FullChunk(FullChunk&& other) noexcept;
-    FullChunk& operator=(FullChunk&& other) noexcept;
-    ~FullChunk();
+  bool MustCut(const Arena& arena, std::int64_t timestamp_ms,
+               const ChunkRules& rules);
+  void Cut(Arena& arena);
 
-    std::int64_t min_ms() const { return min_ms_; }
-    std::int64_t max_ms() const { return min_ms_ + span_ms_; }
-    absl::string_view bytes() const { return {data_, size_}; }
-    bool on_heap() const { return on_heap_; }
-    // Uses these equal bytes from now on and frees those on the heap.
-    void UseMapped(absl::string_view bytes);
-
-   private:
-    std::int64_t min_ms_;
-    const char* data_;
-    std::uint32_t span_ms_;
-    std::uint32_t size_ : 31;
-    std::uint32_t on_heap_ : 1;
-  };
-
-  bool MustCut(std::int64_t timestamp_ms, const ChunkRules& rules);
-  void Cut();
-
-  XorChunk open_;
-  // When the open chunk ends at the latest.
-  std::int64_t next_at_ms_ = 0;
-  // Ascending; null while there are none.
-  std::unique_ptr<std::vector<FullChunk>> full_;
+  OpenChunk open_;
+  // How long after its last sample the open chunk ends at the latest.
+  std::uint32_t ends_in_ms_ = 0;
+  // A block that describes the newest full chunk and leads to the one before.
+  Arena::Handle full_ = Arena::kNone;
 };
 
 }  // namespace narthex::tsdb

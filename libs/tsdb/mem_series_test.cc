@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 #include <limits>
+#include <memory>
+#include <string>
 
 #include "libs/model/sample.h"
 #include "libs/tsdb/chunk_series.h"
@@ -15,9 +17,24 @@ constexpr ChunkRules kRules{2 * kHour, 120};
 constexpr storage::TimeRange kAll{std::numeric_limits<std::int64_t>::min(),
                                   std::numeric_limits<std::int64_t>::max()};
 
-std::vector<std::size_t> SamplesPerChunk(const MemSeries& series) {
-  std::vector<storage::Chunk> chunks;
-  series.CopyChunks(kAll, &chunks);
+// A series with an arena of its own.
+struct Series {
+  base::BlockArena arena;
+  MemSeries series;
+
+  bool Append(std::int64_t timestamp_ms, double value) {
+    return series.Append(arena, timestamp_ms, value, kRules);
+  }
+  std::vector<storage::Chunk> Chunks(
+      const storage::TimeRange& range = kAll) const {
+    std::vector<storage::Chunk> chunks;
+    series.CopyChunks(arena, range, &chunks);
+    return chunks;
+  }
+};
+
+std::vector<std::size_t> SamplesPerChunk(const Series& series) {
+  const std::vector<storage::Chunk> chunks = series.Chunks();
   std::vector<std::size_t> counts;
   for (const storage::Chunk& chunk : chunks) {
     model::SampleColumns samples;
@@ -27,86 +44,103 @@ std::vector<std::size_t> SamplesPerChunk(const MemSeries& series) {
   return counts;
 }
 
-TEST_CASE("a series of many is small") { CHECK(sizeof(MemSeries) <= 72); }
+TEST_CASE("a series of many is small") { CHECK(sizeof(MemSeries) <= 44); }
 
 TEST_CASE("chunks share the time until the edge of a block evenly") {
-  MemSeries series;
+  Series s;
   // Every 15 seconds for two hours: 480 samples, in 4 chunks as in Prometheus.
   for (int i = 0; i < 480; ++i) {
-    series.Append(kStart + i * 15000, i, kRules);
+    s.Append(kStart + i * 15000, i);
   }
-  CHECK(SamplesPerChunk(series) ==
-        std::vector<std::size_t>{120, 120, 120, 120});
-  series.Append(kStart + 2 * kHour, 1, kRules);
-  CHECK(series.chunk_count() == 5);
+  CHECK(SamplesPerChunk(s) == std::vector<std::size_t>{120, 120, 120, 120});
+  s.Append(kStart + 2 * kHour, 1);
+  CHECK(s.series.chunk_count(s.arena) == 5);
 }
 
 TEST_CASE("a chunk ends before it grows too many bytes or samples") {
-  MemSeries noisy;
+  Series noisy;
   double value = 0.1;
   for (int i = 0; i < 400; ++i) {
     value = value * 1.37 + static_cast<double>(i) / 7;
-    noisy.Append(kStart + i * 7919 % 3 + i * 4, value, kRules);
+    noisy.Append(kStart + i * 7919 % 3 + i * 4, value);
   }
-  std::vector<storage::Chunk> chunks;
-  noisy.CopyChunks(kAll, &chunks);
+  const std::vector<storage::Chunk> chunks = noisy.Chunks();
   CHECK(chunks.size() > 2);
   for (const storage::Chunk& chunk : chunks) CHECK(chunk.bytes.size() <= 1024);
 
-  MemSeries faster;
-  for (int i = 0; i < 30; ++i) faster.Append(kStart + i * 60000, 1, kRules);
+  Series faster;
+  for (int i = 0; i < 30; ++i) faster.Append(kStart + i * 60000, 1);
   for (int i = 0; i < 1000; ++i) {
-    faster.Append(kStart + 30 * 60000 + i, 1, kRules);
+    faster.Append(kStart + 30 * 60000 + i, 1);
   }
   CHECK(SamplesPerChunk(faster).front() == 240);
 }
 
 TEST_CASE("samples are judged by the newest one") {
-  MemSeries series;
-  CHECK(series.Check(5, 1) == MemSeries::Verdict::kNew);
-  series.Append(5, 1, kRules);
-  CHECK(series.Check(6, 1) == MemSeries::Verdict::kNew);
-  CHECK(series.Check(5, 1) == MemSeries::Verdict::kSame);
-  CHECK(series.Check(5, 2) == MemSeries::Verdict::kDuplicate);
-  CHECK(series.Check(4, 1) == MemSeries::Verdict::kOutOfOrder);
-  series.Append(6, model::StaleNan(), kRules);
-  CHECK(series.stale());
-  CHECK(series.Check(6, model::StaleNan()) == MemSeries::Verdict::kSame);
-  CHECK(series.Check(6, model::NormalNan()) == MemSeries::Verdict::kDuplicate);
+  Series s;
+  CHECK(s.series.Check(5, 1) == MemSeries::Verdict::kNew);
+  s.Append(5, 1);
+  CHECK(s.series.Check(6, 1) == MemSeries::Verdict::kNew);
+  CHECK(s.series.Check(5, 1) == MemSeries::Verdict::kSame);
+  CHECK(s.series.Check(5, 2) == MemSeries::Verdict::kDuplicate);
+  CHECK(s.series.Check(4, 1) == MemSeries::Verdict::kOutOfOrder);
+  s.Append(6, model::StaleNan());
+  CHECK(s.series.stale());
+  CHECK(s.series.Check(6, model::StaleNan()) == MemSeries::Verdict::kSame);
+  CHECK(s.series.Check(6, model::NormalNan()) ==
+        MemSeries::Verdict::kDuplicate);
 }
 
 TEST_CASE("truncation drops the chunks that end too early") {
-  MemSeries series;
-  for (int i = 0; i < 600; ++i) series.Append(kStart + i * 15000, i, kRules);
-  CHECK(series.min_ms() == kStart);
-  CHECK(series.Truncate(kStart + 119 * 15000) == 0);
-  CHECK(series.Truncate(kStart + 119 * 15000 + 1) == 1);
-  CHECK(series.min_ms() == kStart + 120 * 15000);
-  CHECK(series.Truncate(kStart + 10 * kHour) == 4);
-  CHECK(series.empty());
+  Series s;
+  for (int i = 0; i < 600; ++i) s.Append(kStart + i * 15000, i);
+  CHECK(s.series.min_ms(s.arena) == kStart);
+  CHECK(s.series.Truncate(s.arena, kStart + 119 * 15000) == 0);
+  CHECK(s.series.Truncate(s.arena, kStart + 119 * 15000 + 1) == 1);
+  CHECK(s.series.min_ms(s.arena) == kStart + 120 * 15000);
+  CHECK(s.series.Truncate(s.arena, kStart + 10 * kHour) == 4);
+  CHECK(s.series.empty());
+  CHECK(s.arena.used_bytes() == 0);
 }
 
 TEST_CASE("chunks moved to files read as before") {
-  MemSeries series;
-  for (int i = 0; i < 600; ++i) series.Append(kStart + i * 15000, i, kRules);
-  const auto before = SamplesPerChunk(series);
-  const std::size_t heap = series.heap_bytes();
+  Series s;
+  for (int i = 0; i < 600; ++i) s.Append(kStart + i * 15000, i);
+  const auto before = SamplesPerChunk(s);
+  const std::size_t used = s.arena.used_bytes();
   std::vector<HeadChunk> chunks;
-  series.CollectHeapChunks(7, &chunks);
+  std::vector<std::unique_ptr<std::string>> bytes;
+  s.series.CollectArenaChunks(s.arena, 7, &chunks, &bytes);
   REQUIRE(chunks.size() == 4);
   CHECK(chunks[0].ref == 7);
   CHECK(chunks[0].min_ms == kStart);
-  std::vector<std::string> elsewhere;
-  for (const HeadChunk& chunk : chunks) elsewhere.emplace_back(chunk.bytes);
-  for (std::size_t i = 0; i < chunks.size(); ++i) {
-    series.ReplaceBytes(chunks[i].bytes, elsewhere[i]);
+  for (const HeadChunk& chunk : chunks) {
+    s.series.UseMapped(s.arena, chunk.min_ms, chunk.bytes);
   }
-  CHECK(SamplesPerChunk(series) == before);
-  CHECK(series.heap_bytes() < heap / 2);
+  CHECK(SamplesPerChunk(s) == before);
+  CHECK(s.arena.used_bytes() < used / 2);
   chunks.clear();
-  series.CollectHeapChunks(7, &chunks);
+  s.series.CollectArenaChunks(s.arena, 7, &chunks, &bytes);
   CHECK(chunks.empty());
-  CHECK(series.Truncate(kStart + 10 * kHour) == 5);
+  CHECK(s.series.Truncate(s.arena, kStart + 10 * kHour) == 5);
+  CHECK(s.arena.used_bytes() == 0);
+}
+
+TEST_CASE("a range reads the chunks that overlap it") {
+  Series s;
+  for (int i = 0; i < 600; ++i) s.Append(kStart + i * 15000, i);
+  const auto starts = [&](std::int64_t from, std::int64_t to) {
+    std::vector<std::int64_t> found;
+    for (const auto& chunk : s.Chunks({kStart + from, kStart + to})) {
+      found.push_back((chunk.min_ms - kStart) / 15000);
+    }
+    return found;
+  };
+  using Starts = std::vector<std::int64_t>;
+  CHECK(starts(-10, -1) == Starts{});
+  CHECK(starts(0, 0) == Starts{0});
+  CHECK(starts(130 * 15000, 250 * 15000) == Starts{120, 240});
+  CHECK(starts(590 * 15000, 20 * kHour) == Starts{480});
 }
 
 }  // namespace

@@ -1,0 +1,109 @@
+#include "libs/tsdb/bit_chain.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace narthex::tsdb {
+namespace {
+
+using Handle = base::BlockArena::Handle;
+
+Handle NextOf(const base::BlockArena& arena, Handle block) {
+  Handle next;
+  std::memcpy(&next, arena.At(block), sizeof(next));
+  return next;
+}
+
+void SetNext(base::BlockArena& arena, Handle block, Handle next) {
+  std::memcpy(arena.At(block), &next, sizeof(next));
+}
+
+}  // namespace
+
+void BitChain::AddBlock() {
+  const Handle added = arena_.Allocate();
+  if (end_.block == base::BlockArena::kNone) {
+    SetNext(arena_, added, added);
+  } else {
+    SetNext(arena_, added, NextOf(arena_, end_.block));
+    SetNext(arena_, end_.block, added);
+  }
+  end_.block = added;
+  end_.used = 0;
+}
+
+void BitChain::PutBits(std::uint64_t bits, int n) {
+  bits <<= 64 - n;  // The first on top.
+  if (end_.free_bits > 0) {
+    char& last = arena_.At(end_.block)[sizeof(Handle) + end_.used - 1];
+    last = static_cast<char>(static_cast<std::uint8_t>(last) |
+                             bits >> (64 - end_.free_bits));
+    if (n <= end_.free_bits) {
+      end_.free_bits = static_cast<std::uint8_t>(end_.free_bits - n);
+      return;
+    }
+    bits <<= end_.free_bits;
+    n -= end_.free_bits;
+  }
+  PutWord(bits, (n + 7) / 8);
+  end_.free_bits = static_cast<std::uint8_t>(-n & 7);
+}
+
+void BitChain::PutWord(std::uint64_t word, int bytes) {
+  const std::uint64_t swapped = __builtin_bswap64(word);
+  if (end_.block != base::BlockArena::kNone &&
+      end_.used + sizeof(swapped) <= kPayloadBytes) [[likely]] {
+    // One store writes it all; what is too much is written over later.
+    std::memcpy(arena_.At(end_.block) + sizeof(Handle) + end_.used, &swapped,
+                sizeof(swapped));
+    end_.used = static_cast<std::uint8_t>(end_.used + bytes);
+    end_.bytes = static_cast<std::uint16_t>(end_.bytes + bytes);
+    return;
+  }
+  PutBytes({reinterpret_cast<const char*>(&swapped),
+            static_cast<std::size_t>(bytes)});
+}
+
+void BitChain::PutBytes(absl::string_view bytes) {
+  while (!bytes.empty()) {
+    if (end_.block == base::BlockArena::kNone || end_.used == kPayloadBytes) {
+      AddBlock();
+    }
+    const std::size_t n = std::min(bytes.size(), kPayloadBytes - end_.used);
+    std::memcpy(arena_.At(end_.block) + sizeof(Handle) + end_.used,
+                bytes.data(), n);
+    end_.used = static_cast<std::uint8_t>(end_.used + n);
+    end_.bytes = static_cast<std::uint16_t>(end_.bytes + n);
+    bytes.remove_prefix(n);
+  }
+}
+
+void AppendChain(const base::BlockArena& arena, Handle block, std::size_t bytes,
+                 std::string* out) {
+  while (bytes > 0) {
+    block = NextOf(arena, block);
+    const std::size_t n = std::min(bytes, BitChain::kPayloadBytes);
+    out->append(arena.At(block) + sizeof(Handle), n);
+    bytes -= n;
+  }
+}
+
+absl::string_view FrontOfChain(const base::BlockArena& arena, Handle block,
+                               std::size_t bytes) {
+  if (bytes == 0) return {};
+  return {arena.At(NextOf(arena, block)) + sizeof(Handle),
+          std::min(bytes, BitChain::kPayloadBytes)};
+}
+
+void FreeChain(base::BlockArena& arena, Handle block) {
+  if (block == base::BlockArena::kNone) return;
+  const Handle first = NextOf(arena, block);
+  Handle at = first;
+  do {
+    const Handle next = NextOf(arena, at);
+    arena.Free(at);
+    at = next;
+  } while (at != first);
+}
+
+}  // namespace narthex::tsdb

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "libs/base/block_arena.h"
+
+namespace narthex::tsdb {
+
+/// Writes bits to a string of bytes that lies in a ring of blocks of an arena:
+/// every block begins with the handle of the next, the last one leads back to
+/// the first. Growing copies nothing, and only the last block is touched. The
+/// state is kept by the caller, who has millions of strings.
+class BitChain {
+ public:
+  static constexpr std::size_t kPayloadBytes =
+      base::BlockArena::kBlockBytes - sizeof(base::BlockArena::Handle);
+
+  /// Where a string ends. All zero: it is empty and has no blocks.
+  struct End {
+    base::BlockArena::Handle block = base::BlockArena::kNone;
+    std::uint16_t bytes = 0;     // Of the whole string.
+    std::uint8_t used = 0;       // Bytes of the last block.
+    std::uint8_t free_bits = 0;  // Still unused in the last byte.
+  };
+
+  BitChain(base::BlockArena& arena, const End& end)
+      : arena_(arena), end_(end) {}
+  const End& end() const { return end_; }
+
+  /// Appends the low `n` bits (1 to 64) of `bits`, the highest first.
+  void PutBits(std::uint64_t bits, int n);
+  /// Appends whole bytes; requires that no bit of the last byte is unused.
+  void PutBytes(absl::string_view bytes);
+
+ private:
+  void AddBlock();
+  // Appends the upper `bytes` bytes; requires end_.free_bits to be 0.
+  void PutWord(std::uint64_t word, int bytes);
+
+  base::BlockArena& arena_;
+  End end_;
+};
+
+/// Appends the `bytes` bytes of the string whose last block is `block`.
+void AppendChain(const base::BlockArena& arena, base::BlockArena::Handle block,
+                 std::size_t bytes, std::string* out);
+/// The first bytes of the string, at most BitChain::kPayloadBytes.
+absl::string_view FrontOfChain(const base::BlockArena& arena,
+                               base::BlockArena::Handle block,
+                               std::size_t bytes);
+/// Frees the blocks of the string.
+void FreeChain(base::BlockArena& arena, base::BlockArena::Handle block);
+
+}  // namespace narthex::tsdb
