@@ -243,7 +243,8 @@ absl::Status Head::Delete(const storage::TimeRange& range,
     const MemSeries* series = shard.series.Find(id);
     if (series == nullptr) continue;
     storage::TimeRange held{kNoMinTime, kNoMaxTime};
-    if (!series->empty()) held = {series->min_ms(shard.blocks), series->max_ms()};
+    if (!series->empty())
+      held = {series->min_ms(shard.blocks), series->max_ms()};
     if (const auto it = shard.out_of_order.find(id);
         it != shard.out_of_order.end()) {
       const storage::TimeRange more = it->second.range();

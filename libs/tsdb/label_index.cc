@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "libs/base/status.h"
 #include "libs/base/varint.h"
@@ -10,32 +11,13 @@
 namespace narthex::tsdb {
 namespace {
 
-std::uint32_t TakeVarint(const std::uint8_t** at) {
+std::uint32_t TakeVarint(const char** at) {
   std::uint32_t value = 0;
   for (int shift = 0;; shift += 7) {
-    const std::uint8_t byte = *(*at)++;
+    const auto byte = static_cast<std::uint8_t>(*(*at)++);
     value |= static_cast<std::uint32_t>(byte & 0x7f) << shift;
     if (byte < 0x80) return value;
   }
-}
-
-void Insert(SeriesId id, Postings* postings) {
-  // A quarter more, where a vector would take double: most lists rest soon.
-  if (postings->size() == postings->capacity() && postings->size() >= 16) {
-    postings->reserve(postings->size() + postings->size() / 4);
-  }
-  if (postings->empty() || postings->back() < id) {
-    postings->push_back(id);
-  } else {
-    postings->insert(std::lower_bound(postings->begin(), postings->end(), id),
-                     id);
-  }
-}
-
-// Removes the ids of `gone` from `*postings`; both are sorted.
-void Erase(const Postings& gone, Postings* postings) {
-  Subtract(PostingsView(gone), postings);
-  if (postings->capacity() > 2 * postings->size()) postings->shrink_to_fit();
 }
 
 void PutString(absl::string_view text, std::string* out) {
@@ -46,15 +28,15 @@ void PutString(absl::string_view text, std::string* out) {
 }  // namespace
 
 template <typename VisitPair>
-void LabelIndex::Walk(const PairList& list, const VisitPair& visit) const {
-  const std::uint8_t* at = list.get();
-  for (std::uint32_t left = TakeVarint(&at); left > 0; --left) {
-    const PairId number = TakeVarint(&at);
-    if (!visit(number, pairs_[number])) return;
+const char* LabelIndex::Walk(const char* list, const VisitPair& visit) const {
+  for (std::uint32_t left = TakeVarint(&list); left > 0; --left) {
+    const PairId number = TakeVarint(&list);
+    if (!visit(number, pairs_[number])) break;
   }
+  return list;
 }
 
-bool LabelIndex::Before(const std::uint8_t* a, const std::uint8_t* b) const {
+bool LabelIndex::Before(const char* a, const char* b) const {
   std::uint32_t left_a = TakeVarint(&a);
   std::uint32_t left_b = TakeVarint(&b);
   // Equal pairs have equal numbers: only the first difference is looked at.
@@ -71,8 +53,7 @@ bool LabelIndex::Before(const std::uint8_t* a, const std::uint8_t* b) const {
   return left_a < left_b;
 }
 
-bool LabelIndex::Equals(const PairList& list,
-                        const model::Labels& labels) const {
+bool LabelIndex::Equals(const char* list, const model::Labels& labels) const {
   auto it = labels.begin();
   const auto end = labels.end();
   bool equal = true;
@@ -85,14 +66,8 @@ bool LabelIndex::Equals(const PairList& list,
 }
 
 std::optional<SeriesId> LabelIndex::Find(const model::Labels& labels) const {
-  const auto it = by_hash_.find(labels.Hash());
-  if (it == by_hash_.end()) return std::nullopt;
-  const PairList* list = series_.Find(it->second);
-  if (list != nullptr && Equals(*list, labels)) return it->second;
-  const auto other = collisions_.find(
-      std::string(labels.encoded().data(), labels.encoded().size()));
-  if (other == collisions_.end()) return std::nullopt;
-  return other->second;
+  return by_hash_.Find(labels.Hash(),
+                       [&](SeriesId id) { return Equals(ListOf(id), labels); });
 }
 
 void LabelIndex::Add(SeriesId id, const model::Labels& labels) {
@@ -101,66 +76,70 @@ void LabelIndex::Add(SeriesId id, const model::Labels& labels) {
   for (const model::Label& label : labels) {
     const PairId number = GetOrCreatePair(label.name, label.value);
     base::PutUvarint(number, &numbers);
-    Insert(id, &pairs_[number].postings);
+    pairs_[number].postings.Insert(id);
   }
-  PairList& list = series_.Make(id);
-  list = std::make_unique<std::uint8_t[]>(numbers.size());
-  std::memcpy(list.get(), numbers.data(), numbers.size());
+  const base::ByteArena::Handle list = lists_.Allocate(numbers.size());
+  std::memcpy(lists_.At(list), numbers.data(), numbers.size());
+  series_.Make(id) = list;
   ++series_count_;
-  Insert(id, &all_);
-  if (!by_hash_.emplace(labels.Hash(), id).second) {
-    collisions_.emplace(
-        std::string(labels.encoded().data(), labels.encoded().size()), id);
-  }
+  all_.Insert(id);
+  by_hash_.Insert(labels.Hash(), id);
 }
 
 void LabelIndex::Remove(const Postings& ids) {
   absl::flat_hash_map<PairId, Postings> gone;
+  Postings removed_ids;
   model::Labels labels;
   for (const SeriesId id : ids) {
     if (!LabelsOf(id, &labels)) continue;
-    Walk(*series_.Find(id), [&](PairId number, const Pair&) {
-      Insert(id, &gone[number]);
+    const base::ByteArena::Handle handle = *series_.Find(id);
+    const char* list = lists_.At(handle);
+    const char* end = Walk(list, [&](PairId number, const Pair&) {
+      gone[number].push_back(id);
       return true;
     });
+    lists_.Free(handle, static_cast<std::size_t>(end - list));
     series_.Erase(id);
     --series_count_;
-    const auto it = by_hash_.find(labels.Hash());
-    if (it != by_hash_.end() && it->second == id) {
-      // Another set with this hash stays found through `collisions_` only
-      // while there is an entry; give it this one's place.
-      by_hash_.erase(it);
-      for (auto other = collisions_.begin(); other != collisions_.end();
-           ++other) {
-        model::Labels set;
-        model::Labels::FromEncoded(other->first, &set);
-        if (set.Hash() != labels.Hash()) continue;
-        by_hash_.emplace(labels.Hash(), other->second);
-        collisions_.erase(other);
-        break;
-      }
-    } else {
-      collisions_.erase(
-          std::string(labels.encoded().data(), labels.encoded().size()));
-    }
+    by_hash_.Erase(labels.Hash(), id);
+    removed_ids.push_back(id);
   }
   for (const auto& [number, removed] : gone) {
-    Erase(removed, &pairs_[number].postings);
+    pairs_[number].postings.Remove(removed);
     if (pairs_[number].postings.empty()) RemovePair(number);
   }
-  Erase(ids, &all_);
+  all_.Remove(removed_ids);
 }
 
 bool LabelIndex::LabelsOf(SeriesId id, model::Labels* labels) const {
-  const PairList* list = series_.Find(id);
+  const char* list = ListOf(id);
   if (list == nullptr) return false;
   std::string encoded;
-  Walk(*list, [&](PairId, const Pair& pair) {
+  Walk(list, [&](PairId, const Pair& pair) {
     PutString(pair.name->name, &encoded);
     PutString(pair.value, &encoded);
     return true;
   });
   return model::Labels::FromEncoded(encoded, labels);
+}
+
+LabelIndex::Memory LabelIndex::memory() const {
+  Memory memory;
+  constexpr std::size_t kShort = sizeof(std::string) / 2;
+  memory.labels = lists_.allocated_bytes() +
+                  series_count_ * sizeof(base::ByteArena::Handle);
+  for (const auto& [name, entry] : names_) {
+    memory.labels += sizeof(Name) + entry->values.capacity() *
+                                        (sizeof(*entry->values.begin()) + 1);
+  }
+  for (const Pair& pair : pairs_) {
+    memory.labels += sizeof(pair) - sizeof(pair.postings);
+    if (pair.value.capacity() >= kShort) memory.labels += pair.value.capacity();
+    memory.postings += sizeof(pair.postings) + pair.postings.heap_bytes();
+  }
+  memory.postings += all_.heap_bytes();
+  memory.hashes = by_hash_.memory_bytes();
+  return memory;
 }
 
 const LabelIndex::Pair* LabelIndex::FindPair(absl::string_view name,
@@ -206,13 +185,14 @@ void LabelIndex::RemovePair(PairId number) {
 }
 
 absl::StatusOr<PostingsView> LabelIndex::All() const {
-  return PostingsView(all_);
+  return PostingsView::Owning(all_.Decode());
 }
 
 absl::StatusOr<PostingsView> LabelIndex::Find(absl::string_view name,
                                               absl::string_view value) const {
   const Pair* pair = FindPair(name, value);
-  return pair == nullptr ? PostingsView() : PostingsView(pair->postings);
+  if (pair == nullptr) return PostingsView();
+  return PostingsView::Owning(pair->postings.Decode());
 }
 
 absl::Status LabelIndex::ForEachValue(absl::string_view name,
@@ -225,7 +205,7 @@ absl::Status LabelIndex::ForEachValue(absl::string_view name,
     const Pair& pair = pairs_[number];
     NARTHEX_RETURN_IF_ERROR(
         visit(value, [&pair]() -> absl::StatusOr<PostingsView> {
-          return PostingsView(pair.postings);
+          return PostingsView::Owning(pair.postings.Decode());
         }));
   }
   return absl::OkStatus();
@@ -242,9 +222,9 @@ std::vector<std::string> LabelIndex::LabelNames() const {
 std::vector<std::string> LabelIndex::LabelNames(const Postings& ids) const {
   absl::flat_hash_set<const Name*> found;
   for (const SeriesId id : ids) {
-    const PairList* list = series_.Find(id);
+    const char* list = ListOf(id);
     if (list == nullptr) continue;
-    Walk(*list, [&](PairId, const Pair& pair) {
+    Walk(list, [&](PairId, const Pair& pair) {
       found.insert(pair.name);
       return true;
     });
@@ -269,8 +249,11 @@ std::vector<std::string> LabelIndex::LabelValues(absl::string_view name,
   std::vector<std::string> values;
   const auto it = names_.find(name);
   if (it == names_.end()) return values;
+  Postings of_value;
   for (const auto& [value, number] : it->second->values) {
-    if (Intersects(PostingsView(pairs_[number].postings), PostingsView(ids))) {
+    of_value.clear();
+    pairs_[number].postings.AppendTo(&of_value);
+    if (Intersects(PostingsView(of_value), PostingsView(ids))) {
       values.emplace_back(value);
     }
   }

@@ -10,11 +10,13 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "libs/base/byte_arena.h"
 #include "libs/model/labels.h"
+#include "libs/tsdb/compact_postings.h"
+#include "libs/tsdb/hashed_ids.h"
 #include "libs/tsdb/paged_array.h"
 #include "libs/tsdb/postings.h"
 
@@ -24,8 +26,7 @@ namespace narthex::tsdb {
 /// from label pairs to the ids that have them. Every distinct pair is held
 /// once; a series holds the numbers of its pairs. Ids must be added in
 /// ascending order, apart from rare exceptions. Not thread-safe: calls of
-/// const functions may run at the same time, views stay valid until the next
-/// call of another.
+/// const functions may run at the same time.
 class LabelIndex : public PostingsSource {
  public:
   /// The number of a label pair.
@@ -52,11 +53,11 @@ class LabelIndex : public PostingsSource {
   /// labels; items whose id is not in the index are removed.
   template <typename Item>
   void SortByLabels(std::vector<Item>* items) const {
-    std::vector<std::pair<const std::uint8_t*, Item>> keyed;
+    std::vector<std::pair<const char*, Item>> keyed;
     keyed.reserve(items->size());
     for (const Item& item : *items) {
-      const PairList* list = series_.Find(item.id);
-      if (list != nullptr) keyed.emplace_back(list->get(), item);
+      const char* list = ListOf(item.id);
+      if (list != nullptr) keyed.emplace_back(list, item);
     }
     std::sort(keyed.begin(), keyed.end(), [this](const auto& a, const auto& b) {
       return Before(a.first, b.first);
@@ -77,6 +78,14 @@ class LabelIndex : public PostingsSource {
   std::vector<std::string> LabelValues(absl::string_view name) const;
   std::vector<std::string> LabelValues(absl::string_view name,
                                        const Postings& ids) const;
+
+  /// Bytes that the parts take; estimated.
+  struct Memory {
+    std::size_t labels = 0;    ///< Pairs, and which of them a series has.
+    std::size_t postings = 0;  ///< From pairs to series.
+    std::size_t hashes = 0;    ///< From label sets to series.
+  };
+  Memory memory() const;
 
   std::size_t pair_count() const { return pairs_.size() - free_.size(); }
   std::vector<NameStatistics> Statistics() const;
@@ -99,32 +108,36 @@ class LabelIndex : public PostingsSource {
   struct Pair {
     const Name* name = nullptr;  // Null: the number is free.
     std::string value;
-    Postings postings;
+    CompactPostings postings;
   };
-  // The numbers of a series' pairs as varints, in order of names, after
-  // their count.
-  using PairList = std::unique_ptr<std::uint8_t[]>;
 
   const Pair* FindPair(absl::string_view name, absl::string_view value) const;
   PairId GetOrCreatePair(absl::string_view name, absl::string_view value);
   void RemovePair(PairId number);
   /// Whether the labels behind one list come before those of another.
-  bool Before(const std::uint8_t* a, const std::uint8_t* b) const;
-  bool Equals(const PairList& list, const model::Labels& labels) const;
+  bool Before(const char* a, const char* b) const;
+  bool Equals(const char* list, const model::Labels& labels) const;
+  /// Calls `visit(number, pair)` while it gives true. Returns where it stopped.
   template <typename VisitPair>
-  void Walk(const PairList& list, const VisitPair& visit) const;
+  const char* Walk(const char* list, const VisitPair& visit) const;
+  /// The pairs of a series; null when it is not in the index.
+  const char* ListOf(SeriesId id) const {
+    const base::ByteArena::Handle* list = series_.Find(id);
+    return list == nullptr ? nullptr : lists_.At(*list);
+  }
 
   // Names stay where they are. An unused one is kept: there are few.
   absl::flat_hash_map<absl::string_view, std::unique_ptr<Name>> names_;
   std::deque<Pair> pairs_;
   std::vector<PairId> free_;
 
-  mutable PagedArray<PairList> series_;
+  // The numbers of a series' pairs as varints, in order of names, after
+  // their count.
+  base::ByteArena lists_;
+  PagedArray<base::ByteArena::Handle> series_;
   std::size_t series_count_ = 0;
-  Postings all_;
-  absl::flat_hash_map<std::uint64_t, SeriesId> by_hash_;
-  // Label sets whose hash another set has.
-  absl::flat_hash_map<std::string, SeriesId> collisions_;
+  CompactPostings all_;
+  HashedIds by_hash_;
 };
 
 }  // namespace narthex::tsdb

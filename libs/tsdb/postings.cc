@@ -17,6 +17,13 @@ PostingsView PostingsView::BigEndian(absl::string_view bytes) {
   return view;
 }
 
+PostingsView PostingsView::Owning(Postings postings) {
+  auto owned = std::make_shared<const Postings>(std::move(postings));
+  PostingsView view(*owned);
+  view.owned_ = std::move(owned);
+  return view;
+}
+
 SeriesId PostingsView::operator[](std::size_t i) const {
   SeriesId id;
   std::memcpy(&id, data_ + i * sizeof(id), sizeof(id));

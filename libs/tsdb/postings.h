@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,8 +20,8 @@ using SeriesId = std::uint32_t;
 /// Series ids, ascending, each once.
 using Postings = std::vector<SeriesId>;
 
-/// A list of postings held elsewhere: numbers in memory, or the big-endian
-/// ones of an index file.
+/// A list of postings, as a rule held elsewhere: numbers in memory, or the
+/// big-endian ones of an index file.
 class PostingsView {
  public:
   PostingsView() = default;
@@ -28,6 +29,8 @@ class PostingsView {
       : PostingsView(absl::MakeConstSpan(postings)) {}
   explicit PostingsView(absl::Span<const SeriesId> ids)
       : data_(reinterpret_cast<const char*>(ids.data())), size_(ids.size()) {}
+  /// Holds the postings itself.
+  static PostingsView Owning(Postings postings);
   /// `bytes` holds 4 bytes an id.
   static PostingsView BigEndian(absl::string_view bytes);
 
@@ -43,6 +46,7 @@ class PostingsView {
   const char* data_ = nullptr;
   std::size_t size_ = 0;
   bool big_endian_ = false;
+  std::shared_ptr<const Postings> owned_;  // Null: held elsewhere.
 };
 
 /// Ids that are in all lists; the smallest list leads.
