@@ -11,6 +11,33 @@ namespace narthex::base {
 void PutUvarint(std::uint64_t value, std::string* out);
 /// Appends `value` as a zigzag varint.
 void PutVarint(std::int64_t value, std::string* out);
+/// The most bytes of a varint.
+constexpr std::size_t kMostVarintBytes = 10;
+/// Writes `value` as a zigzag varint to `out`, where there is room for
+/// kMostVarintBytes. Returns the end.
+inline char* WriteVarint(std::int64_t value, char* out) {
+  auto bits = (static_cast<std::uint64_t>(value) << 1) ^
+              (value < 0 ? ~std::uint64_t{0} : 0);
+  while (bits >= 0x80) {
+    *out++ = static_cast<char>(bits | 0x80);
+    bits >>= 7;
+  }
+  *out++ = static_cast<char>(bits);
+  return out;
+}
+/// Reads a zigzag varint that lies in [*at, end). False when it does not.
+inline bool ReadVarint(const char** at, const char* end, std::int64_t* value) {
+  std::uint64_t bits = 0;
+  for (int shift = 0; *at < end && shift < 64; shift += 7) {
+    const auto byte = static_cast<std::uint8_t>(*(*at)++);
+    bits |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
+    if (byte < 0x80) {
+      *value = static_cast<std::int64_t>((bits >> 1) ^ (0 - (bits & 1)));
+      return true;
+    }
+  }
+  return false;
+}
 /// Append in big-endian order, as Prometheus's files are.
 void PutBe16(std::uint16_t value, std::string* out);
 void PutBe32(std::uint32_t value, std::string* out);

@@ -14,23 +14,53 @@ namespace narthex::cluster {
 static_assert(std::endian::native == std::endian::little,
               "values are copied as they lie in memory");
 
-void PushEncoder::Add(const RefSample& sample) {
-  if (samples_++ == 0) {
-    request_->set_base_timestamp_ms(sample.timestamp_ms);
+namespace {
+
+// A column to whose end bytes are written in place.
+class Column {
+ public:
+  Column(std::string* bytes, std::size_t most) : bytes_(*bytes) {
+    const std::size_t before = bytes_.size();
+    bytes_.resize(before + most);
+    at = bytes_.data() + before;
+  }
+  ~Column() { bytes_.resize(static_cast<std::size_t>(at - bytes_.data())); }
+  Column(const Column&) = delete;
+  Column& operator=(const Column&) = delete;
+
+  char* at;
+
+ private:
+  std::string& bytes_;
+};
+
+}  // namespace
+
+void PushEncoder::Add(absl::Span<const RefSample> samples) {
+  if (samples.empty()) return;
+  if (samples_ == 0) {
+    last_timestamp_ms_ = samples[0].timestamp_ms;
+    request_->set_base_timestamp_ms(last_timestamp_ms_);
+  }
+  samples_ += samples.size();
+  const std::size_t most = samples.size() * base::kMostVarintBytes;
+  Column refs(request_->mutable_refs(), most);
+  Column timestamps(request_->mutable_timestamps(), most);
+  Column values(request_->mutable_values(), samples.size() * sizeof(double));
+  for (const RefSample& sample : samples) {
+    const auto ref = static_cast<std::int64_t>(sample.ref);
+    refs.at = base::WriteVarint(ref - last_ref_, refs.at);
+    // Unsigned, as the difference of two far timestamps may not fit.
+    timestamps.at =
+        base::WriteVarint(static_cast<std::int64_t>(
+                              static_cast<std::uint64_t>(sample.timestamp_ms) -
+                              static_cast<std::uint64_t>(last_timestamp_ms_)),
+                          timestamps.at);
+    std::memcpy(values.at, &sample.value, sizeof(double));
+    values.at += sizeof(double);
+    last_ref_ = ref;
     last_timestamp_ms_ = sample.timestamp_ms;
   }
-  const auto ref = static_cast<std::int64_t>(sample.ref);
-  base::PutVarint(ref - last_ref_, request_->mutable_refs());
-  // Unsigned, as the difference of two far timestamps may not fit.
-  base::PutVarint(static_cast<std::int64_t>(
-                      static_cast<std::uint64_t>(sample.timestamp_ms) -
-                      static_cast<std::uint64_t>(last_timestamp_ms_)),
-                  request_->mutable_timestamps());
-  char bytes[sizeof(double)];
-  std::memcpy(bytes, &sample.value, sizeof(bytes));
-  request_->mutable_values()->append(bytes, sizeof(bytes));
-  last_ref_ = ref;
-  last_timestamp_ms_ = sample.timestamp_ms;
 }
 
 void PushEncoder::Finish() {
@@ -47,21 +77,27 @@ absl::Status DecodePush(const v1::PushRequest& request,
                      request.values().size(), " bytes of values"));
   }
   samples->resize(count);
-  base::ByteReader refs(request.refs());
-  base::ByteReader timestamps(request.timestamps());
+  const char* refs = request.refs().data();
+  const char* const refs_end = refs + request.refs().size();
+  const char* timestamps = request.timestamps().data();
+  const char* const timestamps_end = timestamps + request.timestamps().size();
   const char* values = request.values().data();
   std::uint64_t ref = 0;
   auto timestamp = static_cast<std::uint64_t>(request.base_timestamp_ms());
+  bool ok = true;
   for (RefSample& sample : *samples) {
-    ref += static_cast<std::uint64_t>(refs.Varint());
-    timestamp += static_cast<std::uint64_t>(timestamps.Varint());
+    std::int64_t ref_step = 0;
+    std::int64_t time_step = 0;
+    ok = ok && base::ReadVarint(&refs, refs_end, &ref_step) &&
+         base::ReadVarint(&timestamps, timestamps_end, &time_step);
+    ref += static_cast<std::uint64_t>(ref_step);
+    timestamp += static_cast<std::uint64_t>(time_step);
     sample.ref = ref;
     sample.timestamp_ms = static_cast<std::int64_t>(timestamp);
     std::memcpy(&sample.value, values, sizeof(double));
     values += sizeof(double);
   }
-  if (!refs.ok() || !timestamps.ok() || refs.remaining() != 0 ||
-      timestamps.remaining() != 0) {
+  if (!ok || refs != refs_end || timestamps != timestamps_end) {
     return absl::InvalidArgumentError(
         absl::StrCat("push of ", count,
                      " samples has malformed reference or timestamp "

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "libs/model/exemplar.h"
 #include "libs/model/histogram.h"
 #include "libs/model/sample.h"
@@ -75,7 +76,7 @@ class PushEncoder {
  public:
   explicit PushEncoder(v1::PushRequest* request) : request_(request) {}
   /// References must fit into 32 bits.
-  void Add(const RefSample& sample);
+  void Add(absl::Span<const RefSample> samples);
   void Finish();
   std::size_t size() const { return samples_; }
 

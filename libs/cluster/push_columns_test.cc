@@ -18,7 +18,7 @@ TEST_CASE("samples round trip through columns with all bits") {
       {4'000'000'000, std::numeric_limits<std::int64_t>::max(), 0}};
   v1::PushRequest request;
   PushEncoder encoder(&request);
-  for (const RefSample& sample : samples) encoder.Add(sample);
+  encoder.Add(samples);
   encoder.Finish();
   std::vector<RefSample> decoded;
   REQUIRE(DecodePush(request, &decoded).ok());
@@ -33,8 +33,8 @@ TEST_CASE("samples round trip through columns with all bits") {
 TEST_CASE("columns that do not agree are refused") {
   v1::PushRequest request;
   PushEncoder encoder(&request);
-  encoder.Add({1, 10, 1});
-  encoder.Add({2, 10, 1});
+  encoder.Add({{1, 10, 1}});
+  encoder.Add({{2, 10, 1}});
   encoder.Finish();
   std::vector<RefSample> decoded;
   v1::PushRequest bad = request;

@@ -19,31 +19,6 @@ void PutString(absl::string_view text, std::string* out) {
   out->append(text.data(), text.size());
 }
 
-char* WriteVarint(std::int64_t value, char* out) {
-  auto bits = (static_cast<std::uint64_t>(value) << 1) ^
-              (value < 0 ? ~std::uint64_t{0} : 0);
-  while (bits >= 0x80) {
-    *out++ = static_cast<char>(bits | 0x80);
-    bits >>= 7;
-  }
-  *out++ = static_cast<char>(bits);
-  return out;
-}
-
-// Reads a varint that lies in [*at, end). False when it does not.
-bool ReadVarint(const char** at, const char* end, std::int64_t* value) {
-  std::uint64_t bits = 0;
-  for (int shift = 0; *at < end && shift < 64; shift += 7) {
-    const auto byte = static_cast<std::uint8_t>(*(*at)++);
-    bits |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
-    if (byte < 0x80) {
-      *value = static_cast<std::int64_t>((bits >> 1) ^ (0 - (bits & 1)));
-      return true;
-    }
-  }
-  return false;
-}
-
 // The encoding of a label set is what the format asks for.
 void PutLabels(const model::Labels& labels, std::string* out) {
   base::PutUvarint(labels.size(), out);
@@ -120,8 +95,9 @@ void EncodeSamples(absl::Span<const RefSample> samples, std::string* out) {
   out->resize(before + samples.size() * kMostPerSample);
   char* at = out->data() + before;
   for (const RefSample& sample : samples) {
-    at = WriteVarint(Difference(sample.ref, first.ref), at);
-    at = WriteVarint(Difference(sample.timestamp_ms, first.timestamp_ms), at);
+    at = base::WriteVarint(Difference(sample.ref, first.ref), at);
+    at = base::WriteVarint(Difference(sample.timestamp_ms, first.timestamp_ms),
+                           at);
     const std::uint64_t bits =
         __builtin_bswap64(std::bit_cast<std::uint64_t>(sample.value));
     std::memcpy(at, &bits, sizeof(bits));
@@ -223,7 +199,8 @@ absl::Status DecodeSamples(absl::string_view record,
     std::int64_t ref = 0;
     std::int64_t time = 0;
     std::uint64_t bits = 0;
-    if (!ReadVarint(&at, end, &ref) || !ReadVarint(&at, end, &time) ||
+    if (!base::ReadVarint(&at, end, &ref) ||
+        !base::ReadVarint(&at, end, &time) ||
         end - at < static_cast<std::ptrdiff_t>(sizeof(bits))) {
       return MalformedRecord("samples", record);
     }

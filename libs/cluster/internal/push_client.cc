@@ -218,7 +218,7 @@ bool PushClient::Send(Stream& stream, std::vector<PushPart> parts) {
   PushEncoder encoder(&request);
   for (const PushPart& part : parts) {
     series_.DeclareOn(stream.id, part, &request);
-    for (const RefSample& sample : part.samples) encoder.Add(sample);
+    encoder.Add(part.samples);
     EncodeOthers(part, &request);
     if (part.resent) request.set_resent(true);
     // What came through the first time would be refused as out of order.

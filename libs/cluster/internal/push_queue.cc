@@ -55,7 +55,7 @@ bool PushQueue::Push(PushPart&& part) {
   samples_ += samples;
   queued_.Add(static_cast<double>(samples));
   parts_.push_back(std::move(part));
-  changed_.NotifyAll();
+  if (samples_ >= wanted_) changed_.NotifyAll();
   return true;
 }
 
@@ -75,6 +75,7 @@ std::vector<PushPart> PushQueue::Take(std::size_t max_samples,
                                       std::chrono::milliseconds wait) {
   using Clock = std::chrono::steady_clock;
   base::MutexLock lock(mutex_);
+  wanted_ = 0;
   const auto give_up = Clock::now() + wait;
   while (parts_.empty() && !woken_ && !closed_) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -82,6 +83,7 @@ std::vector<PushPart> PushQueue::Take(std::size_t max_samples,
     if (left.count() <= 0) break;
     changed_.WaitFor(mutex_, left);
   }
+  wanted_ = max_samples;
   const auto send_at = Clock::now() + linger;
   while (!parts_.empty() && samples_ < max_samples && !woken_ && !closed_) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(

@@ -126,6 +126,9 @@ class PushQueue {
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   std::size_t samples_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Whoever takes waits until so many are here: to be woken for each would
+  // cost more than to send them.
+  std::size_t wanted_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace narthex::cluster::internal
