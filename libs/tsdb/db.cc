@@ -202,13 +202,15 @@ absl::Status Db::Maintain() {
   // One after the other, whatever becomes of the one before: on a full disk
   // it is the retention that helps.
   absl::Status status;
-  {
-    base::MutexLock lock(rep_->state.maintenance());
-    status.Update(rep_->state.MoveFullChunks());
-  }
+  status.Update(MoveFullChunks());
   status.Update(CompactIfDue());
   status.Update(ApplyRetention());
   return status;
+}
+
+absl::Status Db::MoveFullChunks() {
+  base::MutexLock lock(rep_->state.maintenance());
+  return rep_->state.MoveFullChunks();
 }
 
 absl::Status Db::CompactIfDue() {

@@ -133,6 +133,9 @@ class Db {
   /// All that is due by now: moves full chunks of the head out of memory, then
   /// CompactIfDue, then ApplyRetention. The first error of these.
   absl::Status Maintain();
+  /// Moves full chunks of the head out of memory. Costs next to nothing when
+  /// there are none; called every second, memory never has many of them.
+  absl::Status MoveFullChunks();
   /// Cuts blocks from the head while it spans more than one and a half of
   /// them, and then of what came out of order; then compacts blocks into
   /// larger ones.

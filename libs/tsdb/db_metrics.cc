@@ -65,6 +65,27 @@ void RegisterHead(GaugesOf<Head> gauges) {
              [](const Head& head) { return MaxTime(head) / 1000; });
 }
 
+void RegisterMemory(metrics::Registry& registry,
+                    const std::shared_ptr<Head>& head) {
+  using Part = std::size_t (*)(const Head::Memory&);
+  constexpr std::pair<const char*, Part> kParts[] = {
+      {"labels", [](const Head::Memory& all) { return all.index.labels; }},
+      {"postings", [](const Head::Memory& all) { return all.index.postings; }},
+      {"hashes", [](const Head::Memory& all) { return all.index.hashes; }},
+      {"series", [](const Head::Memory& all) { return all.series; }},
+      {"samples", [](const Head::Memory& all) { return all.samples; }}};
+  for (const auto& [part, bytes] : kParts) {
+    registry.NewGaugeFunction(
+        "narthex_head_memory_bytes", "Memory that a part of the head takes.",
+        [weak = std::weak_ptr<Head>(head), bytes = bytes]() -> double {
+          const std::shared_ptr<Head> held = weak.lock();
+          return held == nullptr ? 0
+                                 : static_cast<double>(bytes(held->memory()));
+        },
+        {{"part", part}});
+  }
+}
+
 void RegisterBlocks(GaugesOf<LoadedBlocks> gauges) {
   gauges.Add("prometheus_tsdb_blocks_loaded",
              "Number of currently loaded data blocks",
@@ -97,6 +118,7 @@ void RegisterStateMetrics(metrics::Registry& registry,
                           const std::shared_ptr<LoadedBlocks>& blocks,
                           const std::string& wal_directory) {
   RegisterHead({registry, head});
+  RegisterMemory(registry, head);
   RegisterBlocks({registry, blocks});
   GaugesOf<Head> both(registry, head);
   const std::weak_ptr<LoadedBlocks> weak = blocks;

@@ -84,6 +84,20 @@ std::size_t Head::series_count() const {
   return index_.series_count();
 }
 
+Head::Memory Head::memory() const {
+  Memory memory;
+  {
+    base::ReaderMutexLock lock(index_mutex_);
+    memory.index = index_.memory();
+  }
+  for (const Shard& shard : shards_) {
+    base::ReaderMutexLock lock(shard.mutex);
+    memory.series += shard.series.allocated_bytes();
+    memory.samples += shard.blocks.allocated_bytes();
+  }
+  return memory;
+}
+
 std::int64_t Head::FirstSampleTime() const {
   std::int64_t first = kNoMinTime;
   for (const Shard& shard : shards_) {

@@ -147,6 +147,13 @@ class Head : public std::enable_shared_from_this<Head> {
   /// Series whose last sample is a staleness marker.
   std::int64_t stale_series_count() const { return stale_series_.load(); }
   std::int64_t chunk_count() const { return chunks_.load(); }
+  /// Bytes that the parts take; estimated.
+  struct Memory {
+    LabelIndex::Memory index;
+    std::size_t series = 0;   ///< Their records.
+    std::size_t samples = 0;  ///< Chunks that are not in files.
+  };
+  Memory memory() const ABSL_LOCKS_EXCLUDED(index_mutex_);
   /// Calls `visit` with the index, which must not be kept.
   template <typename Visit>
   void WithIndex(const Visit& visit) const {

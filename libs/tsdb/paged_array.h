@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -62,6 +63,12 @@ class PagedArray {
     it->second->used &= ~Bit(index);
     if (it->second->used != 0) return;
     pages_.erase(it);
+  }
+
+  /// Bytes held, but for what the elements hold elsewhere.
+  std::size_t allocated_bytes() const {
+    return pages_.size() * sizeof(Page) +
+           pages_.capacity() * (sizeof(*pages_.begin()) + 1);
   }
 
   /// Calls `visit(index, element)` for all elements in use, in no order.

@@ -12,10 +12,12 @@
 namespace narthex::ingester {
 namespace {
 
-constexpr std::chrono::milliseconds kMaintainEvery{60'000};
+constexpr std::chrono::milliseconds kMoveChunksEvery{1'000};
+constexpr int kMaintainEvery = 60;  // Times that.
 constexpr std::chrono::milliseconds kStopGrace{5'000};
 
-// Lets a database do what is due, once a minute.
+// Lets a database move full chunks out of memory every second and do all else
+// that is due once a minute.
 class Maintenance {
  public:
   Maintenance(tsdb::Db& db, base::Logger log)
@@ -32,11 +34,16 @@ class Maintenance {
 
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mutex_) {
-    while (true) {
+    for (int round = 1;; ++round) {
       {
         base::MutexLock lock(mutex_);
-        if (!stopping_) stop_.WaitFor(mutex_, kMaintainEvery);
+        if (!stopping_) stop_.WaitFor(mutex_, kMoveChunksEvery);
         if (stopping_) return;
+      }
+      if (round % kMaintainEvery != 0) {
+        // Chunks that cannot be moved stay: the next maintenance tells why.
+        db_.MoveFullChunks().IgnoreError();
+        continue;
       }
       const absl::Status status = db_.Maintain();
       if (!status.ok()) {
