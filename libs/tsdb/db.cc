@@ -36,7 +36,7 @@ absl::StatusOr<std::vector<std::string>> CollectNames(
                                of_head(state.head(), matchers));
       lists.push_back(std::move(names));
     }
-    for (const auto& block : *state.blocks()) {
+    for (const auto blocks = state.blocks(); const auto& block : *blocks) {
       if (!block->Overlaps(range)) continue;
       NARTHEX_ASSIGN_OR_RETURN(std::vector<std::string> names,
                                of_block(*block, matchers));
@@ -116,7 +116,7 @@ absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Db::SelectChunks(
   NARTHEX_ASSIGN_OR_RETURN(auto head,
                            rep_->state.head().Select(range, matchers));
   sets.push_back(std::move(head));
-  for (const auto& block : *rep_->state.blocks()) {
+  for (const auto blocks = rep_->state.blocks(); const auto& block : *blocks) {
     if (!block->Overlaps(range)) continue;
     NARTHEX_ASSIGN_OR_RETURN(auto set, block->Select(range, matchers));
     sets.push_back(std::move(set));
@@ -192,7 +192,7 @@ std::optional<std::int64_t> Db::MinTime() const {
 
 std::vector<BlockMeta> Db::Blocks() const {
   std::vector<BlockMeta> metas;
-  for (const auto& block : *rep_->state.blocks()) {
+  for (const auto blocks = rep_->state.blocks(); const auto& block : *blocks) {
     metas.push_back(block->meta());
   }
   return metas;
@@ -242,7 +242,7 @@ absl::Status Db::ApplyRetention() {
 absl::Status Db::DeleteSeries(const storage::TimeRange& range,
                               const std::vector<model::Matcher>& matchers) {
   base::MutexLock lock(rep_->state.maintenance());
-  for (const auto& block : *rep_->state.blocks()) {
+  for (const auto blocks = rep_->state.blocks(); const auto& block : *blocks) {
     if (!block->Overlaps(range)) continue;
     NARTHEX_RETURN_IF_ERROR(block->Delete(range, matchers));
   }

@@ -259,7 +259,7 @@ absl::Status DbState::ApplyRetention() {
 
 absl::Status DbState::CleanTombstones() {
   const std::int64_t start = clock_.MonotonicNs();
-  for (const auto& block : *blocks()) {
+  for (const auto list = blocks(); const auto& block : *list) {
     if (block->meta().stats.tombstones == 0) continue;
     NARTHEX_RETURN_IF_ERROR(
         base::Annotate(Rewrite({block}), "rewrite block with deletions"));
@@ -272,7 +272,7 @@ absl::Status DbState::CleanTombstones() {
 absl::Status DbState::Snapshot(const std::string& directory, bool skip_head) {
   const auto write = [&]() -> absl::Status {
     NARTHEX_RETURN_IF_ERROR(base::CreateDirectories(directory));
-    for (const auto& block : *blocks()) {
+    for (const auto list = blocks(); const auto& block : *list) {
       NARTHEX_RETURN_IF_ERROR(
           LinkFiles(block->directory(),
                     absl::StrCat(directory, "/", block->ulid().ToString())));

@@ -97,7 +97,8 @@ void RegisterBlocks(GaugesOf<LoadedBlocks> gauges) {
              "all blocks.",
              [](const LoadedBlocks& blocks) {
                double bytes = 0;
-               for (const auto& block : *blocks.list()) {
+               for (const auto list = blocks.list();
+                    const auto& block : *list) {
                  bytes += static_cast<double>(block->size_bytes());
                }
                return bytes;

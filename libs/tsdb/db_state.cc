@@ -99,7 +99,7 @@ absl::Status DbState::LoadBlocks() {
     blocks_->Exchange(*block, {});
   }
   NARTHEX_RETURN_IF_ERROR(RemoveBlocks(SupersededBlocks(Metas())));
-  for (const auto& block : *blocks()) {
+  for (const auto list = blocks(); const auto& block : *list) {
     if (!block->meta().compaction.HasHint(kHintFromOutOfOrder)) {
       head_->SetMinValidTime(block->max_ms());
     }
@@ -141,7 +141,9 @@ absl::Status DbState::ReplayLog() {
 
 std::vector<BlockMeta> DbState::Metas() const {
   std::vector<BlockMeta> metas;
-  for (const auto& block : *blocks()) metas.push_back(block->meta());
+  for (const auto list = blocks(); const auto& block : *list) {
+    metas.push_back(block->meta());
+  }
   return metas;
 }
 

@@ -11,7 +11,7 @@ std::shared_ptr<const BlockList> LoadedBlocks::list() const {
 }
 
 std::shared_ptr<Block> LoadedBlocks::Find(const Ulid& ulid) const {
-  for (const auto& block : *list()) {
+  for (const auto blocks = list(); const auto& block : *blocks) {
     if (block->ulid() == ulid) return block;
   }
   return nullptr;

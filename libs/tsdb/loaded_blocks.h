@@ -12,7 +12,8 @@ namespace narthex::tsdb {
 /// Blocks in ascending time.
 using BlockList = std::vector<std::shared_ptr<Block>>;
 
-/// The blocks that selections look into. A list once taken stays as it is.
+/// The blocks that selections look into. A list once taken stays as it is, as
+/// long as it is held: `for (x : *blocks.list())` does not hold it.
 /// Thread-safe.
 class LoadedBlocks {
  public:
