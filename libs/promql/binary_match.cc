@@ -154,7 +154,8 @@ class Joiner {
         many_(swapped_ ? matched.right : matched.left),
         one_(swapped_ ? matched.left : matched.right),
         many_group_(swapped_ ? matched.right_group : matched.left_group),
-        one_group_(swapped_ ? matched.left_group : matched.right_group) {
+        one_group_(swapped_ ? matched.left_group : matched.right_group),
+        failed_step_(grid.count) {
     for (Group& group : matched.groups) {
       if (swapped_) std::swap(group.left, group.right);
       groups_.push_back({std::move(group.left), std::move(group.right), {}});
@@ -163,9 +164,10 @@ class Joiner {
 
   absl::Status Join(ColumnSink sink) {
     for (const GroupState& group : groups_) {
-      NARTHEX_RETURN_IF_ERROR(CheckOneSide(group));
-      NARTHEX_RETURN_IF_ERROR(CheckManySide(group));
+      CheckOneSide(group);
+      CheckManySide(group);
     }
+    if (failed_step_ < steps_) return failure_;
     for (std::size_t i = 0; i < many_.list.size(); ++i) {
       NARTHEX_RETURN_IF_ERROR(evaluation_.CheckAlive());
       NARTHEX_RETURN_IF_ERROR(JoinMany(i));
@@ -202,9 +204,17 @@ class Joiner {
     absl::flat_hash_map<model::Labels, Mask> taken;
   };
 
+  /// Keeps the error of the earliest step; of one step that of the "one" side,
+  /// which is looked at first.
+  void Fail(std::size_t step, bool of_one_side, absl::Status error) {
+    if (step > failed_step_ || (step == failed_step_ && !of_one_side)) return;
+    failed_step_ = step;
+    failure_ = std::move(error);
+  }
+
   /// Refuses two of the "one" side at one step.
-  absl::Status CheckOneSide(const GroupState& group) {
-    if (group.one.size() < 2) return absl::OkStatus();
+  void CheckOneSide(const GroupState& group) {
+    if (group.one.size() < 2) return;
     // A step at which the other side is empty altogether is not looked at.
     const bool always =
         matching_.fill_left.has_value() || matching_.fill_right.has_value();
@@ -219,11 +229,13 @@ class Joiner {
       for (const std::size_t member : group.one) {
         const Column& column = one_.list[member];
         if (!column.Has(step)) continue;
-        if (found != nullptr) return DuplicateError(*found, column);
+        if (found != nullptr) {
+          Fail(step, true, DuplicateError(*found, column));
+          return;
+        }
         found = &column;
       }
     }
-    return absl::OkStatus();
   }
 
   absl::Status DuplicateError(const Column& first, const Column& second) const {
@@ -241,8 +253,8 @@ class Joiner {
 
   /// Without group_left and group_right, refuses two of the "many" side that
   /// find a match at one step.
-  absl::Status CheckManySide(const GroupState& group) const {
-    if (!one_to_one_ || group.many.size() < 2) return absl::OkStatus();
+  void CheckManySide(const GroupState& group) {
+    if (!one_to_one_ || group.many.size() < 2) return;
     Mask partner(steps_, 1);
     if (!matching_.fill_right.has_value()) {
       partner = Presence(one_, group.one, steps_);
@@ -257,14 +269,15 @@ class Joiner {
           continue;
         }
         if (seen[i] != 0) {
-          return absl::FailedPreconditionError(
-              "multiple matches for labels: many-to-one matching must be "
-              "explicit (group_left/group_right)");
+          Fail(i, false,
+               absl::FailedPreconditionError(
+                   "multiple matches for labels: many-to-one matching must be "
+                   "explicit (group_left/group_right)"));
+          break;
         }
         seen[i] = 1;
       }
     }
-    return absl::OkStatus();
   }
 
   bool AnyHistogram(const std::vector<std::size_t>& members,
@@ -429,6 +442,8 @@ class Joiner {
   std::vector<std::size_t>& one_group_;
   std::vector<GroupState> groups_;
   Mask any_many_;
+  std::size_t failed_step_;
+  absl::Status failure_;
   std::vector<Note> notes_;  // Of each step; empty without any.
   ColumnMerger merger_;
 };

@@ -85,7 +85,11 @@ absl::StatusOr<RangeContext> MakeContext(Evaluation& evaluation,
   context.geometry = GeometryOf(Unwrap(*call.args[range_arg]), grid);
   context.annotations = &evaluation.annotations();
   context.evaluation = &evaluation;
-  context.position = Unwrap(*call.args[0]).position;
+  // Prometheus gives a subquery no position once it is evaluated.
+  if (const Expr& first = Unwrap(*call.args[0]);
+      first.kind != ExprKind::kSubquery) {
+    context.position = first.position;
+  }
   context.lookback_ms = evaluation.settings().lookback_delta_ms;
   for (std::size_t i = 0; i < call.args.size(); ++i) {
     if (i == range_arg) continue;

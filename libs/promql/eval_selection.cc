@@ -60,16 +60,36 @@ class BestCandidates {
 
   /// Best first, NaN last.
   const std::vector<Candidate>& Sorted() {
+    if (heap_.size() <= kInsertionSortLimit) {
+      InsertionSort();
+      return heap_;
+    }
     std::stable_sort(heap_.begin(), heap_.end(),
                      [&](const Candidate& a, const Candidate& b) {
                        if (std::isnan(a.value)) return false;
-                       if (std::isnan(b.value)) return true;
-                       return largest_ ? a.value > b.value : a.value < b.value;
+                       return std::isnan(b.value) || Better(a, b);
                      });
     return heap_;
   }
 
  private:
+  /// Up to here Go sorts by insertion, which decides the order of NaNs.
+  static constexpr std::size_t kInsertionSortLimit = 12;
+
+  bool Better(const Candidate& a, const Candidate& b) const {
+    return largest_ ? a.value > b.value : a.value < b.value;
+  }
+
+  void InsertionSort() {
+    for (std::size_t i = 1; i < heap_.size(); ++i) {
+      for (std::size_t j = i; j > 0; --j) {
+        const Candidate& before = heap_[j - 1];
+        if (!std::isnan(before.value) && !Better(heap_[j], before)) break;
+        std::swap(heap_[j], heap_[j - 1]);
+      }
+    }
+  }
+
   bool Worse(std::size_t a, std::size_t b) const {
     if (std::isnan(heap_[a].value)) return true;
     return largest_ ? heap_[a].value < heap_[b].value
