@@ -1,33 +1,10 @@
 #include "services/querier/options.h"
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
-#include "libs/base/quote.h"
+#include "libs/base/status.h"
+#include "libs/promql/features.h"
 
 namespace narthex::querier {
-namespace {
-
-// Sets what a feature switches on; false when there is none of that name.
-bool Enable(absl::string_view feature, promql::EngineOptions* engine) {
-  if (feature == "promql-experimental-functions") {
-    engine->parser.experimental_functions = true;
-  } else if (feature == "promql-extended-range-selectors") {
-    engine->parser.extended_range_selectors = true;
-  } else if (feature == "promql-binop-fill-modifiers") {
-    engine->parser.fill_modifiers = true;
-  } else if (feature == "promql-delayed-name-removal") {
-    engine->delayed_name_removal = true;
-  } else if (feature == "type-and-unit-labels") {
-    engine->type_and_unit_labels = true;
-  } else {
-    return feature == "promql-duration-expr";  // Always on.
-  }
-  return true;
-}
-
-}  // namespace
-
 void Options::AddTo(service::FlagSet& flags) {
   flags.String("config.file", &config_file,
                "Prometheus configuration file; read for its external labels, "
@@ -64,11 +41,8 @@ void Options::AddTo(service::FlagSet& flags) {
   flags.String("web.page-title", &page_title,
                "Document title of the user interface.");
   flags.Strings("enable-feature", &features,
-                "Comma-separated names of features to enable: "
-                "promql-experimental-functions, "
-                "promql-extended-range-selectors, "
-                "promql-binop-fill-modifiers, promql-delayed-name-removal, "
-                "type-and-unit-labels.");
+                absl::StrCat("Comma-separated names of features to enable: ",
+                             promql::FeatureNames(), "."));
 }
 
 absl::StatusOr<promql::EngineOptions> Options::ForEngine() const {
@@ -77,15 +51,7 @@ absl::StatusOr<promql::EngineOptions> Options::ForEngine() const {
   engine.lookback_delta_ms = lookback_delta_ms;
   engine.max_samples = max_samples;
   engine.max_concurrency = static_cast<int>(max_concurrency);
-  for (const std::string& list : features) {
-    for (absl::string_view feature : absl::StrSplit(list, ',')) {
-      feature = absl::StripAsciiWhitespace(feature);
-      if (!feature.empty() && !Enable(feature, &engine)) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "--enable-feature: unknown feature ", base::Quote(feature)));
-      }
-    }
-  }
+  NARTHEX_RETURN_IF_ERROR(promql::EnableFeatures(features, &engine));
   if (max_concurrency < 1 || max_samples < 1 || query_timeout_ms < 1 ||
       lookback_delta_ms < 1) {
     return absl::InvalidArgumentError(

@@ -4,10 +4,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/cluster/queryable.h"
 #include "libs/cluster/writer.h"
 #include "libs/config/config.h"
+#include "libs/promql/features.h"
 #include "libs/rpc/server.h"
 #include "libs/rules/manager.h"
 #include "services/ruler/alerting.h"
@@ -81,6 +83,10 @@ void RulerApp::AddFlags(service::FlagSet& flags) {
             "Most alerts in one request.");
   flags.Bool("alertmanager.drain-notification-queue-on-shutdown", &drain_queue_,
              "Send waiting alerts before stopping.");
+  flags.Strings("enable-feature", &features_,
+                absl::StrCat("Comma-separated names of features to enable in "
+                             "rules, as in queriers: ",
+                             promql::FeatureNames(), "."));
 }
 
 int RulerApp::grpc_port() const { return running_->server->port(); }
@@ -93,9 +99,12 @@ absl::Status RulerApp::Load(service::Process& process) {
   }
   NARTHEX_ASSIGN_OR_RETURN(rules::NotifierConfig notifier,
                            Alerting::Check(config));
+  promql::EngineOptions language;
+  NARTHEX_RETURN_IF_ERROR(promql::EnableFeatures(features_, &language));
   std::vector<rules::RuleFile> files;
   for (const std::string& path : config.RuleFilePaths()) {
-    NARTHEX_ASSIGN_OR_RETURN(rules::RuleFile file, rules::LoadRuleFile(path));
+    NARTHEX_ASSIGN_OR_RETURN(rules::RuleFile file,
+                             rules::LoadRuleFile(path, language.parser));
     files.push_back(std::move(file));
   }
   // Everything is known to be good; from here on nothing fails.

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "libs/service/process.h"
 
@@ -39,6 +40,7 @@ class RulerApp : public service::App {
   std::int64_t resend_delay_ms_ = 60'000;
   std::int64_t queue_capacity_ = 10'000;
   std::int64_t batch_size_ = 256;
+  std::vector<std::string> features_;
   bool drain_queue_ = true;
   std::unique_ptr<Running> running_;
 };
