@@ -37,6 +37,18 @@ absl::Status Map(Evaluation& evaluation, const Call& call, const StepGrid& grid,
                    [](double value, std::size_t) { return kFunction(value); });
 }
 
+/// Beyond this e^-x does not matter, and Go leaves it out: so these overflow
+/// where e^x does.
+constexpr double kExponentAlone = 21;
+
+double Sinh(double value) {
+  if (std::fabs(value) <= kExponentAlone) return std::sinh(value);
+  return std::copysign(std::exp(std::fabs(value)) * 0.5, value);
+}
+double Cosh(double value) {
+  const double size = std::fabs(value);
+  return size > kExponentAlone ? std::exp(size) * 0.5 : std::cosh(value);
+}
 double Sign(double value) {
   if (value < 0) return -1;
   return value > 0 ? 1 : value;
@@ -118,7 +130,7 @@ VectorFunction FindMathFunction(absl::string_view name) {
       {"sin", Map<std::sin>},     {"cos", Map<std::cos>},
       {"tan", Map<std::tan>},     {"asin", Map<std::asin>},
       {"acos", Map<std::acos>},   {"atan", Map<std::atan>},
-      {"sinh", Map<std::sinh>},   {"cosh", Map<std::cosh>},
+      {"sinh", Map<Sinh>},        {"cosh", Map<Cosh>},
       {"tanh", Map<std::tanh>},   {"asinh", Map<std::asinh>},
       {"acosh", Map<std::acosh>}, {"atanh", Map<std::atanh>},
       {"sgn", Map<Sign>},         {"deg", Map<Degrees>},

@@ -9,7 +9,9 @@
 namespace narthex::promql {
 namespace {
 
-constexpr std::int64_t kSecondsPerDay = 86400;
+constexpr std::uint64_t kSecondsPerDay = 86400;
+/// From the first day of the year -292277022399, where Go begins to count.
+constexpr std::uint64_t kDaysBefore1970 = 106'751'991'073'094;
 
 /// A moment in UTC, in the proleptic Gregorian calendar.
 struct CivilTime {
@@ -39,10 +41,14 @@ std::int64_t DaysOf(std::int64_t year, int month, int day) {
 }
 
 CivilTime CivilOf(std::int64_t unix_seconds) {
+  // Counted from a day long before, without a sign: as in Go, the seconds
+  // before that day wrap around to the far future.
+  const std::uint64_t seconds = static_cast<std::uint64_t>(unix_seconds) +
+                                kDaysBefore1970 * kSecondsPerDay;
   CivilTime civil;
-  civil.days = FloorDivide(unix_seconds, kSecondsPerDay);
-  civil.second_of_day = unix_seconds % kSecondsPerDay;
-  if (civil.second_of_day < 0) civil.second_of_day += kSecondsPerDay;
+  civil.days = static_cast<std::int64_t>(seconds / kSecondsPerDay) -
+               static_cast<std::int64_t>(kDaysBefore1970);
+  civil.second_of_day = static_cast<std::int64_t>(seconds % kSecondsPerDay);
   const std::int64_t shifted = civil.days + 719468;
   const std::int64_t era = FloorDivide(shifted, 146097);
   const std::int64_t day_of_era = shifted - era * 146097;

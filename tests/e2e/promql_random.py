@@ -1,10 +1,10 @@
 """Random PromQL over the demo series: grammar-driven, reproducible by seed."""
 
 import random
-import re
 
 FLOATS = ["demo_memory_usage_bytes", "demo_disk_usage_bytes", "demo_num_cpus", "demo_odd_values", "demo_born_late",
           "demo_intermittent_metric", "demo_batch_last_success_timestamp_seconds", "up"]
+DISTINCT = ["demo_memory_usage_bytes", "demo_cpu_usage_seconds_total"]
 COUNTERS = ["demo_cpu_usage_seconds_total", "demo_items_shipped_total", "demo_api_request_duration_seconds_count",
             "demo_api_request_duration_seconds_bucket"]
 LABELS = ["instance", "job", "mode", "type", "method", "path", "status", "le", "__name__", "nonexistent"]
@@ -14,7 +14,7 @@ AGGREGATIONS = ["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"
 MATH = ["abs", "ceil", "floor", "exp", "sqrt", "ln", "log2", "log10", "sgn", "sin", "cos", "tan", "asin", "acos",
         "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "deg", "rad", "round"]
 DATES = ["minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month", "month", "year"]
-OVER_TIME = ["avg", "sum", "min", "max", "count", "last", "present", "stddev", "stdvar", "absent", "mad"]
+OVER_TIME = ["avg", "sum", "min", "max", "count", "last", "present", "stddev", "stdvar", "absent"]
 OF_RANGE = ["rate", "increase", "delta", "irate", "idelta", "deriv", "changes", "resets"]
 ARITHMETIC = ["+", "-", "*", "/", "%", "^", "atan2"]
 COMPARISONS = ["==", "!=", ">", "<", ">=", "<="]
@@ -32,13 +32,6 @@ class Generator:
         self.experimental = experimental
 
     def query(self):
-        # Which of the series of count_values comes first is a matter of luck.
-        while True:
-            query = self.any_query()
-            if "count_values" not in query or not re.search("topk|bottomk|limit", query):
-                return query
-
-    def any_query(self):
         depth = self.r.choice([1, 2, 2, 3, 3, 4])
         return self.scalar(depth) if self.r.random() < 0.04 else self.vector(depth)
 
@@ -107,12 +100,15 @@ class Generator:
         return f"{self.r.choice(AGGREGATIONS)}{self.grouping()}({self.vector(depth - 1)})"
 
     def selection(self, depth):
+        # Prometheus passes computed series on in any order, so that ties fall
+        # by chance: only stored and distinct ones are selected from.
+        inner = self.pick(self.selector(DISTINCT), f"rate(demo_cpu_usage_seconds_total[{self.r.choice(DURATIONS[2:])}])")
         k = self.pick("1", "2", "3", "0", "-1", "100", "1.7")
         if self.experimental and self.chance(0.15):
-            return f"limitk{self.grouping()}({k}, {self.vector(depth - 1)})"
+            return f"limitk{self.grouping()}({k}, {self.selector(DISTINCT)})"
         if self.experimental and self.chance(0.15):
-            return f"limit_ratio{self.grouping()}({self.pick('0.5', '-0.5', '1', '0.2', '2')}, {self.vector(depth - 1)})"
-        return f"{self.pick('topk', 'bottomk')}{self.grouping()}({k}, {self.vector(depth - 1)})"
+            return f"limit_ratio{self.grouping()}({self.pick('0.5', '-0.5', '1', '0.2', '2')}, {inner})"
+        return f"{self.pick('topk', 'bottomk')}{self.grouping()}({k}, {inner})"
 
     def of_range(self, depth):
         return f"{self.r.choice(OF_RANGE)}({self.range(depth, COUNTERS if self.chance(0.7) else None)})"
@@ -127,8 +123,7 @@ class Generator:
             return f"double_exponential_smoothing({self.range(depth)}, 0.3, 0.7)"
         if roll < 0.28 and self.experimental:
             return f"ts_of_{self.pick('max', 'min', 'last')}_over_time({self.range(depth)})"
-        names = OVER_TIME if self.experimental else OVER_TIME[:-1]
-        return f"{self.r.choice(names)}_over_time({self.range(depth)})"
+        return f"{self.r.choice(OVER_TIME)}_over_time({self.range(depth)})"
 
     def math(self, depth):
         name = self.r.choice(MATH + ["clamp", "clamp_min", "clamp_max"] + DATES)
