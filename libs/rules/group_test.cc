@@ -139,6 +139,16 @@ std::vector<VectorSample> Vector(std::vector<VectorSample> samples) {
 const VectorSample kUpA = {{{"__name__", "up"}, {"job", "a"}}, 0};
 const VectorSample kUpB = {{{"__name__", "up"}, {"job", "b"}}, 0};
 
+TEST_CASE("a recording rule stores native histograms") {
+  Bench bench("  rules: [{record: 'r', expr: 'h'}]");
+  const auto histogram = std::make_shared<const model::FloatHistogram>();
+  bench.world.SetResult("h", Vector({{{{"__name__", "h"}}, 0, histogram}}));
+  bench.group->Evaluate(kStart + kMinute);
+  const std::vector<ResultSample> stored = bench.world.TakeStored();
+  REQUIRE(stored.size() == 1);
+  CHECK(stored[0].histogram == histogram);
+}
+
 TEST_CASE("a recording rule stores its result under its name and labels") {
   Bench bench(
       "  labels: {team: t, x: group}\n"

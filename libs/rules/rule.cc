@@ -75,8 +75,8 @@ absl::StatusOr<std::vector<ResultSample>> RecordingRule::Evaluate(
     for (const model::Label& label : labels()) {
       builder.Set(label.name, label.value);
     }
-    results.push_back(
-        {builder.Build(), context.sample_time_ms(), sample.value});
+    results.push_back({builder.Build(), context.sample_time_ms(), sample.value,
+                       sample.histogram});
   }
   for (const ResultSample& result : results) {
     if (!seen.insert(result.labels.encoded()).second) {

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "libs/model/histogram.h"
 #include "libs/model/labels.h"
 #include "libs/promql/value.h"
 #include "libs/storage/storage.h"
@@ -28,6 +29,8 @@ struct ResultSample {
   model::Labels labels;
   std::int64_t timestamp_ms = 0;
   double value = 0;
+  /// When set, this is the value.
+  model::HistogramPtr histogram = nullptr;
 };
 
 /// Stores samples; returns when a query can see them. Rejections index into

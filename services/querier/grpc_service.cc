@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "libs/cluster/wire.h"
 #include "libs/rpc/status.h"
 
 namespace narthex::querier {
@@ -41,7 +42,11 @@ grpc::Status SendVector(const promql::QueryResult& result,
     const absl::string_view labels = sample.labels.encoded();
     out->set_labels(labels.data(), labels.size());
     out->set_timestamp_ms(result.value.timestamp_ms);
-    out->set_value(sample.value);
+    if (sample.histogram != nullptr) {
+      cluster::ToWire({nullptr, sample.histogram}, out->mutable_histogram());
+    } else {
+      out->set_value(sample.value);
+    }
   }
   writer->WriteLast(response, grpc::WriteOptions());
   return grpc::Status::OK;

@@ -2,8 +2,11 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
+#include "libs/cluster/wire.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/status.h"
 #include "narthex/v1/querier.grpc.pb.h"
@@ -84,6 +87,17 @@ absl::StatusOr<std::vector<promql::VectorSample>> QuerierClient::Ask(
     for (const v1::QuerySample& sample : response.samples()) {
       promql::VectorSample& out = vector.emplace_back();
       out.value = sample.value();
+      if (sample.has_histogram()) {
+        model::HistogramValue histogram;
+        const absl::Status status =
+            cluster::FromWire(sample.histogram(), &histogram);
+        if (!status.ok()) {
+          context.TryCancel();
+          reader->Finish();
+          return base::Annotate(status, peer.address);
+        }
+        out.histogram = std::move(histogram.floating);
+      }
       if (!model::Labels::FromEncoded(sample.labels(), &out.labels)) {
         context.TryCancel();
         reader->Finish();

@@ -1,22 +1,45 @@
 #include "services/ruler/result_writer.h"
 
+#include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "libs/model/sample.h"
 
 namespace narthex::ruler {
 
-std::vector<cluster::RefSample> ResultWriter::Name(
+namespace {
+
+/// Positions in `batch` in the order in which a push numbers them: floats, then
+/// histograms.
+std::vector<std::size_t> PushOrder(
     const std::vector<rules::ResultSample>& batch) {
-  std::vector<cluster::RefSample> named;
-  named.reserve(batch.size());
+  std::vector<std::size_t> order(batch.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_partition(order.begin(), order.end(), [&](std::size_t i) {
+    return batch[i].histogram == nullptr;
+  });
+  return order;
+}
+
+}  // namespace
+
+cluster::PushBatch ResultWriter::Name(
+    const std::vector<rules::ResultSample>& batch) {
+  cluster::PushBatch named;
+  named.samples.reserve(batch.size());
   base::MutexLock lock(mutex_);
   for (const rules::ResultSample& sample : batch) {
     Series& series = series_[sample.labels];
     if (series.ref == 0) series.ref = writer_.Declare(sample.labels);
     ++series.under_way;
     series.ended = model::IsStaleNan(sample.value);
-    named.push_back({series.ref, sample.timestamp_ms, sample.value});
+    if (sample.histogram != nullptr) {
+      named.histograms.push_back(
+          {series.ref, sample.timestamp_ms, {nullptr, sample.histogram}});
+    } else {
+      named.samples.push_back({series.ref, sample.timestamp_ms, sample.value});
+    }
   }
   return named;
 }
@@ -40,6 +63,12 @@ absl::StatusOr<std::vector<storage::Rejection>> ResultWriter::Append(
   cluster::PushOutcome outcome = writer_.PushAndWait(Name(batch), timeout_);
   Forget(batch);
   if (!outcome.status.ok()) return outcome.status;
+  const std::vector<std::size_t> order = PushOrder(batch);
+  for (storage::Rejection& rejection : outcome.rejected) {
+    if (rejection.index < order.size()) {
+      rejection.index = order[rejection.index];
+    }
+  }
   return std::move(outcome.rejected);
 }
 

@@ -35,8 +35,7 @@ class ResultWriter {
     bool ended = false;  // Its last sample was an end.
   };
 
-  std::vector<cluster::RefSample> Name(
-      const std::vector<rules::ResultSample>& batch)
+  cluster::PushBatch Name(const std::vector<rules::ResultSample>& batch)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Forget(const std::vector<rules::ResultSample>& batch)
       ABSL_LOCKS_EXCLUDED(mutex_);
