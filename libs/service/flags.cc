@@ -192,7 +192,58 @@ FlagSet::Flag* FlagSet::Find(absl::string_view name) {
   return it == flags_.end() ? nullptr : &*it;
 }
 
+void FlagSet::Argument(absl::string_view name, std::string* value,
+                       absl::string_view help, bool required) {
+  arguments_.push_back(
+      {.name = std::string(name),
+       .help = std::string(help),
+       .required = required,
+       .set = [value](absl::string_view text) { *value = std::string(text); }});
+}
+
+void FlagSet::MoreArguments(absl::string_view name,
+                            std::vector<std::string>* values,
+                            absl::string_view help) {
+  arguments_.push_back({.name = std::string(name),
+                        .help = std::string(help),
+                        .repeats = true,
+                        .set = [values](absl::string_view text) {
+                          values->emplace_back(text);
+                        }});
+}
+
+void FlagSet::Short(char letter, absl::string_view name) {
+  Flag* flag = Find(name);
+  if (flag != nullptr) flag->letter = letter;
+}
+
+FlagSet::Flag* FlagSet::FindShort(char letter) {
+  const auto it =
+      std::find_if(flags_.begin(), flags_.end(),
+                   [&](const Flag& flag) { return flag.letter == letter; });
+  return it == flags_.end() ? nullptr : &*it;
+}
+
+absl::Status FlagSet::SetPlain(std::size_t index, absl::string_view text) {
+  if (index >= arguments_.size() &&
+      (arguments_.empty() || !arguments_.back().repeats)) {
+    return absl::InvalidArgumentError(absl::StrCat("unexpected ", text));
+  }
+  arguments_[std::min(index, arguments_.size() - 1)].set(text);
+  return absl::OkStatus();
+}
+
+absl::Status FlagSet::CheckRequired(std::size_t given) const {
+  for (std::size_t i = given; i < arguments_.size(); ++i) {
+    if (!arguments_[i].required) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "required argument '", arguments_[i].name, "' not provided"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status FlagSet::Parse(const std::vector<std::string>& arguments) {
+  std::size_t plain = 0;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     absl::string_view argument = arguments[i];
     wants_help_ |= argument == "-h" || argument == "--help";
@@ -200,53 +251,77 @@ absl::Status FlagSet::Parse(const std::vector<std::string>& arguments) {
     if (wants_help_ || wants_version_) {
       return absl::CancelledError("help or version was asked for");
     }
-    if (!absl::ConsumePrefix(&argument, "--")) {
-      return absl::InvalidArgumentError(
-          absl::StartsWith(argument, "-")
-              ? absl::StrCat("unknown short flag '", argument, "'")
-              : absl::StrCat("unexpected ", argument));
+    if (!absl::StartsWith(argument, "-") || argument == "-") {
+      NARTHEX_RETURN_IF_ERROR(SetPlain(plain++, argument));
+      continue;
     }
-    const auto equals = argument.find('=');
-    const absl::string_view name = argument.substr(0, equals);
-    const bool has_value = equals != absl::string_view::npos;
-    Flag* flag = Find(name);
-    if (flag == nullptr && absl::StartsWith(name, "no-") && !has_value) {
-      flag = Find(absl::StripPrefix(name, "no-"));
-      if (flag != nullptr && flag->is_switch) {
-        NARTHEX_RETURN_IF_ERROR(flag->set("false"));
-        continue;
+    Flag* flag = nullptr;
+    bool has_value = false;
+    absl::string_view value;
+    if (absl::ConsumePrefix(&argument, "--")) {
+      const auto equals = argument.find('=');
+      const absl::string_view name = argument.substr(0, equals);
+      has_value = equals != absl::string_view::npos;
+      if (has_value) value = argument.substr(equals + 1);
+      flag = Find(name);
+      if (flag == nullptr && absl::StartsWith(name, "no-") && !has_value) {
+        flag = Find(absl::StripPrefix(name, "no-"));
+        if (flag != nullptr && flag->is_switch) {
+          NARTHEX_RETURN_IF_ERROR(flag->set("false"));
+          continue;
+        }
+        flag = nullptr;
       }
-      flag = nullptr;
-    }
-    if (flag == nullptr) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("unknown long flag '--", name, "'"));
+      if (flag == nullptr) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("unknown long flag '--", name, "'"));
+      }
+    } else {
+      flag = FindShort(argument[1]);
+      if (flag == nullptr) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("unknown short flag '", argument, "'"));
+      }
+      has_value = argument.size() > 2;
+      value = argument.substr(2);
     }
     if (has_value) {
-      NARTHEX_RETURN_IF_ERROR(flag->set(argument.substr(equals + 1)));
+      NARTHEX_RETURN_IF_ERROR(flag->set(value));
     } else if (flag->is_switch) {
       NARTHEX_RETURN_IF_ERROR(flag->set("true"));
     } else if (i + 1 < arguments.size()) {
       NARTHEX_RETURN_IF_ERROR(flag->set(arguments[++i]));
     } else {
       return absl::InvalidArgumentError(
-          absl::StrCat("expected argument for flag '--", name, "'"));
+          absl::StrCat("expected argument for flag '--", flag->name, "'"));
     }
   }
-  return absl::OkStatus();
+  return CheckRequired(plain);
 }
 
 std::string FlagSet::Help() const {
-  std::string out = absl::StrCat("usage: ", program_, " [<flags>]\n\n",
-                                 description_, "\n\nFlags:\n");
+  std::string out = absl::StrCat("usage: ", program_, " [<flags>]");
+  for (const PlainArgument& argument : arguments_) {
+    absl::StrAppend(&out, argument.required ? " <" : " [<", argument.name,
+                    argument.required ? ">" : ">]",
+                    argument.repeats ? "..." : "");
+  }
+  absl::StrAppend(&out, "\n\n", description_, "\n\nFlags:\n");
   AppendHelp("-h, --help", "Show this help.", &out);
   AppendHelp("    --version", "Show the version.", &out);
   for (const Flag& flag : flags_) {
     std::string left =
-        absl::StrCat("    --", flag.is_switch ? "[no-]" : "", flag.name);
+        flag.letter == '\0'
+            ? "    "
+            : absl::StrCat("-", std::string(1, flag.letter), ", ");
+    absl::StrAppend(&left, "--", flag.is_switch ? "[no-]" : "", flag.name);
     if (!flag.is_switch) absl::StrAppend(&left, "=", flag.default_text);
     if (flag.repeats) left += " ...";
     AppendHelp(std::move(left), flag.help, &out);
+  }
+  if (!arguments_.empty()) out += "\nArgs:\n";
+  for (const PlainArgument& argument : arguments_) {
+    AppendHelp(absl::StrCat("[<", argument.name, ">]"), argument.help, &out);
   }
   return out;
 }

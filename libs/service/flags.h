@@ -40,6 +40,15 @@ class FlagSet {
   void Strings(absl::string_view name, std::vector<std::string>* values,
                absl::string_view help);
 
+  /// What stands on the command line beside flags, in the order of the calls:
+  /// one word, and after all of these any number of further ones. A flag's
+  /// name may have a letter for short: `-r`.
+  void Argument(absl::string_view name, std::string* value,
+                absl::string_view help, bool required);
+  void MoreArguments(absl::string_view name, std::vector<std::string>* values,
+                     absl::string_view help);
+  void Short(char letter, absl::string_view name);
+
   /// Reads the arguments after the program's name. kInvalidArgument with
   /// kingpin's words ("unknown long flag '--x'"), kCancelled when --help or
   /// --version was given (see wants_help(), wants_version()).
@@ -60,15 +69,27 @@ class FlagSet {
     std::string default_text = {};
     bool is_switch = false;
     bool repeats = false;
+    char letter = '\0';
     std::function<absl::Status(absl::string_view)> set;
     std::function<std::string()> text;
   };
+  struct PlainArgument {
+    std::string name;
+    std::string help;
+    bool required = false;
+    bool repeats = false;
+    std::function<void(absl::string_view)> set;
+  };
   void Add(Flag flag);
+  absl::Status SetPlain(std::size_t index, absl::string_view text);
+  absl::Status CheckRequired(std::size_t given) const;
   Flag* Find(absl::string_view name);
+  Flag* FindShort(char letter);
 
   std::string program_;
   std::string description_;
   std::vector<Flag> flags_;
+  std::vector<PlainArgument> arguments_;
   bool wants_help_ = false;
   bool wants_version_ = false;
 };

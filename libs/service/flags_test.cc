@@ -55,6 +55,35 @@ TEST_CASE("flags are read with and without an equals sign") {
   CHECK(values.list == std::vector<std::string>{"b", "c,d"});
 }
 
+TEST_CASE("plain arguments stand anywhere between the flags") {
+  Values values;
+  FlagSet flags = MakeFlags(&values);
+  std::string file;
+  std::string directory = "data/";
+  std::vector<std::string> more;
+  flags.Short('o', "a.off");
+  flags.Argument("file", &file, "What is read.", /*required=*/true);
+  flags.Argument("directory", &directory, "Where.", /*required=*/false);
+  SECTION("some may be left out") {
+    REQUIRE(flags.Parse({"-o", "in.txt", "--a.count", "1"}).ok());
+    CHECK(file == "in.txt");
+    CHECK(directory == "data/");
+    CHECK(values.off);
+  }
+  SECTION("others may not") {
+    CHECK(flags.Parse({}).message() == "required argument 'file' not provided");
+  }
+  SECTION("more than declared are refused") {
+    CHECK(flags.Parse({"a", "b", "c"}).message() == "unexpected c");
+  }
+  SECTION("the last may take all the rest") {
+    flags.MoreArguments("more", &more, "The rest.");
+    REQUIRE(flags.Parse({"a", "b", "c", "-"}).ok());
+    CHECK(directory == "b");
+    CHECK(more == std::vector<std::string>{"c", "-"});
+  }
+}
+
 TEST_CASE("bad command lines are refused with the reason") {
   struct Row {
     std::vector<std::string> arguments;
