@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/storage/merge.h"
 #include "libs/tsdb/db_state.h"
@@ -59,6 +60,12 @@ void KeepLargest(std::size_t limit, std::vector<NamedCount>* counts) {
 }  // namespace
 
 struct Db::Rep {
+  absl::Status CheckWritable() const {
+    if (!state.read_only()) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrCat("data directory ", state.directory(), " is only read"));
+  }
+
   Rep(const std::string& directory, const DbOptions& options,
       base::Logger logger, base::Clock& clock, metrics::Registry& registry)
       : state(directory, options, std::move(logger), clock, registry) {}
@@ -81,7 +88,9 @@ absl::StatusOr<std::unique_ptr<Db>> Db::Open(const std::string& directory,
     return absl::InvalidArgumentError(
         "an out-of-order chunk takes 1 to 255 samples");
   }
-  NARTHEX_RETURN_IF_ERROR(base::CreateDirectories(directory));
+  if (!options.read_only) {
+    NARTHEX_RETURN_IF_ERROR(base::CreateDirectories(directory));
+  }
   auto rep = std::make_unique<Rep>(directory, options, std::move(logger), clock,
                                    registry);
   NARTHEX_RETURN_IF_ERROR(rep->state.Lock());
@@ -104,6 +113,7 @@ std::optional<model::Labels> Db::LabelsOf(storage::SeriesRef ref) const {
 absl::Status Db::Append(absl::Span<const RefSample> samples,
                         std::vector<storage::Rejection>* rejected,
                         bool all_or_none) {
+  NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
   return rep_->state.head().Append(samples, rejected, all_or_none);
 }
 
@@ -199,6 +209,7 @@ std::vector<BlockMeta> Db::Blocks() const {
 }
 
 absl::Status Db::Maintain() {
+  NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
   // One after the other, whatever becomes of the one before: on a full disk
   // it is the retention that helps.
   absl::Status status;
@@ -209,38 +220,45 @@ absl::Status Db::Maintain() {
 }
 
 absl::Status Db::MoveFullChunks() {
+  NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
   base::MutexLock lock(rep_->state.maintenance());
   return rep_->state.MoveFullChunks();
 }
 
 absl::Status Db::CompactIfDue() {
+  NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
   base::MutexLock lock(rep_->state.maintenance());
   NARTHEX_RETURN_IF_ERROR(rep_->state.CompactHead());
   return rep_->state.CompactStoredBlocks();
 }
 
 absl::Status Db::CompactOutOfOrder() {
+  NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
   base::MutexLock lock(rep_->state.maintenance());
   return rep_->state.CompactOutOfOrder();
 }
 
 absl::Status Db::SetOutOfOrderWindow(std::int64_t window_ms) {
+  NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
   base::MutexLock lock(rep_->state.maintenance());
   return rep_->state.SetOutOfOrderWindow(window_ms);
 }
 
 absl::Status Db::Flush() {
+  NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
   base::MutexLock lock(rep_->state.maintenance());
   return rep_->state.FlushHead();
 }
 
 absl::Status Db::ApplyRetention() {
+  NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
   base::MutexLock lock(rep_->state.maintenance());
   return rep_->state.ApplyRetention();
 }
 
 absl::Status Db::DeleteSeries(const storage::TimeRange& range,
                               const std::vector<model::Matcher>& matchers) {
+  NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
   base::MutexLock lock(rep_->state.maintenance());
   for (const auto blocks = rep_->state.blocks(); const auto& block : *blocks) {
     if (!block->Overlaps(range)) continue;
@@ -250,6 +268,7 @@ absl::Status Db::DeleteSeries(const storage::TimeRange& range,
 }
 
 absl::Status Db::CleanTombstones() {
+  NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
   base::MutexLock lock(rep_->state.maintenance());
   return rep_->state.CleanTombstones();
 }

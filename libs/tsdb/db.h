@@ -46,6 +46,10 @@ struct DbOptions {
   std::size_t max_series = 0;
   /// Guard the directory against a second process by a file `lock`.
   bool lock_file = true;
+  /// Change nothing in the directory, which another process may be using:
+  /// nothing is locked, repaired or removed, and whatever writes gives
+  /// kFailedPrecondition.
+  bool read_only = false;
   WalOptions wal;
 };
 

@@ -24,9 +24,12 @@ absl::Status DbState::ReplayOutOfOrderLog() {
   const std::string path = WblPath(directory_);
   if (base::Exists(path)) {
     const std::int64_t start = clock_.MonotonicNs();
-    NARTHEX_ASSIGN_OR_RETURN(const ReplayResult result,
-                             tsdb::ReplayOutOfOrderLog(
-                                 path, other_refs_, *head_, logger_, metrics_));
+    NARTHEX_ASSIGN_OR_RETURN(
+        const ReplayResult result,
+        tsdb::ReplayOutOfOrderLog(
+            path, other_refs_, *head_, logger_, metrics_,
+            read_only() ? WalRepair::kNone : WalRepair::kCutOff));
+    if (read_only()) return absl::OkStatus();
     logger_.Info("log of samples out of order replayed",
                  {{"segments", result.segments},
                   {"samples", result.samples},
@@ -34,6 +37,7 @@ absl::Status DbState::ReplayOutOfOrderLog() {
                    static_cast<double>(clock_.MonotonicNs() - start) * 1e-9}});
     NARTHEX_RETURN_IF_ERROR(OpenOutOfOrderLog());
   }
+  if (read_only()) return absl::OkStatus();
   base::MutexLock lock(maintenance_);
   return SetOutOfOrderWindow(options_.out_of_order_window_ms);
 }

@@ -49,7 +49,7 @@ DbState::DbState(std::string directory, DbOptions options, base::Logger logger,
 }
 
 absl::Status DbState::Lock() {
-  if (!options_.lock_file) return absl::OkStatus();
+  if (!options_.lock_file || read_only()) return absl::OkStatus();
   const std::string path = absl::StrCat(directory_, "/lock");
   lock_ =
       base::UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
@@ -62,6 +62,7 @@ absl::Status DbState::Lock() {
 }
 
 absl::Status DbState::RemoveLeftovers() {
+  if (read_only()) return absl::OkStatus();
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                            base::ListDirectory(directory_));
   for (const std::string& name : names) {
@@ -98,7 +99,12 @@ absl::Status DbState::LoadBlocks() {
     }
     blocks_->Exchange(*block, {});
   }
-  NARTHEX_RETURN_IF_ERROR(RemoveBlocks(SupersededBlocks(Metas())));
+  const std::vector<Ulid> superseded = SupersededBlocks(Metas());
+  if (read_only()) {
+    blocks_->Exchange(nullptr, superseded);
+  } else {
+    NARTHEX_RETURN_IF_ERROR(RemoveBlocks(superseded));
+  }
   for (const auto list = blocks(); const auto& block : *list) {
     if (!block->meta().compaction.HasHint(kHintFromOutOfOrder)) {
       head_->SetMinValidTime(block->max_ms());
@@ -110,9 +116,12 @@ absl::Status DbState::LoadBlocks() {
 absl::Status DbState::ReplayLog() {
   const std::int64_t start = clock_.MonotonicNs();
   const std::string path = WalPath(directory_);
-  NARTHEX_ASSIGN_OR_RETURN(ReplayResult result,
-                           ReplayWal(path, *head_, logger_, metrics_));
+  NARTHEX_ASSIGN_OR_RETURN(
+      ReplayResult result,
+      ReplayWal(path, *head_, logger_, metrics_,
+                read_only() ? WalRepair::kNone : WalRepair::kCutOff));
   other_refs_ = std::move(result.other_refs);
+  if (read_only()) return absl::OkStatus();
   other_refs_until_ms_ = head_->max_time();
   // What an earlier process left there is in the log too.
   NARTHEX_ASSIGN_OR_RETURN(

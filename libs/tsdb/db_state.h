@@ -41,6 +41,7 @@ class DbState {
     return maintenance_;
   }
   const std::string& directory() const { return directory_; }
+  bool read_only() const { return options_.read_only; }
 
   /// Writes the head's samples in [min_ms, max_ms) as a block below `parent`;
   /// nothing when there are none.

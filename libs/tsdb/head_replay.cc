@@ -228,7 +228,7 @@ void ReportFlaw(const std::string& directory, const WalFlaw& flaw,
 
 absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
                                        const base::Logger& logger,
-                                       TsdbMetrics& metrics) {
+                                       TsdbMetrics& metrics, WalRepair repair) {
   Pipe pipe;
   absl::StatusOr<ReadResult> read = absl::InternalError("not read");
   std::thread reader([&] {
@@ -251,7 +251,9 @@ absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
   }
   if (read->flaw.has_value()) {
     ReportFlaw(directory, *read->flaw, logger, metrics);
-    NARTHEX_RETURN_IF_ERROR(RepairWal(directory, *read->flaw));
+    if (repair == WalRepair::kCutOff) {
+      NARTHEX_RETURN_IF_ERROR(RepairWal(directory, *read->flaw));
+    }
   }
   metrics.wal_skipped_records.Inc(static_cast<double>(result.skipped_records));
   metrics.wal_unknown_refs.Inc(static_cast<double>(result.unknown_refs));
@@ -262,11 +264,9 @@ absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
   return result;
 }
 
-absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(const std::string& directory,
-                                                 const OtherRefs& other_refs,
-                                                 Head& head,
-                                                 const base::Logger& logger,
-                                                 TsdbMetrics& metrics) {
+absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(
+    const std::string& directory, const OtherRefs& other_refs, Head& head,
+    const base::Logger& logger, TsdbMetrics& metrics, WalRepair repair) {
   ReplayResult result;
   std::vector<RefSample> samples;
   const auto visit = [&](absl::string_view record) -> absl::Status {
@@ -300,7 +300,9 @@ absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(const std::string& directory,
     ++result.segments;
     if (!flaw.has_value()) continue;
     ReportFlaw(directory, *flaw, logger, metrics);
-    NARTHEX_RETURN_IF_ERROR(RepairWal(directory, *flaw));
+    if (repair == WalRepair::kCutOff) {
+      NARTHEX_RETURN_IF_ERROR(RepairWal(directory, *flaw));
+    }
     break;
   }
   metrics.wal_skipped_records.Inc(static_cast<double>(result.skipped_records));

@@ -26,20 +26,26 @@ struct ReplayResult {
   OtherRefs other_refs;
 };
 
+/// What to do with a log that is damaged.
+enum class WalRepair {
+  kCutOff,  ///< Cut it off there.
+  kNone,    ///< Only stop reading there.
+};
+
 /// Fills `head` from the newest checkpoint and the segments after it in
-/// `directory`. Where a segment is damaged the log is cut off there, which is
-/// logged and counted, and what came before is kept. Records of kinds that
-/// are not kept are skipped and counted.
+/// `directory`. Where a segment is damaged the log is cut off by `repair`,
+/// which is logged and counted, and what came before is kept. Records of kinds
+/// that are not kept are skipped and counted.
 absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
                                        const base::Logger& logger,
-                                       TsdbMetrics& metrics);
+                                       TsdbMetrics& metrics,
+                                       WalRepair repair = WalRepair::kCutOff);
 
 /// Likewise from the log of samples out of order, after the other: `other_refs`
 /// are those that it gave.
-absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(const std::string& directory,
-                                                 const OtherRefs& other_refs,
-                                                 Head& head,
-                                                 const base::Logger& logger,
-                                                 TsdbMetrics& metrics);
+absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(
+    const std::string& directory, const OtherRefs& other_refs, Head& head,
+    const base::Logger& logger, TsdbMetrics& metrics,
+    WalRepair repair = WalRepair::kCutOff);
 
 }  // namespace narthex::tsdb
