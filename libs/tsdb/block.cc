@@ -149,6 +149,8 @@ absl::StatusOr<std::shared_ptr<Block>> Block::Open(
   block->other_bytes_ = FileBytes(directory + "/meta.json") +
                         FileBytes(directory + "/tombstones");
   base::MutexLock lock(block->mutex_);
+  // A crash may have come between the writing of the two files.
+  block->meta_.stats.tombstones = CountIntervals(tombstones);
   block->tombstones_ =
       std::make_shared<const Tombstones>(std::move(tombstones));
   return block;
