@@ -17,6 +17,11 @@ if(NARTHEX_SANITIZE)
   add_link_options(-fsanitize=${NARTHEX_SANITIZE})
 endif()
 
+option(NARTHEX_FUZZ "Build the fuzz targets for libFuzzer (Clang only)" OFF)
+if(NARTHEX_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g1")
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(THREADS_PREFER_PTHREAD_FLAG ON)
