@@ -49,6 +49,14 @@ struct PushBatch {
   /// When an ingester refuses a sample it takes nothing of what it is sent of
   /// this batch. Each ingester decides for itself.
   bool all_or_none = false;
+  /// What is out of order is refused although an ingester has a window for it.
+  bool in_order_only = false;
+
+  void TakeRulesOf(const PushBatch& other) {
+    all_or_none = other.all_or_none;
+    in_order_only = other.in_order_only;
+  }
+  bool HasRules() const { return all_or_none || in_order_only; }
 
   /// How many are numbered.
   std::size_t size() const {

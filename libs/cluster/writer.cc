@@ -137,7 +137,7 @@ std::vector<PushPart> Writer::Rep::Split(PushPart whole) const {
   std::vector<std::uint64_t> hashes;
   series_.HashesOf(whole.samples, &hashes);
   std::size_t next = 0;
-  for (PushPart& part : parts) part.all_or_none = whole.all_or_none;
+  for (PushPart& part : parts) part.TakeRulesOf(whole);
   std::move(whole).ShareOut([&](storage::SeriesRef ref) -> PushPart& {
     const std::uint64_t hash =
         next < hashes.size() ? hashes[next++] : series_.HashOf(ref);
@@ -156,7 +156,8 @@ void Writer::Rep::Deliver(std::size_t client, PushPart part) {
   }
   // An ingester refuses messages beyond a size, and would for ever.
   std::vector<PushPart> slices(1);
-  const bool all_or_none = part.all_or_none;
+  PushBatch rules;
+  rules.TakeRulesOf(part);
   const std::shared_ptr<PendingPush> pending = part.pending;
   std::move(part).ShareOut([&](storage::SeriesRef) -> PushPart& {
     if (slices.back().weight() >= most) slices.emplace_back();
@@ -165,7 +166,7 @@ void Writer::Rep::Deliver(std::size_t client, PushPart part) {
   pending->Expect(slices.size() - 1);
   for (PushPart& slice : slices) {
     slice.pending = pending;
-    slice.all_or_none = all_or_none;
+    slice.TakeRulesOf(rules);
     Enqueue(client, std::move(slice));
   }
 }

@@ -112,9 +112,9 @@ std::optional<model::Labels> Db::LabelsOf(storage::SeriesRef ref) const {
 
 absl::Status Db::Append(absl::Span<const RefSample> samples,
                         std::vector<storage::Rejection>* rejected,
-                        bool all_or_none) {
+                        const AppendRules& rules) {
   NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
-  return rep_->state.head().Append(samples, rejected, all_or_none);
+  return rep_->state.head().Append(samples, rejected, rules);
 }
 
 absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Db::SelectChunks(

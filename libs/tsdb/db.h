@@ -16,6 +16,7 @@
 #include "libs/model/labels.h"
 #include "libs/model/matcher.h"
 #include "libs/storage/storage.h"
+#include "libs/tsdb/append_rules.h"
 #include "libs/tsdb/block.h"
 #include "libs/tsdb/compact.h"
 #include "libs/tsdb/wal.h"
@@ -104,12 +105,10 @@ class Db {
   /// index) are in the write-ahead log and visible, to every selection either
   /// all or none. A sample that is already stored counts as stored.
   /// kResourceExhausted (disk full) or another error of writing: none was
-  /// taken; trying again later may succeed. With `all_or_none` nothing is
-  /// stored when something is rejected; what is out of order only within the
-  /// batch is then left out silently, as Prometheus does.
+  /// taken; trying again later may succeed.
   absl::Status Append(absl::Span<const RefSample> samples,
                       std::vector<storage::Rejection>* rejected,
-                      bool all_or_none = false);
+                      const AppendRules& rules = {});
 
   /// The series that satisfy all matchers with their chunks that overlap
   /// `range`, sorted by labels. Chunks may reach beyond the range and overlap.

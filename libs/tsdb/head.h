@@ -22,6 +22,7 @@
 #include "libs/model/labels.h"
 #include "libs/model/matcher.h"
 #include "libs/storage/storage.h"
+#include "libs/tsdb/append_rules.h"
 #include "libs/tsdb/apply_gate.h"
 #include "libs/tsdb/head_chunk_files.h"
 #include "libs/tsdb/label_index.h"
@@ -69,7 +70,7 @@ class Head : public std::enable_shared_from_this<Head> {
       ABSL_LOCKS_EXCLUDED(index_mutex_);
   absl::Status Append(absl::Span<const RefSample> samples,
                       std::vector<storage::Rejection>* rejected,
-                      bool all_or_none = false);
+                      const AppendRules& rules = {});
 
   /// Chunks as they are, or with the samples outside `range` cut off.
   enum class Edges { kLoose, kTrimmed };

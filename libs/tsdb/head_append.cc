@@ -96,20 +96,22 @@ struct Head::Batch {
 
 absl::Status Head::Append(absl::Span<const RefSample> samples,
                           std::vector<storage::Rejection>* rejected,
-                          bool all_or_none) {
+                          const AppendRules& rules) {
   if (samples.empty()) return absl::OkStatus();
   const ApplyGate::Applying passing(append_gate_);
   metrics_.active_appenders.Add(1);
-  Batch batch(samples, LimitsOfAppend(samples[0].timestamp_ms));
+  Limits limits = LimitsOfAppend(samples[0].timestamp_ms);
+  if (rules.in_order_only) limits.window_ms = 0;
+  Batch batch(samples, limits);
   Check(batch);
   const std::size_t refused = batch.rejected.size();
   absl::Status status = absl::OkStatus();
-  if (!all_or_none || refused == 0) status = Store(batch);
+  if (!rules.all_or_none || refused == 0) status = Store(batch);
   if (status.ok()) {
     CountRejections(batch.rejected);
     // What Store refused is out of order within the batch, or came with
     // another append at the same time.
-    if (all_or_none) batch.rejected.resize(refused);
+    if (rules.all_or_none) batch.rejected.resize(refused);
     std::sort(batch.rejected.begin(), batch.rejected.end(),
               [](const storage::Rejection& a, const storage::Rejection& b) {
                 return a.index < b.index;

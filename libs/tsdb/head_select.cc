@@ -105,8 +105,10 @@ std::vector<Head::Selected> Head::Measure(
           series->min_ms(shard.blocks) <= in_order.max_ms) {
         one.visible_ms = series->max_ms();
       }
-      if (const auto it = shard.out_of_order.find(ids[i]);
-          it != shard.out_of_order.end()) {
+      const auto it = shard.out_of_order.empty()
+                          ? shard.out_of_order.end()
+                          : shard.out_of_order.find(ids[i]);
+      if (it != shard.out_of_order.end()) {
         std::vector<storage::Chunk> copied;
         it->second.Copy(out_of_order, &copied);
         if (!copied.empty()) {

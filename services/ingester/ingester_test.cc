@@ -115,6 +115,64 @@ TEST_CASE("refused samples are told by index and reason, others are kept") {
   CHECK(ReadAll(ingester).begin()->second.size() == 2);
 }
 
+TEST_CASE("of what is all or none a refused sample keeps the others out") {
+  const base::TemporaryDirectory directory;
+  const Ingester ingester(directory.path());
+  Writing w(ingester);
+  const auto one = w.writer->Declare(Named(1));
+  const auto two = w.writer->Declare(Named(2));
+  const auto push = [&](std::vector<cluster::RefSample> samples) {
+    cluster::PushBatch batch;
+    batch.samples = std::move(samples);
+    batch.all_or_none = true;
+    auto outcome = w.writer->PushAndWait(std::move(batch), seconds(20));
+    REQUIRE(outcome.status.ok());
+    return outcome.rejected;
+  };
+  CHECK(push({{one, 2000, 1}, {two, 2000, 1}}).empty());
+  const auto rejected = push({{two, 3000, 2}, {one, 1000, 1}});
+  REQUIRE(rejected.size() == 1);
+  CHECK(rejected[0].index == 1);
+  CHECK(rejected[0].reason == storage::RejectReason::kOutOfOrder);
+  CHECK(push({{two, 2500, 2}}).empty());
+  const auto all = ReadAll(ingester);
+  CHECK(all.at(Named(1).ToString()).timestamps_ms ==
+        std::vector<std::int64_t>{2000});
+  CHECK(all.at(Named(2).ToString()).timestamps_ms ==
+        std::vector<std::int64_t>{2000, 2500});
+}
+
+TEST_CASE("the out-of-order window of the configuration is used and reloaded") {
+  const base::TemporaryDirectory directory;
+  const std::string file = directory.path() + "/prometheus.yml";
+  const auto write_config = [&](const std::string& window) {
+    REQUIRE(base::WriteFileAtomically(
+                file,
+                "storage: {tsdb: {out_of_order_time_window: " + window + "}}\n")
+                .ok());
+  };
+  write_config("1s");
+  Ingester ingester(directory.path() + "/data", {"--config.file=" + file});
+  Writing w(ingester);
+  const auto ref = w.writer->Declare(Named(1));
+  const auto push = [&](std::int64_t timestamp_ms) {
+    const auto outcome =
+        w.writer->PushAndWait({{ref, timestamp_ms, 1}}, seconds(20));
+    REQUIRE(outcome.status.ok());
+    return outcome.rejected.empty()
+               ? 0
+               : static_cast<int>(outcome.rejected[0].reason);
+  };
+  CHECK(push(100'000) == 0);
+  CHECK(push(99'500) == 0);
+  CHECK(push(98'000) == static_cast<int>(storage::RejectReason::kTooOld));
+  write_config("1m");
+  REQUIRE(ingester.process().Reload().ok());
+  CHECK(push(98'000) == 0);
+  CHECK(ReadAll(ingester).begin()->second.timestamps_ms ==
+        std::vector<std::int64_t>{98'000, 99'500, 100'000});
+}
+
 TEST_CASE("new series beyond the limit are refused, known ones go on") {
   const base::TemporaryDirectory directory;
   const Ingester ingester(directory.path(), {"--storage.tsdb.max-series=1"});

@@ -112,7 +112,9 @@ absl::Status PushStream::Store(const v1::PushRequest& request,
   rejected_.clear();
   if (!request.all_or_none() || unknown.empty()) {
     NARTHEX_RETURN_IF_ERROR(
-        db_.Append(known_, &rejected_, request.all_or_none()));
+        db_.Append(known_, &rejected_,
+                   {.all_or_none = request.all_or_none(),
+                    .in_order_only = request.in_order_only()}));
   }
   // Both lists ascend; the writer wants one that does.
   auto next = unknown.begin();

@@ -60,7 +60,10 @@ void ResultWriter::Forget(const std::vector<rules::ResultSample>& batch) {
 
 absl::StatusOr<std::vector<storage::Rejection>> ResultWriter::Append(
     const std::vector<rules::ResultSample>& batch) {
-  cluster::PushOutcome outcome = writer_.PushAndWait(Name(batch), timeout_);
+  cluster::PushBatch push = Name(batch);
+  // As in Prometheus: what is late has been evaluated by someone else.
+  push.in_order_only = true;
+  cluster::PushOutcome outcome = writer_.PushAndWait(std::move(push), timeout_);
   Forget(batch);
   if (!outcome.status.ok()) return outcome.status;
   const std::vector<std::size_t> order = PushOrder(batch);

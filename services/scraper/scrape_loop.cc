@@ -251,11 +251,14 @@ void ScrapeLoop::AppendReport(Report report, const model::Labels& labels,
   batch->samples.push_back({ref, timestamp_ms, value});
 }
 
-void ScrapeLoop::Send(ScrapeBatch batch) {
+void ScrapeLoop::Send(ScrapeBatch batch, bool in_order_only) {
   Metrics& metrics = context_.metrics;
   const std::size_t samples = batch.samples.size();
+  cluster::PushBatch push;
+  push.samples = std::move(batch.samples);
+  push.in_order_only = in_order_only;
   context_.writer.Push(
-      std::move(batch.samples),
+      std::move(push),
       [&metrics, samples](const cluster::PushOutcome& outcome) {
         if (!outcome.status.ok()) {
           metrics.lost_samples.Inc(static_cast<double>(samples));
@@ -295,7 +298,8 @@ void ScrapeLoop::End(std::int64_t timestamp_ms) {
     batch.released.push_back(ref);
     ref = 0;
   }
-  Send(std::move(batch));
+  // Where the target came back meanwhile its series have not ended.
+  Send(std::move(batch), /*in_order_only=*/true);
 }
 
 void ScrapeLoop::Retire() {

@@ -122,7 +122,7 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
                     std::int64_t timestamp_ms, double value,
                     ScrapeBatch* batch);
   void End(std::int64_t timestamp_ms);
-  void Send(ScrapeBatch batch);
+  void Send(ScrapeBatch batch, bool in_order_only = false);
 
   LoopContext& context_;
   MetadataCache metadata_;

@@ -223,6 +223,7 @@ bool PushClient::Send(Stream& stream, std::vector<PushPart> parts) {
     if (part.resent) request.set_resent(true);
     // What came through the first time would be refused as out of order.
     if (part.all_or_none && !part.resent) request.set_all_or_none(true);
+    if (part.in_order_only) request.set_in_order_only(true);
     if (!part.released) continue;
     for (const storage::SeriesRef ref : part.released->refs()) {
       request.add_released_refs(static_cast<std::uint32_t>(ref));
@@ -333,6 +334,7 @@ void PushClient::Settle(Message message, const v1::PushResponse& response) {
     series_.Undeclare(forgotten);
     part.pending->Keep(rejected);
     forgotten.pending = part.pending;
+    forgotten.TakeRulesOf(part);
     forgotten.redeclared = true;
     ++redeclared_;
     again.push_back(std::move(forgotten));

@@ -100,7 +100,7 @@ std::vector<PushPart> PushQueue::Take(std::size_t max_samples,
     const std::size_t more = next.weight();
     if (!taken.empty() && samples + more > max_samples) break;
     if (HasSampleOf(with_histograms, next)) break;
-    if (!taken.empty() && (next.all_or_none || taken.back().all_or_none)) break;
+    if (!taken.empty() && (next.HasRules() || taken.back().HasRules())) break;
     for (const RefHistogram& one : next.histograms) {
       with_histograms.insert(one.ref);
     }

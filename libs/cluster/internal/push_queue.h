@@ -104,7 +104,7 @@ class PushQueue {
 
   /// Takes parts of `max_samples` (by weight) together, at least one, that
   /// keep the order of each series when what is no sample comes after all
-  /// samples; one that is taken all or none comes alone. Waits up to
+  /// samples; one with rules of its own comes alone. Waits up to
   /// `linger` for more when there are fewer, and up to `wait` for the first;
   /// returns none when that passes or Wake() is called.
   std::vector<PushPart> Take(std::size_t max_samples,
