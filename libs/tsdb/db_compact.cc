@@ -174,12 +174,24 @@ absl::Status DbState::FlushHead() {
   return CompactOutOfOrder();
 }
 
+// All but those of samples out of order that reach beyond what was cut from the
+// head. As part of another block they would hide, after the next start, what
+// the log has of their time in order.
+std::vector<BlockMeta> DbState::CompactableBlocks() const {
+  std::vector<BlockMeta> metas = Metas();
+  std::erase_if(metas, [this](const BlockMeta& meta) {
+    return meta.compaction.HasHint(kHintFromOutOfOrder) &&
+           meta.max_ms > head_->min_valid_time();
+  });
+  return metas;
+}
+
 absl::Status DbState::CompactStoredBlocks() {
   const std::vector<std::int64_t> ranges =
       CompactionRanges(options_.block_ms, LargestBlock(options_));
   while (true) {
-    const std::vector<BlockMeta> plan =
-        PlanCompaction(Metas(), ranges, options_.overlapping_compaction);
+    const std::vector<BlockMeta> plan = PlanCompaction(
+        CompactableBlocks(), ranges, options_.overlapping_compaction);
     if (plan.empty()) return absl::OkStatus();
     NARTHEX_RETURN_IF_ERROR(CompactGroup(plan));
   }

@@ -112,6 +112,23 @@ TEST_CASE("of a batch that is out of order in itself all is taken and kept") {
   fixture.CheckAll();
 }
 
+TEST_CASE("what must be in order is refused although the window is open") {
+  DbFixture fixture(WithWindow(kBlock));
+  REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
+  const auto ref = fixture.db().GetOrCreateSeries(kSeries);
+  REQUIRE(ref.ok());
+  std::vector<storage::Rejection> rejected;
+  const std::vector<RefSample> samples = {{*ref, kStart - 1, 2},
+                                          {*ref, kStart + 1, 3}};
+  REQUIRE(
+      fixture.db().Append(samples, &rejected, {.in_order_only = true}).ok());
+  REQUIRE(rejected.size() == 1);
+  CHECK(rejected[0].index == 0);
+  CHECK(rejected[0].reason == storage::RejectReason::kOutOfOrder);
+  fixture.expected()[kSeries][kStart + 1] = 3;
+  fixture.CheckAll();
+}
+
 TEST_CASE("of what is all or none a refused sample keeps everything out") {
   DbFixture fixture;
   REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
@@ -122,7 +139,7 @@ TEST_CASE("of what is all or none a refused sample keeps everything out") {
   std::vector<storage::Rejection> rejected;
   const std::vector<RefSample> refused = {
       {*other, kStart, 1}, {*ref, kStart - 1, 2}, {*ref, kStart, 3}};
-  REQUIRE(fixture.db().Append(refused, &rejected, true).ok());
+  REQUIRE(fixture.db().Append(refused, &rejected, {.all_or_none = true}).ok());
   REQUIRE(rejected.size() == 2);
   CHECK(rejected[0].index == 1);
   CHECK(rejected[0].reason == storage::RejectReason::kOutOfOrder);
@@ -132,7 +149,7 @@ TEST_CASE("of what is all or none a refused sample keeps everything out") {
   rejected.clear();
   const std::vector<RefSample> taken = {
       {*other, kStart + 9, 1}, {*other, kStart + 8, 2}, {*ref, kStart + 9, 3}};
-  REQUIRE(fixture.db().Append(taken, &rejected, true).ok());
+  REQUIRE(fixture.db().Append(taken, &rejected, {.all_or_none = true}).ok());
   CHECK(rejected.empty());
   fixture.expected()[kOther][kStart + 9] = 1;
   fixture.expected()[kSeries][kStart + 9] = 3;
@@ -166,8 +183,11 @@ TEST_CASE("samples out of order outlive restarts, compactions and both") {
   fixture.CheckAll();
   REQUIRE(fixture.db().CompactIfDue().ok());
   fixture.CheckAll();
-  // Nothing overlaps any more but, perhaps, the newest.
-  const std::vector<BlockMeta> blocks = fixture.db().Blocks();
+  // Nothing overlaps any more but what reaches beyond the flushed head.
+  std::vector<BlockMeta> blocks = fixture.db().Blocks();
+  std::erase_if(blocks, [](const BlockMeta& meta) {
+    return meta.compaction.HasHint(kHintFromOutOfOrder);
+  });
   for (std::size_t i = 1; i < blocks.size(); ++i) {
     CHECK(blocks[i].min_ms >= blocks[i - 1].max_ms);
   }
@@ -251,9 +271,33 @@ TEST_CASE("a crash before the log is truncated repeats samples, to no effect") {
   fixture.CheckAll();
   REQUIRE(fixture.db().CompactOutOfOrder().ok());
   fixture.CheckAll();
+  const std::size_t blocks = fixture.db().Blocks().size();
+  REQUIRE(fixture.AppendOne(kSeries, kStart + kBlock, 1) == kTaken);
+  REQUIRE(fixture.AppendOne(kSeries, kStart + 2 * kBlock, 1) == kTaken);
   REQUIRE(fixture.db().CompactIfDue().ok());
   fixture.CheckAll();
-  CHECK(fixture.db().Blocks().size() == 1);
+  CHECK(fixture.db().Blocks().size() < blocks);
+}
+
+TEST_CASE("compacted, they do not hide what the log has in order") {
+  DbFixture fixture(WithWindow(4 * kBlock));
+  constexpr std::int64_t kFrom = kStart / (3 * kBlock) * (3 * kBlock);
+  for (std::int64_t now = kFrom; now < kFrom + 207 * kBlock / 60;
+       now += 5 * kMinute) {
+    REQUIRE(fixture.AppendOne(kSeries, now, 1) == kTaken);
+    REQUIRE(fixture.db().CompactIfDue().ok());
+  }
+  // Of the last two blocks' spans all that is in order is in the head.
+  for (const int minutes : {250, 300, 370, 400}) {
+    REQUIRE(fixture.AppendOne(kSeries, kFrom + minutes * kMinute - 1, 2) ==
+            kTaken);
+  }
+  REQUIRE(fixture.db().CompactOutOfOrder().ok());
+  REQUIRE(fixture.db().CompactIfDue().ok());
+  fixture.CheckAll();
+  CHECK(OutOfOrderBlocks(fixture.db()) == 2);
+  fixture.Reopen();
+  fixture.CheckAll();
 }
 
 TEST_CASE("a series with nothing but samples out of order is kept") {

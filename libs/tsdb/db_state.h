@@ -79,6 +79,7 @@ class DbState {
   absl::Status MarkFailed(const BlockList& blocks, const absl::Status& reason);
   absl::Status RemoveBlocks(const std::vector<Ulid>& ulids);
   std::vector<BlockMeta> Metas() const;
+  std::vector<BlockMeta> CompactableBlocks() const;
 
   const std::string directory_;
   const DbOptions options_;
