@@ -45,7 +45,9 @@ class OpenChunk {
 
   /// Fetches what the next Append will need into the cache.
   void Prefetch(const base::BlockArena& arena) const {
-    __builtin_prefetch(arena.At(block_), 1);
+    if (block_ != base::BlockArena::kNone) {
+      __builtin_prefetch(arena.At(block_), 1);
+    }
   }
 
  private:
