@@ -23,6 +23,28 @@ model::SampleColumns TakeTail(std::size_t first,
   return tail;
 }
 
+/// Makes unknown whether a counter was reset where merged samples that come
+/// from `kept` and others meet: what is known of one that used to follow
+/// another sample.
+void ForgetResets(const model::SampleColumns& kept,
+                  model::SampleColumns* merged) {
+  std::size_t next = 0;
+  bool was_kept = false;
+  for (std::size_t i = 0; i < merged->histograms.size(); ++i) {
+    const bool is_kept = next < kept.size() &&
+                         kept.timestamps_ms[next] == merged->timestamps_ms[i];
+    if (is_kept) ++next;
+    model::HistogramPtr& histogram = merged->histograms[i];
+    if (i > 0 && is_kept != was_kept && histogram != nullptr &&
+        histogram->counter_reset != model::CounterReset::kGauge) {
+      auto changed = std::make_shared<model::FloatHistogram>(*histogram);
+      changed->counter_reset = model::CounterReset::kUnknown;
+      histogram = std::move(changed);
+    }
+    was_kept = is_kept;
+  }
+}
+
 /// Merges what `*out` holds from `chunk_start` on, a chunk's samples, with
 /// those from `start` on, which are ascending but not all before it.
 void MergeOverlap(std::size_t start, std::size_t chunk_start,
@@ -32,9 +54,11 @@ void MergeOverlap(std::size_t start, std::size_t chunk_start,
   const auto at =
       std::lower_bound(times.begin() + static_cast<std::ptrdiff_t>(start),
                        times.end(), chunk.timestamps_ms.front());
-  model::SampleColumns merged =
+  const model::SampleColumns kept =
       TakeTail(static_cast<std::size_t>(at - times.begin()), out);
+  model::SampleColumns merged = kept;
   storage::MergeColumns(chunk, &merged);
+  ForgetResets(kept, &merged);
   out->AppendRange(merged, 0, merged.size());
 }
 

@@ -1,13 +1,11 @@
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/match.h"
 #include "libs/base/clock.h"
 #include "libs/base/file.h"
-#include "libs/base/float_format.h"
 #include "libs/metrics/metrics.h"
+#include "libs/tsdb/conformance_fixture.h"
 #include "libs/tsdb/db.h"
 #include "libs/tsdb/db_fixture.h"
 
@@ -15,51 +13,16 @@ namespace narthex::tsdb {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
-
-/// Values as text: NaNs other than the staleness marker are alike.
-using Texts = std::map<model::Labels, std::map<std::int64_t, std::string>>;
-
-std::string DataDirectory() {
-  const char* shared = std::getenv("NARTHEX_SHARED");
-  const std::string root = shared != nullptr ? shared : NARTHEX_SHARED_DEFAULT;
-  const std::string directory = root + "/conformance/tsdb";
-  if (base::Exists(directory)) return directory;
-  WARN("no conformance data at " << directory);
-  return "";
-}
-
-std::string Text(double value) {
-  return model::IsStaleNan(value) ? "stale" : base::FormatFloat(value);
-}
-
-Texts Expected(const std::string& path) {
-  Texts expected;
-  const Json content = Json::parse(*base::ReadFile(path));
-  for (const Json& series : content["series"]) {
-    std::vector<std::pair<std::string, std::string>> pairs;
-    for (const auto& [name, value] : series["labels"].items()) {
-      pairs.emplace_back(name, value);
-    }
-    for (const Json& sample : series.value("floats", Json::array())) {
-      const std::string value = sample[1];
-      expected[model::Labels(pairs)][sample[0]] =
-          value == "stale" ? value : Text(*base::ParseFloat(value));
-    }
-  }
-  return expected;
-}
 
 /// All floats of a database; native histograms are left out.
-Texts Floats(const Db& db) {
+FloatTexts Floats(const Db& db) {
   auto set =
       db.SelectChunks(kAllTime, {Match("__name__", "!=", "golden_native")});
   INFO(set.status());
   REQUIRE(set.ok());
-  Texts found;
-  for (const auto& [labels, samples] : ReadAll(*std::move(set), kAllTime)) {
-    for (const auto& [time, value] : samples) found[labels][time] = Text(value);
-  }
+  FloatTexts found;
+  SeriesFacts histograms;
+  ReadSamples(**set, &found, &histograms);
   return found;
 }
 
@@ -98,9 +61,10 @@ class Copy {
 };
 
 TEST_CASE("a directory of Prometheus holds the samples it should") {
-  const std::string data = DataDirectory();
+  const std::string data = ConformanceDirectory();
   if (data.empty()) return;
-  const Texts expected = Expected(data + "/golden.EXPECT.json");
+  const FloatTexts expected =
+      ExpectedFloats(data + "/golden.EXPECT.json", kAllTime);
   Copy copy(data + "/golden");
   copy.Open();
   CHECK(copy.db().Blocks().size() == 2);
@@ -114,9 +78,10 @@ TEST_CASE("a directory of Prometheus holds the samples it should") {
 }
 
 TEST_CASE("a log of Prometheus is replayed with every compression") {
-  const std::string data = DataDirectory();
+  const std::string data = ConformanceDirectory();
   if (data.empty()) return;
-  const Texts expected = Expected(data + "/wal_small.EXPECT.json");
+  const FloatTexts expected =
+      ExpectedFloats(data + "/wal_small.EXPECT.json", kAllTime);
   for (const std::string name : {"wal_uncompressed", "wal_zstd"}) {
     INFO(name);
     Copy copy(data + "/" + name);
@@ -130,9 +95,10 @@ TEST_CASE("a log of Prometheus is replayed with every compression") {
 }
 
 TEST_CASE("a log of Prometheus cut anywhere gives what is before the cut") {
-  const std::string data = DataDirectory();
+  const std::string data = ConformanceDirectory();
   if (data.empty()) return;
-  const Texts expected = Expected(data + "/wal_small.EXPECT.json");
+  const FloatTexts expected =
+      ExpectedFloats(data + "/wal_small.EXPECT.json", kAllTime);
   for (const std::string name : {"wal_uncompressed", "wal_zstd"}) {
     const auto size = fs::file_size(data + "/" + name + "/wal/00000000");
     for (std::uintmax_t cut = 0; cut < size; cut += 611) {

@@ -14,18 +14,12 @@
 #include "libs/base/crc32c.h"
 #include "libs/base/status.h"
 #include "libs/base/varint.h"
+#include "libs/tsdb/head_chunk_format.h"
 
 namespace narthex::tsdb {
 namespace {
 
-constexpr std::uint32_t kMagic = 0x0130bc91;
-constexpr std::uint8_t kVersion = 1;
-constexpr std::size_t kHeaderBytes = 8;
-constexpr std::uint8_t kOutOfOrderBit = 0x80;
-// In front of the length: reference, bounds and encoding.
-constexpr std::size_t kBeforeLength = 8 + 8 + 8 + 1;
-// Reference, bounds, encoding, length and checksum.
-constexpr std::size_t kMostOverhead = 8 + 8 + 8 + 1 + 10 + 4;
+using namespace head_chunk_format;
 
 std::string Header() {
   std::string header;

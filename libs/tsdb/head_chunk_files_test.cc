@@ -4,7 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/crc32c.h"
+#include "libs/base/file.h"
 #include "libs/base/varint.h"
+#include "libs/tsdb/head_chunk_reader.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -55,6 +57,58 @@ TEST_CASE("a file has the layout of Prometheus") {
       "bytes";
   base::PutBe32(base::Crc32c(chunk), &chunk);
   CHECK(*base::ReadFile(path + "/000001") == expected + chunk);
+}
+
+TEST_CASE("what is written is read again, up to the first damage") {
+  const base::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/chunks_head";
+  const std::vector<HeadChunk> chunks = {
+      {5, -1, 2, "bytes"},
+      {6, 0, 0, "", storage::Encoding::kHistogram},
+      {7, 1, 9, "more", storage::Encoding::kFloatHistogram, true}};
+  auto files = HeadChunkFiles::Open(path);
+  std::vector<absl::string_view> mapped;
+  REQUIRE((*files)->Write(chunks, &mapped).ok());
+  const auto read = [](const std::string& file, std::size_t* count) {
+    *count = 0;
+    return ReadHeadChunks(file, [&](const HeadChunk&) {
+      ++*count;
+      return absl::OkStatus();
+    });
+  };
+  std::size_t i = 0;
+  const auto compare = [&](const HeadChunk& found) {
+    CHECK(found.ref == chunks[i].ref);
+    CHECK(found.min_ms == chunks[i].min_ms);
+    CHECK(found.max_ms == chunks[i].max_ms);
+    CHECK(found.bytes == chunks[i].bytes);
+    CHECK(found.encoding == chunks[i].encoding);
+    CHECK(found.out_of_order == chunks[i].out_of_order);
+    ++i;
+    return absl::OkStatus();
+  };
+  // While it is written it ends in a hole.
+  REQUIRE(ReadHeadChunks(path + "/000001", compare).ok());
+  CHECK(i == 3);
+  files->reset();
+  i = 0;
+  REQUIRE(ReadHeadChunks(path + "/000001", compare).ok());
+  CHECK(i == 3);
+
+  const std::string whole = *base::ReadFile(path + "/000001");
+  const std::string copy = directory.path() + "/copy";
+  std::size_t count = 0;
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    REQUIRE(base::WriteFileAtomically(copy, whole.substr(0, size)).ok());
+    const absl::Status status = read(copy, &count);
+    CHECK(count < 3);
+    CHECK((status.ok() || absl::IsDataLoss(status)));
+    std::string changed = whole;
+    changed[size] = static_cast<char>(changed[size] ^ 4);
+    REQUIRE(base::WriteFileAtomically(copy, changed).ok());
+    const bool padding = size >= 5 && size < 8;
+    CHECK(read(copy, &count).ok() == padding);
+  }
 }
 
 TEST_CASE("a chunk too large for any file is refused and others are not") {

@@ -90,6 +90,7 @@ class Reader {
   }
 
   const absl::Status& status() const { return status_; }
+  bool crooked() const { return crooked_; }
   const HistogramChunkState<Counts>& state() const { return state_; }
   HistogramChunkState<Counts> TakeState() { return std::move(state_); }
   std::size_t count() const { return count_; }
@@ -114,6 +115,8 @@ class Reader {
     }
     static_cast<model::HistogramLayout&>(sample) = state_.layout;
     state_.counts.CopyTo(state_.positive_buckets, &sample);
+    if (crooked_) Straighten(&sample);
+    ReduceReservedSchema(&sample);
     return sample;
   }
 
@@ -124,6 +127,8 @@ class Reader {
     state_.layout.counter_reset = reset_ == CounterReset::kGauge
                                       ? CounterReset::kGauge
                                       : CounterReset::kUnknown;
+    crooked_ = IsCrooked(state_.layout.positive_spans) ||
+               IsCrooked(state_.layout.negative_spans);
     state_.positive_buckets = BucketCount(state_.layout.positive_spans);
     const std::size_t buckets =
         state_.positive_buckets + BucketCount(state_.layout.negative_spans);
@@ -162,6 +167,7 @@ class Reader {
   std::size_t count_ = 0;
   std::size_t next_ = 0;
   std::size_t sample_words_ = 0;
+  bool crooked_ = false;
   HistogramChunkState<Counts> state_;
   absl::Status status_;
 };
@@ -330,6 +336,7 @@ absl::StatusOr<BasicHistogramChunk<Counts>> BasicHistogramChunk<Counts>::Resume(
     if (chunk.count_++ == 0) chunk.min_ms_ = reader.state().timestamp_ms;
   }
   NARTHEX_RETURN_IF_ERROR(reader.status());
+  if (reader.crooked()) return Corrupt(bytes, "buckets out of order");
   chunk.reset_ = reader.reset();
   chunk.out_ = BitWriter(bytes, reader.position());
   chunk.state_ = reader.TakeState();

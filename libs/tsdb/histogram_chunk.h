@@ -44,7 +44,8 @@ class BasicHistogramChunk {
                       const BasicHistogramChunk* before = nullptr);
 
   /// Goes on with a chunk that was written before; the bytes are copied.
-  /// kDataLoss when they cannot be decoded or hold no sample.
+  /// kDataLoss when they cannot be decoded, hold no sample or name buckets out
+  /// of order.
   static absl::StatusOr<BasicHistogramChunk> Resume(absl::string_view bytes);
 
   /// Appends a sample. If it cannot be in this chunk (counter reset; another

@@ -1,11 +1,13 @@
 #include "libs/tsdb/histogram_layout.h"
 
 #include <cmath>
-#include <limits>
+#include <cstdlib>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
+#include "libs/model/histogram_arithmetic.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -18,6 +20,10 @@ constexpr int kMinThresholdExponent = -242;
 constexpr int kMaxThresholdExponent = 11;
 constexpr int kThresholdBias = 243;
 constexpr std::uint64_t kOtherThreshold = 255;
+
+// Far above what the finest schema needs, so that gaps between any two buckets
+// fit into a span.
+constexpr std::int64_t kMostIndex = std::int64_t{1} << 29;
 
 // A custom bound that is a multiple of a thousandth up to this many is stored
 // as that multiple plus one.
@@ -54,20 +60,23 @@ void WriteSpans(const std::vector<BucketSpan>& spans, BitWriter* out) {
 absl::Status ReadSpans(BitCursor* in, std::vector<BucketSpan>* spans) {
   const std::uint64_t count = in->VarbitUint();
   std::uint64_t buckets = 0;
+  std::int64_t index = 0;
   // Two bits a span and one a bucket at least: what claims more is corrupt.
   if (count > in->remaining() / 2) return absl::DataLossError("spans cut off");
   spans->resize(static_cast<std::size_t>(count));
   for (BucketSpan& span : *spans) {
     const std::uint64_t length = in->VarbitUint();
     const std::int64_t offset = in->VarbitInt();
-    const bool first = &span == &spans->front();
-    if (!std::in_range<std::uint32_t>(length) ||
-        !std::in_range<std::int32_t>(offset) || (!first && offset < 0)) {
+    if (length > kMostIndex || std::abs(offset) > kMostIndex) {
       return absl::DataLossError("impossible span");
     }
     span.length = static_cast<std::uint32_t>(length);
     span.offset = static_cast<std::int32_t>(offset);
     buckets += length;
+    index += offset + static_cast<std::int64_t>(length);
+    if (std::abs(index) > kMostIndex) {
+      return absl::DataLossError("impossible span");
+    }
   }
   if (buckets > in->remaining()) return absl::DataLossError("buckets cut off");
   return absl::OkStatus();
@@ -125,7 +134,99 @@ void AddBucket(std::int64_t index, std::int64_t* end,
   *end = index + 1;
 }
 
+// Counts of hostile input wrap around instead of overflowing.
+void Add(std::int64_t count, std::int64_t* sum) {
+  *sum = static_cast<std::int64_t>(static_cast<std::uint64_t>(*sum) +
+                                   static_cast<std::uint64_t>(count));
+}
+void Add(double count, double* sum) { *sum += count; }
+
+/// Merges buckets so that each spans `factor_bits` doublings of old ones.
+void MergeBuckets(int factor_bits, std::vector<BucketSpan>* spans,
+                  std::vector<std::int64_t>* deltas) {
+  const std::vector<std::int64_t> counts = AbsoluteCounts(*deltas);
+  std::vector<BucketSpan> merged;
+  std::vector<std::int64_t> merged_counts;
+  std::int64_t end = 0;
+  std::size_t next = 0;
+  for (BucketIndexes old(*spans); !old.done(); old.Next()) {
+    // A bucket's index is that of its upper bound.
+    const std::int64_t index = ((old.index() - 1) >> factor_bits) + 1;
+    if (merged.empty() || index >= end) {
+      AddBucket(index, &end, &merged);
+      merged_counts.push_back(0);
+    }
+    Add(counts[next++], &merged_counts.back());
+  }
+  *spans = std::move(merged);
+  *deltas = CountDeltas(merged_counts);
+}
+
+template <typename Count>
+void StraightenSide(std::vector<BucketSpan>* spans,
+                    std::vector<Count>* counts) {
+  std::map<std::int64_t, Count> sums;
+  std::int64_t index = 0;
+  std::size_t next = 0;
+  for (const BucketSpan& span : *spans) {
+    index += span.offset;
+    for (std::uint32_t i = 0; i < span.length; ++i) {
+      Add((*counts)[next++], &sums[index++]);
+    }
+  }
+  spans->clear();
+  counts->clear();
+  std::int64_t end = 0;
+  for (const auto& [bucket, count] : sums) {
+    AddBucket(bucket, &end, spans);
+    counts->push_back(count);
+  }
+}
+
+void StraightenDeltas(std::vector<BucketSpan>* spans,
+                      std::vector<std::int64_t>* deltas) {
+  std::vector<std::int64_t> counts = AbsoluteCounts(*deltas);
+  StraightenSide(spans, &counts);
+  *deltas = CountDeltas(counts);
+}
+
 }  // namespace
+
+bool IsCrooked(const std::vector<BucketSpan>& spans) {
+  for (std::size_t i = 1; i < spans.size(); ++i) {
+    if (spans[i].offset < 0) return true;
+  }
+  return false;
+}
+
+void Straighten(model::IntHistogram* histogram) {
+  StraightenDeltas(&histogram->positive_spans, &histogram->positive_deltas);
+  StraightenDeltas(&histogram->negative_spans, &histogram->negative_deltas);
+}
+
+void Straighten(model::FloatHistogram* histogram) {
+  StraightenSide(&histogram->positive_spans, &histogram->positive_buckets);
+  StraightenSide(&histogram->negative_spans, &histogram->negative_buckets);
+}
+
+bool IsReadableSchema(std::int64_t schema) {
+  return schema == model::kCustomBoundsSchema ||
+         (schema >= model::kMinExponentialSchema &&
+          schema <= kMaxReservedSchema);
+}
+
+void ReduceReservedSchema(model::IntHistogram* histogram) {
+  const int bits = histogram->schema - model::kMaxExponentialSchema;
+  if (bits <= 0) return;
+  MergeBuckets(bits, &histogram->positive_spans, &histogram->positive_deltas);
+  MergeBuckets(bits, &histogram->negative_spans, &histogram->negative_deltas);
+  histogram->schema = model::kMaxExponentialSchema;
+}
+
+void ReduceReservedSchema(model::FloatHistogram* histogram) {
+  if (histogram->schema <= model::kMaxExponentialSchema) return;
+  model::ReduceResolution(model::kMaxExponentialSchema, histogram);
+}
 
 void WriteHistogramLayout(const model::HistogramLayout& layout,
                           BitWriter* out) {
@@ -142,9 +243,7 @@ absl::Status ReadHistogramLayout(BitCursor* in,
                                  model::HistogramLayout* layout) {
   layout->zero_threshold = ReadZeroThreshold(in);
   const std::int64_t schema = in->VarbitInt();
-  if (schema != model::kCustomBoundsSchema &&
-      (schema < model::kMinExponentialSchema ||
-       schema > model::kMaxExponentialSchema)) {
+  if (!IsReadableSchema(schema)) {
     return absl::DataLossError(
         absl::StrCat("unknown histogram schema ", schema));
   }
@@ -201,7 +300,6 @@ std::vector<BucketSpan> UnionOfSpans(const std::vector<BucketSpan>& a,
   return spans;
 }
 
-// Counts of hostile input wrap around instead of overflowing.
 std::vector<std::int64_t> AbsoluteCounts(
     const std::vector<std::int64_t>& deltas) {
   std::vector<std::int64_t> counts;

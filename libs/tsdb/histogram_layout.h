@@ -12,13 +12,34 @@
 /// to buckets when layouts meet.
 namespace narthex::tsdb {
 
+/// Schemas above the finest one in use, up to this, are reserved: histograms
+/// of them are read, at the finest resolution in use.
+inline constexpr std::int32_t kMaxReservedSchema = 52;
+
+/// Whether histograms of a schema can be read.
+bool IsReadableSchema(std::int64_t schema);
+
+/// Merges buckets until the schema is one in use. Requires: a valid histogram
+/// but for its schema, which is readable.
+void ReduceReservedSchema(model::IntHistogram* histogram);
+void ReduceReservedSchema(model::FloatHistogram* histogram);
+
 /// Appends zero threshold, schema, spans and custom bounds.
 void WriteHistogramLayout(const model::HistogramLayout& layout, BitWriter* out);
 
-/// Reads them; the counter reset is left alone. kDataLoss when they make no
-/// sense or need more than the rest of `*in` can hold, or for a schema that
-/// is not known.
+/// Reads them; the counter reset is left alone. The spans may be crooked.
+/// kDataLoss when they make no sense or need more than the rest of `*in` can
+/// hold, or for a schema that cannot be read.
 absl::Status ReadHistogramLayout(BitCursor* in, model::HistogramLayout* layout);
+
+/// Whether spans go back to buckets before them. Some versions of Prometheus
+/// write a bucket twice so (seen: 3.5.3), when a chunk gets new buckets while
+/// the new sample lacks empty ones.
+bool IsCrooked(const std::vector<model::BucketSpan>& spans);
+
+/// Gives buckets that come twice as one, their sum, in ascending order.
+void Straighten(model::IntHistogram* histogram);
+void Straighten(model::FloatHistogram* histogram);
 
 /// Number of buckets of a side.
 std::size_t BucketCount(const std::vector<model::BucketSpan>& spans);

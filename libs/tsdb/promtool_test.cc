@@ -1,7 +1,5 @@
 #include <algorithm>
-#include <array>
 #include <catch2/catch.hpp>
-#include <cstdio>
 #include <random>
 
 #include "absl/strings/match.h"
@@ -11,6 +9,7 @@
 #include "libs/base/file.h"
 #include "libs/base/float_format.h"
 #include "libs/tsdb/db_fixture.h"
+#include "libs/tsdb/peer_fixture.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -18,30 +17,6 @@ namespace {
 constexpr std::int64_t kMinute = 60 * 1000;
 constexpr std::int64_t kHour = 60 * kMinute;
 constexpr std::int64_t kStart = 1700006400000;
-
-/// The real promtool, empty (and a warning) when it is not installed.
-std::string Promtool() {
-  for (const char* path :
-       {"/opt/peers/root/usr/bin/promtool", "/usr/bin/promtool"}) {
-    if (base::Exists(path)) return path;
-  }
-  WARN("promtool is not installed");
-  return "";
-}
-
-std::string Run(const std::string& command) {
-  std::string output;
-  FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  std::array<char, 4096> buffer{};
-  std::size_t size = 0;
-  while ((size = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0) {
-    output.append(buffer.data(), size);
-  }
-  INFO(output);
-  REQUIRE(::pclose(pipe) == 0);
-  return output;
-}
 
 /// The lines of a dump: labels, value and time.
 std::vector<std::string> DumpOf(const SeriesModel& data) {
@@ -59,8 +34,8 @@ std::vector<std::string> DumpOf(const SeriesModel& data) {
 std::vector<std::string> DumpBy(const std::string& promtool,
                                 const std::string& path) {
   std::vector<std::string> lines;
-  for (const auto line :
-       absl::StrSplit(Run(absl::StrCat(promtool, " tsdb dump ", path)), '\n')) {
+  for (const auto line : absl::StrSplit(
+           RunCommand(absl::StrCat(promtool, " tsdb dump ", path)), '\n')) {
     if (absl::StartsWith(line, "{")) lines.emplace_back(line);
   }
   std::sort(lines.begin(), lines.end());
@@ -75,7 +50,7 @@ void CheckDump(const std::string& promtool, const DbFixture& fixture) {
 }
 
 TEST_CASE("promtool reads what is in the log, in checkpoints and in blocks") {
-  const std::string promtool = Promtool();
+  const std::string promtool = PeerProgram("promtool");
   if (promtool.empty()) return;
   for (const auto compression : {WalCompression::kNone, WalCompression::kSnappy,
                                  WalCompression::kZstd}) {
@@ -108,7 +83,7 @@ TEST_CASE("promtool reads what is in the log, in checkpoints and in blocks") {
     fixture.Close();
     CheckDump(promtool, fixture);
     CHECK(absl::StrContains(
-        Run(absl::StrCat(promtool, " tsdb analyze ", fixture.path())),
+        RunCommand(absl::StrCat(promtool, " tsdb analyze ", fixture.path())),
         "Total Series: 101"));
     fixture.Open();
     fixture.CheckAll();

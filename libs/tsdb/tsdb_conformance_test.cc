@@ -1,86 +1,22 @@
 #include <catch2/catch.hpp>
-#include <cmath>
-#include <cstdlib>
+#include <deque>
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <map>
+#include <optional>
 
 #include "libs/base/file.h"
-#include "libs/base/float_format.h"
 #include "libs/tsdb/block.h"
 #include "libs/tsdb/block_fixture.h"
 #include "libs/tsdb/block_writer.h"
-#include "libs/tsdb/xor_chunk.h"
+#include "libs/tsdb/conformance_fixture.h"
+#include "libs/tsdb/head_chunk_reader.h"
+#include "libs/tsdb/histogram_chunk.h"
 
 namespace narthex::tsdb {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
-
 constexpr storage::TimeRange kAll = {model::kMinTime, model::kMaxTime};
-
-/// The directory of test data, empty (and a warning) when it is not there.
-std::string DataDirectory() {
-  const char* shared = std::getenv("NARTHEX_SHARED");
-  const std::string root = shared != nullptr ? shared : NARTHEX_SHARED_DEFAULT;
-  const std::string directory = root + "/conformance/tsdb";
-  if (base::Exists(directory)) return directory;
-  WARN("no conformance data at " << directory);
-  return "";
-}
-
-double ValueOf(const std::string& text) {
-  if (text == "stale") return model::StaleNan();
-  return *base::ParseFloat(text);
-}
-
-/// Text by which values are compared: NaNs other than stale are alike.
-std::string ValueKey(double value) {
-  if (model::IsStaleNan(value)) return "stale";
-  return base::FormatFloat(value);
-}
-
-using Texts = std::map<model::Labels, std::map<std::int64_t, std::string>>;
-
-Texts ExpectedFloats(const std::string& path, const storage::TimeRange& range) {
-  Texts expected;
-  const Json content = Json::parse(*base::ReadFile(path));
-  for (const Json& series : content["series"]) {
-    std::vector<std::pair<std::string, std::string>> pairs;
-    for (const auto& [name, value] : series["labels"].items()) {
-      pairs.emplace_back(name, value);
-    }
-    const model::Labels labels(pairs);
-    for (const Json& sample : series.value("floats", Json::array())) {
-      const auto time = sample[0].get<std::int64_t>();
-      if (time < range.min_ms || time > range.max_ms) continue;
-      expected[labels][time] = ValueKey(ValueOf(sample[1]));
-    }
-  }
-  return expected;
-}
-
-/// The samples of all float chunks of a block.
-void ReadFloats(const Block& block, Texts* found) {
-  auto set = block.SelectAll();
-  REQUIRE(set.ok());
-  storage::ChunkSeries series;
-  while ((*set)->Next(&series)) {
-    for (const storage::Chunk& chunk : series.chunks) {
-      if (chunk.encoding != storage::Encoding::kXor) continue;
-      model::SampleColumns samples;
-      REQUIRE(DecodeXorChunk(chunk.bytes, &samples).ok());
-      REQUIRE(samples.timestamps_ms.front() == chunk.min_ms);
-      REQUIRE(samples.timestamps_ms.back() == chunk.max_ms);
-      for (std::size_t i = 0; i < samples.size(); ++i) {
-        (*found)[series.labels][samples.timestamps_ms[i]] =
-            ValueKey(samples.values[i]);
-      }
-    }
-  }
-  INFO((*set)->status());
-  REQUIRE((*set)->status().ok());
-}
 
 std::vector<std::shared_ptr<Block>> OpenBlocks(const std::string& directory) {
   std::vector<std::shared_ptr<Block>> blocks;
@@ -97,29 +33,121 @@ std::vector<std::shared_ptr<Block>> OpenBlocks(const std::string& directory) {
 }
 
 TEST_CASE("blocks of Prometheus hold the samples they should") {
-  const std::string data = DataDirectory();
+  const std::string data = ConformanceDirectory();
   if (data.empty()) return;
   for (const std::string name : {"golden", "from_openmetrics"}) {
     INFO(name);
     const auto blocks = OpenBlocks(data + "/" + name);
     REQUIRE(blocks.size() == 2);
-    Texts found;
-    for (const auto& block : blocks) ReadFloats(*block, &found);
+    FloatTexts floats;
+    SeriesFacts histograms;
+    for (const auto& block : blocks) {
+      ReadSamples(**block->SelectAll(), &floats, &histograms);
+    }
     const storage::TimeRange range{blocks[0]->min_ms(),
                                    blocks[1]->max_ms() - 1};
-    CHECK(found == ExpectedFloats(data + "/" + name + ".EXPECT.json", range));
+    const std::string expected = data + "/" + name + ".EXPECT.json";
+    CHECK(floats == ExpectedFloats(expected, range));
+    CHECK(histograms == ExpectedHistograms(expected, range));
+    CHECK(histograms.size() == (name == "golden" ? 5 : 0));
   }
 }
 
+/// Encodes the samples of a chunk anew, after `before` when that precedes it.
+HistogramChunk EncodeAgain(absl::string_view bytes,
+                           const HistogramChunk* before) {
+  std::vector<StoredSample> samples;
+  REQUIRE(
+      DecodeHistogramChunk(storage::Encoding::kHistogram, bytes, kAll, &samples)
+          .ok());
+  HistogramChunk chunk(samples[0].timestamp_ms, *samples[0].histogram.integer,
+                       before);
+  for (std::size_t i = 1; i < samples.size(); ++i) {
+    REQUIRE_FALSE(
+        chunk.Append(samples[i].timestamp_ms, *samples[i].histogram.integer)
+            .has_value());
+  }
+  return chunk;
+}
+
+/// The bytes but for what the header says of a reset before the chunk.
+std::string WithoutReset(absl::string_view bytes) {
+  std::string copy(bytes);
+  copy[2] = '\0';
+  return copy;
+}
+
+TEST_CASE("histograms encoded anew have the bytes that Prometheus wrote") {
+  const std::string data = ConformanceDirectory();
+  if (data.empty()) return;
+  int chunks = 0;
+  for (const auto& block : OpenBlocks(data + "/golden")) {
+    auto set = *block->SelectAll();
+    storage::ChunkSeries series;
+    while (set->Next(&series)) {
+      std::optional<HistogramChunk> before;
+      for (const storage::Chunk& chunk : series.chunks) {
+        if (chunk.encoding != storage::Encoding::kHistogram) continue;
+        INFO(series.labels.ToString() << " at " << chunk.min_ms);
+        HistogramChunk again =
+            EncodeAgain(chunk.bytes, before ? &*before : nullptr);
+        CHECK(WithoutReset(again.bytes()) == WithoutReset(chunk.bytes));
+        if (before) CHECK(again.bytes() == chunk.bytes);
+        before = std::move(again);
+        ++chunks;
+      }
+    }
+  }
+  CHECK(chunks >= 10);
+}
+
+TEST_CASE("the head's chunk files of Prometheus are read and written alike") {
+  const std::string data = ConformanceDirectory();
+  if (data.empty()) return;
+  const std::string path = data + "/golden/chunks_head/000001";
+  std::map<storage::SeriesRef, HistogramChunk> before;
+  std::vector<HeadChunk> all;
+  std::deque<std::string> bytes;
+  const auto status = ReadHeadChunks(path, [&](const HeadChunk& chunk) {
+    bytes.emplace_back(chunk.bytes);
+    all.push_back(chunk);
+    all.back().bytes = bytes.back();
+    if (chunk.encoding != storage::Encoding::kHistogram) {
+      return absl::OkStatus();
+    }
+    const auto it = before.find(chunk.ref);
+    HistogramChunk again =
+        EncodeAgain(chunk.bytes, it == before.end() ? nullptr : &it->second);
+    CHECK(WithoutReset(again.bytes()) == WithoutReset(chunk.bytes));
+    if (it != before.end()) CHECK(again.bytes() == chunk.bytes);
+    before.insert_or_assign(chunk.ref, std::move(again));
+    return absl::OkStatus();
+  });
+  INFO(status);
+  REQUIRE(status.ok());
+  CHECK(before.size() == 5);
+  CHECK(all.size() > before.size());
+
+  const base::TemporaryDirectory directory;
+  const std::string copy = directory.path() + "/chunks_head";
+  auto files = HeadChunkFiles::Open(copy);
+  std::vector<absl::string_view> mapped;
+  REQUIRE((*files)->Write(all, &mapped).ok());
+  files->reset();
+  const std::string written = *base::ReadFile(copy + "/000001");
+  CHECK(written == base::ReadFile(path)->substr(0, written.size()));
+}
+
 TEST_CASE("a block of the first index version is read") {
-  const std::string data = DataDirectory();
+  const std::string data = ConformanceDirectory();
   if (data.empty()) return;
   const auto block = Block::Open(data + "/upstream/index_format_v1");
   INFO(block.status());
   REQUIRE(block.ok());
   CHECK((*block)->index().version() == 1);
-  Texts found;
-  ReadFloats(**block, &found);
+  FloatTexts found;
+  SeriesFacts histograms;
+  ReadSamples(**(*block)->SelectAll(), &found, &histograms);
   CHECK(found.size() == 102);
   CHECK(ReadAll(std::move(*(*block)->Select(kAll, {Match("foo", "!=", "")})),
                 kAll)
@@ -130,7 +158,7 @@ TEST_CASE("a block of the first index version is read") {
 }
 
 TEST_CASE("a meta.json of another version is refused") {
-  const std::string data = DataDirectory();
+  const std::string data = ConformanceDirectory();
   if (data.empty()) return;
   for (const auto& entry :
        fs::directory_iterator(data + "/upstream/repair_index_version")) {
@@ -140,7 +168,7 @@ TEST_CASE("a meta.json of another version is refused") {
 }
 
 TEST_CASE("a block written anew has the bytes that Prometheus wrote") {
-  const std::string data = DataDirectory();
+  const std::string data = ConformanceDirectory();
   if (data.empty()) return;
   int whole = 0;
   for (const std::string name : {"golden", "from_openmetrics"}) {

@@ -143,8 +143,7 @@ bool SpansHold(const std::vector<BucketSpan>& spans, std::size_t buckets) {
 /// Whether a histogram can be appended to a chunk.
 bool IsUsable(const HistogramLayout& layout, std::size_t positive,
               std::size_t negative) {
-  return (layout.has_custom_bounds() ||
-          model::IsExponentialSchema(layout.schema)) &&
+  return IsReadableSchema(layout.schema) &&
          SpansHold(layout.positive_spans, positive) &&
          SpansHold(layout.negative_spans, negative);
 }
@@ -207,6 +206,7 @@ bool Take(base::ByteReader* in, std::shared_ptr<const Histogram>* value,
     ++*skipped;
     return false;
   }
+  ReduceReservedSchema(histogram.get());
   *value = std::move(histogram);
   return true;
 }

@@ -1,0 +1,66 @@
+#include "libs/tsdb/head_chunk_reader.h"
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/crc32c.h"
+#include "libs/base/status.h"
+#include "libs/base/varint.h"
+#include "libs/tsdb/head_chunk_format.h"
+
+namespace narthex::tsdb {
+namespace {
+
+using namespace head_chunk_format;
+
+absl::Status Corrupt(const std::string& path, std::size_t offset,
+                     absl::string_view what) {
+  return absl::DataLossError(
+      absl::StrCat(path, ": offset ", offset, ": ", what));
+}
+
+/// What was never written, and so the end of a file that is written.
+bool IsHole(absl::string_view data) {
+  return data.substr(0, kMostOverhead).find_first_not_of('\0') ==
+         absl::string_view::npos;
+}
+
+}  // namespace
+
+absl::Status ReadHeadChunks(
+    const std::string& path,
+    const std::function<absl::Status(const HeadChunk&)>& visit) {
+  NARTHEX_ASSIGN_OR_RETURN(const base::MappedFile file,
+                           base::MappedFile::Open(path));
+  const absl::string_view data = file.data();
+  base::ByteReader reader(data);
+  if (reader.Be32() != kMagic) return Corrupt(path, 0, "bad magic number");
+  const int version = reader.Byte();
+  reader.Bytes(kHeaderBytes - 5);
+  if (!reader.ok()) return Corrupt(path, 0, "header cut off");
+  if (version != kVersion) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": head chunk format version ", version, " is not read"));
+  }
+  while (!IsHole(reader.rest())) {
+    const absl::string_view rest = reader.rest();
+    const std::size_t offset = data.size() - rest.size();
+    HeadChunk chunk;
+    chunk.ref = reader.Be64();
+    chunk.min_ms = static_cast<std::int64_t>(reader.Be64());
+    chunk.max_ms = static_cast<std::int64_t>(reader.Be64());
+    const std::uint8_t encoding = reader.Byte();
+    chunk.out_of_order = (encoding & kOutOfOrderBit) != 0;
+    chunk.encoding = static_cast<storage::Encoding>(encoding & ~kOutOfOrderBit);
+    chunk.bytes = reader.UvarintBytes();
+    const absl::string_view checked =
+        rest.substr(0, rest.size() - reader.remaining());
+    const std::uint32_t crc = reader.Be32();
+    if (!reader.ok()) return Corrupt(path, offset, "chunk cut off");
+    if (base::Crc32c(checked) != crc) {
+      return Corrupt(path, offset, "chunk checksum mismatch");
+    }
+    NARTHEX_RETURN_IF_ERROR(visit(chunk));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace narthex::tsdb
