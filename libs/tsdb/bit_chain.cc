@@ -32,38 +32,6 @@ void BitChain::AddBlock() {
   end_.used = 0;
 }
 
-void BitChain::PutBits(std::uint64_t bits, int n) {
-  bits <<= 64 - n;  // The first on top.
-  if (end_.free_bits > 0) {
-    char& last = arena_.At(end_.block)[sizeof(Handle) + end_.used - 1];
-    last = static_cast<char>(static_cast<std::uint8_t>(last) |
-                             bits >> (64 - end_.free_bits));
-    if (n <= end_.free_bits) {
-      end_.free_bits = static_cast<std::uint8_t>(end_.free_bits - n);
-      return;
-    }
-    bits <<= end_.free_bits;
-    n -= end_.free_bits;
-  }
-  PutWord(bits, (n + 7) / 8);
-  end_.free_bits = static_cast<std::uint8_t>(-n & 7);
-}
-
-void BitChain::PutWord(std::uint64_t word, int bytes) {
-  const std::uint64_t swapped = __builtin_bswap64(word);
-  if (end_.block != base::BlockArena::kNone &&
-      end_.used + sizeof(swapped) <= kPayloadBytes) [[likely]] {
-    // One store writes it all; what is too much is written over later.
-    std::memcpy(arena_.At(end_.block) + sizeof(Handle) + end_.used, &swapped,
-                sizeof(swapped));
-    end_.used = static_cast<std::uint8_t>(end_.used + bytes);
-    end_.bytes = static_cast<std::uint16_t>(end_.bytes + bytes);
-    return;
-  }
-  PutBytes({reinterpret_cast<const char*>(&swapped),
-            static_cast<std::size_t>(bytes)});
-}
-
 void BitChain::PutBytes(absl::string_view bytes) {
   while (!bytes.empty()) {
     if (end_.block == base::BlockArena::kNone || end_.used == kPayloadBytes) {

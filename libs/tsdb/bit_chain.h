@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -15,8 +16,9 @@ namespace narthex::tsdb {
 /// state is kept by the caller, who has millions of strings.
 class BitChain {
  public:
+  static constexpr std::size_t kLinkBytes = sizeof(base::BlockArena::Handle);
   static constexpr std::size_t kPayloadBytes =
-      base::BlockArena::kBlockBytes - sizeof(base::BlockArena::Handle);
+      base::BlockArena::kBlockBytes - kLinkBytes;
 
   /// Where a string ends. All zero: it is empty and has no blocks.
   struct End {
@@ -43,6 +45,39 @@ class BitChain {
   base::BlockArena& arena_;
   End end_;
 };
+
+// In the header, as they take most of the time of an append.
+inline void BitChain::PutBits(std::uint64_t bits, int n) {
+  bits <<= 64 - n;  // The first on top.
+  if (end_.free_bits > 0) {
+    char& last = arena_.At(end_.block)[kLinkBytes + end_.used - 1];
+    last = static_cast<char>(static_cast<std::uint8_t>(last) |
+                             bits >> (64 - end_.free_bits));
+    if (n <= end_.free_bits) {
+      end_.free_bits = static_cast<std::uint8_t>(end_.free_bits - n);
+      return;
+    }
+    bits <<= end_.free_bits;
+    n -= end_.free_bits;
+  }
+  PutWord(bits, (n + 7) / 8);
+  end_.free_bits = static_cast<std::uint8_t>(-n & 7);
+}
+
+inline void BitChain::PutWord(std::uint64_t word, int bytes) {
+  const std::uint64_t swapped = __builtin_bswap64(word);
+  if (end_.block != base::BlockArena::kNone &&
+      end_.used + sizeof(swapped) <= kPayloadBytes) [[likely]] {
+    // One store writes it all; what is too much is written over later.
+    std::memcpy(arena_.At(end_.block) + kLinkBytes + end_.used, &swapped,
+                sizeof(swapped));
+    end_.used = static_cast<std::uint8_t>(end_.used + bytes);
+    end_.bytes = static_cast<std::uint16_t>(end_.bytes + bytes);
+    return;
+  }
+  PutBytes({reinterpret_cast<const char*>(&swapped),
+            static_cast<std::size_t>(bytes)});
+}
 
 /// Appends the `bytes` bytes of the string whose last block is `block`.
 void AppendChain(const base::BlockArena& arena, base::BlockArena::Handle block,
