@@ -1,5 +1,6 @@
 #include "libs/service/process.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <thread>
 
 #include "absl/strings/match.h"
@@ -29,8 +31,19 @@ namespace {
 
 constexpr std::int64_t kDrainTimeoutMs = 10'000;
 
+constexpr timespec kTrimEvery{15, 0};
+
 // Wakes the signal thread when the process ends.
 constexpr int kEndSignal = SIGUSR2;
+
+// By default glibc's malloc takes eight arenas a core, and what one has freed
+// serves no other: the buffers of a busy moment stay in all of them. Measured
+// with 500,000 series: a third of the memory of scraper and ingester.
+void LimitArenas() {
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  mallopt(M_ARENA_MAX, static_cast<int>((cores + 3) / 4));
+  mallopt(M_TRIM_THRESHOLD, 256 << 10);
+}
 
 sigset_t HandledSignals() {
   sigset_t set;
@@ -166,9 +179,14 @@ int Process::Run(int argc, char** argv) {
   // Before any thread starts, so that all inherit it.
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::thread signal_thread([this, signals] {
-    int signal = 0;
-    while (sigwait(&signals, &signal) == 0 && signal != kEndSignal) {
-      if (signal == SIGHUP) {
+    while (true) {
+      const int signal = sigtimedwait(&signals, nullptr, &kTrimEvery);
+      if (signal == kEndSignal) return;
+      if (signal < 0) {
+        // Nothing came for a while. Free memory amid what is in use goes back
+        // to the system only when asked for, or a busy start is paid for ever.
+        malloc_trim(0);
+      } else if (signal == SIGHUP) {
         (void)Reload();
       } else if (stopping()) {
         log_->Warn("second signal, exiting at once");
@@ -464,6 +482,7 @@ void Process::AddHealthCheck(std::function<absl::Status()> check) {
 }
 
 int Main(Identity identity, App& app, int argc, char** argv) {
+  LimitArenas();
   return Process(std::move(identity), app).Run(argc, argv);
 }
 
