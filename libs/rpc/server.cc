@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/rpc/channel.h"
+#include "libs/rpc/lock_checks.h"
 
 namespace narthex::rpc {
 
@@ -17,6 +18,7 @@ struct Server::Rep {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const std::string& address, const std::vector<grpc::Service*>& services) {
+  SpareLockChecks();
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
@@ -25,8 +27,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   // Two processes on one port would share the calls and look like data loss.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(
-      GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+      GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // Threads that come and go with each burst of calls cost more than a few
+  // that wait.
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 8);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
   for (grpc::Service* service : services) builder.RegisterService(service);

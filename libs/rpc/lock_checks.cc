@@ -1,0 +1,11 @@
+#include "libs/rpc/lock_checks.h"
+
+#include "absl/synchronization/mutex.h"
+
+namespace narthex::rpc {
+
+void SpareLockChecks() {
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+}
+
+}  // namespace narthex::rpc
