@@ -43,6 +43,13 @@ class Labels {
   /// malformed, unsorted, or has empty or repeated names.
   static bool FromEncoded(absl::string_view encoded, Labels* labels);
 
+  /// As FromEncoded() for what is known to be well-formed.
+  static Labels AdoptEncoded(std::string encoded) {
+    Labels labels;
+    labels.data_ = std::move(encoded);
+    return labels;
+  }
+
   class Iterator {
    public:
     using iterator_category = std::input_iterator_tag;

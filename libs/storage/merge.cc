@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "libs/base/status.h"
+
 namespace narthex::storage {
 namespace {
 
@@ -92,6 +94,19 @@ class MergedSet : public ChunkSeriesSet {
 };
 
 }  // namespace
+
+absl::StatusOr<bool> SeriesSet::NextSamples(model::Labels* labels,
+                                            model::SampleColumns* samples) {
+  if (!Next()) {
+    NARTHEX_RETURN_IF_ERROR(status());
+    return false;
+  }
+  const std::unique_ptr<Series> series = At();
+  *labels = series->labels();
+  samples->clear();
+  NARTHEX_RETURN_IF_ERROR(series->Read(samples));
+  return true;
+}
 
 std::unique_ptr<ChunkSeriesSet> MergeChunkSeries(
     std::vector<std::unique_ptr<ChunkSeriesSet>> sets) {

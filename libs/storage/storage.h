@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -30,6 +31,19 @@ struct SelectHints {
   std::string func;           ///< Function or aggregation around it.
   std::vector<std::string> grouping;
   bool by = false;
+  /// Of each series the newest sample is enough, unless that is a staleness
+  /// marker.
+  bool newest_only = false;
+  /// The order of the series does not matter.
+  bool any_order = false;
+  /// Only the labels in `labels` (sorted) are looked at; without the others,
+  /// series may look alike.
+  bool some_labels = false;
+  std::vector<std::string> labels;
+  /// When the reader gives up: on base::Clock::MonotonicNs(), 0 never; and
+  /// set by another thread, may be null. Storage that waits must heed them.
+  std::int64_t deadline_ns = 0;
+  const std::atomic<bool>* cancelled = nullptr;
 };
 
 /// One series of a selection.
@@ -42,7 +56,8 @@ class Series {
   virtual absl::Status Read(model::SampleColumns* out) const = 0;
 };
 
-/// The series of a selection, each once, sorted by labels. Usage:
+/// The series of a selection, each once, sorted by labels (unless
+/// SelectHints says that this does not matter). Usage:
 ///   while (set->Next()) Use(set->At());
 ///   NARTHEX_RETURN_IF_ERROR(set->status());
 class SeriesSet {
@@ -51,6 +66,10 @@ class SeriesSet {
   virtual bool Next() = 0;
   /// Owned by the caller: it may outlive the set and be read on any thread.
   virtual std::unique_ptr<Series> At() = 0;
+  /// Next(), At() and Read() in one: replaces the contents of `*labels` and
+  /// `*samples`, whose memory is used again. False at the end.
+  virtual absl::StatusOr<bool> NextSamples(model::Labels* labels,
+                                           model::SampleColumns* samples);
   virtual absl::Status status() const = 0;
   /// What the user must know although there is an answer.
   virtual std::vector<std::string> warnings() const { return {}; }

@@ -112,6 +112,19 @@ class DecodedSeriesSet : public storage::SeriesSet {
   std::unique_ptr<storage::Series> At() override {
     return std::make_unique<DecodedSeries>(std::move(current_), range_);
   }
+  absl::StatusOr<bool> NextSamples(model::Labels* labels,
+                                   model::SampleColumns* samples) override {
+    if (!set_->Next(&current_)) {
+      NARTHEX_RETURN_IF_ERROR(set_->status());
+      return false;
+    }
+    std::swap(*labels, current_.labels);
+    samples->clear();
+    const absl::Status status = DecodeChunks(current_.chunks, range_, samples);
+    if (status.ok()) return true;
+    return base::Annotate(status,
+                          absl::StrCat("series ", labels->ToMetricString()));
+  }
   absl::Status status() const override { return set_->status(); }
 
  private:

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/storage/merge.h"
+#include "libs/tsdb/chunk_series.h"
 #include "libs/tsdb/db_state.h"
 
 namespace narthex::tsdb {
@@ -132,6 +133,21 @@ absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Db::SelectChunks(
     sets.push_back(std::move(set));
   }
   return storage::MergeChunkSeries(std::move(sets));
+}
+
+absl::StatusOr<std::unique_ptr<storage::SeriesSet>> Db::SelectSamples(
+    const storage::SelectHints& hints,
+    const std::vector<model::Matcher>& matchers) const {
+  // The head first, as above. When it is all there is, nothing need be
+  // encoded and merged.
+  NARTHEX_ASSIGN_OR_RETURN(auto head,
+                           rep_->state.head().SelectSamples(hints, matchers));
+  for (const auto& block : *rep_->state.blocks()) {
+    if (!block->Overlaps(hints.range)) continue;
+    NARTHEX_ASSIGN_OR_RETURN(auto all, SelectChunks(hints.range, matchers));
+    return DecodeSeriesSet(std::move(all), hints.range);
+  }
+  return head;
 }
 
 absl::StatusOr<std::vector<std::string>> Db::LabelNames(

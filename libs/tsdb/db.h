@@ -116,6 +116,11 @@ class Db {
       const storage::TimeRange& range,
       const std::vector<model::Matcher>& matchers) const;
 
+  /// The same, to be read as samples; heeds the hints for less work.
+  absl::StatusOr<std::unique_ptr<storage::SeriesSet>> SelectSamples(
+      const storage::SelectHints& hints,
+      const std::vector<model::Matcher>& matchers) const;
+
   /// Sorted names (values) of the series that satisfy at least one of the
   /// matcher sets (of all when there is none); at most `limit`, 0: all.
   absl::StatusOr<std::vector<std::string>> LabelNames(

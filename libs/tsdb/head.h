@@ -77,6 +77,11 @@ class Head : public std::enable_shared_from_this<Head> {
   absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Select(
       storage::TimeRange range, const std::vector<model::Matcher>& matchers,
       Edges edges = Edges::kLoose) const ABSL_LOCKS_EXCLUDED(index_mutex_);
+  /// The same, to be read as samples; heeds the hints for less work.
+  absl::StatusOr<std::unique_ptr<storage::SeriesSet>> SelectSamples(
+      const storage::SelectHints& hints,
+      const std::vector<model::Matcher>& matchers) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
   /// In no order and perhaps with repetitions.
   absl::StatusOr<std::vector<std::string>> LabelNames(
       const std::vector<model::Matcher>& matchers) const
@@ -177,6 +182,7 @@ class Head : public std::enable_shared_from_this<Head> {
 
  private:
   class SeriesSet;
+  class SampleSet;
 
   static constexpr std::uint32_t kShards = 32;
   struct Shard {
@@ -220,6 +226,7 @@ class Head : public std::enable_shared_from_this<Head> {
     // position plus one.
     std::uint32_t out_of_order;
     std::int64_t visible_ms;
+    double newest = 0;  // The sample at that time.
   };
   // As they were at the moment of the selection.
   using ChunkLists = std::vector<std::vector<storage::Chunk>>;
@@ -253,6 +260,11 @@ class Head : public std::enable_shared_from_this<Head> {
                                 const storage::TimeRange& in_order,
                                 const storage::TimeRange& out_of_order,
                                 ChunkLists* chunks) const;
+  // Of some series at a time.
+  struct ReadBatch;
+  absl::Status ReadSamples(absl::Span<const Selected> selected,
+                           const storage::SelectHints& hints, ReadBatch* batch)
+      const ABSL_LOCKS_EXCLUDED(index_mutex_);
   absl::Status ReadSeries(const Selected& selected,
                           const storage::TimeRange& range, Edges edges,
                           storage::ChunkSeries* series) const

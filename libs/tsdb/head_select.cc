@@ -104,6 +104,7 @@ std::vector<Head::Selected> Head::Measure(
       if (!series->empty() && series->max_ms() >= in_order.min_ms &&
           series->min_ms(shard.blocks) <= in_order.max_ms) {
         one.visible_ms = series->max_ms();
+        one.newest = series->last_value();
       }
       const auto it = shard.out_of_order.empty()
                           ? shard.out_of_order.end()

@@ -120,7 +120,40 @@ bool LabelIndex::LabelsOf(SeriesId id, model::Labels* labels) const {
     PutString(pair.value, &encoded);
     return true;
   });
-  return model::Labels::FromEncoded(encoded, labels);
+  *labels = model::Labels::AdoptEncoded(std::move(encoded));
+  return true;
+}
+
+void LabelIndex::LabelsOf(absl::Span<const SeriesId> ids,
+                          const std::vector<std::string>* names,
+                          std::vector<model::Labels>* labels) const {
+  std::vector<const Name*> wanted;
+  if (names != nullptr) {
+    for (const std::string& name : *names) {
+      const auto it = names_.find(name);
+      if (it != names_.end()) wanted.push_back(it->second.get());
+    }
+  }
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const char* list = ListOf(ids[i]);
+    std::string encoded;
+    std::size_t left = wanted.size();
+    if (list != nullptr && (names == nullptr || left > 0)) {
+      Walk(list, [&](PairId, const Pair& pair) {
+        if (names != nullptr) {
+          if (std::find(wanted.begin(), wanted.end(), pair.name) ==
+              wanted.end()) {
+            return true;
+          }
+          --left;
+        }
+        PutString(pair.name->name, &encoded);
+        PutString(pair.value, &encoded);
+        return names == nullptr || left > 0;
+      });
+    }
+    (*labels)[i] = model::Labels::AdoptEncoded(std::move(encoded));
+  }
 }
 
 LabelIndex::Memory LabelIndex::memory() const {

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "libs/base/byte_arena.h"
+#include "absl/types/span.h"
 #include "libs/model/labels.h"
 #include "libs/tsdb/compact_postings.h"
 #include "libs/tsdb/hashed_ids.h"
@@ -48,6 +49,12 @@ class LabelIndex : public PostingsSource {
   bool Has(SeriesId id) const { return series_.Find(id) != nullptr; }
   /// The labels of a series; false when it is not in the index.
   bool LabelsOf(SeriesId id, model::Labels* labels) const;
+
+  /// The same of `ids[i]` into `(*labels)[i]`, none for those not in the
+  /// index; of the labels in `names` only, unless that is null.
+  void LabelsOf(absl::Span<const SeriesId> ids,
+                const std::vector<std::string>* names,
+                std::vector<model::Labels>* labels) const;
 
   /// Sorts `*items`, each with a member `id` of a series in the index, by
   /// labels; items whose id is not in the index are removed.

@@ -8,8 +8,10 @@
 #include <new>
 #include <utility>
 
+#include "libs/base/status.h"
 #include "libs/model/sample.h"
 #include "libs/tsdb/bit_chain.h"
+#include "libs/tsdb/xor_chunk.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -203,6 +205,29 @@ void MemSeries::UseMapped(Arena& arena, std::int64_t min_ms,
     full.mapped = mapped.data();
     return;
   }
+}
+
+absl::Status MemSeries::Read(const Arena& arena,
+                             const storage::TimeRange& range,
+                             model::SampleColumns* out) const {
+  if (open_.empty()) return absl::OkStatus();
+  std::string bytes;
+  for (const Handle h : Ascending(arena, full_, range.min_ms)) {
+    const FullChunk& full = At(arena, h);
+    if (full.min_ms > range.max_ms) break;
+    bytes.clear();
+    if (full.mapped == nullptr) full.AppendTo(arena, &bytes);
+    const absl::string_view chunk =
+        full.mapped == nullptr ? absl::string_view(bytes)
+                               : absl::string_view(full.mapped, full.size);
+    NARTHEX_RETURN_IF_ERROR(DecodeXorChunk(chunk, range, out));
+  }
+  if (open_.max_ms() < range.min_ms || open_.min_ms(arena) > range.max_ms) {
+    return absl::OkStatus();
+  }
+  bytes.clear();
+  open_.AppendBytesTo(arena, &bytes);
+  return DecodeXorChunk(bytes, range, out);
 }
 
 void MemSeries::CopyChunks(const Arena& arena, const storage::TimeRange& range,

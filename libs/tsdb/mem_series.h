@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "libs/base/block_arena.h"
+#include "libs/model/sample.h"
 #include "libs/storage/storage.h"
 #include "libs/tsdb/head_chunk_files.h"
 #include "libs/tsdb/open_chunk.h"
@@ -70,6 +72,10 @@ class MemSeries {
   /// which are held elsewhere, from now on.
   void UseMapped(Arena& arena, std::int64_t min_ms, absl::string_view mapped);
 
+  /// Appends the samples inside `range` to `*out`. kDataLoss for a corrupt
+  /// chunk.
+  absl::Status Read(const Arena& arena, const storage::TimeRange& range,
+                    model::SampleColumns* out) const;
   /// Appends copies of the chunks that overlap `range` to `*chunks`.
   void CopyChunks(const Arena& arena, const storage::TimeRange& range,
                   std::vector<storage::Chunk>* chunks) const;
