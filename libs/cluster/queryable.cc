@@ -4,14 +4,17 @@
 #include <grpcpp/client_context.h>
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status.h"
+#include "libs/cluster/column_codec.h"
+#include "libs/cluster/fragment_wire.h"
 #include "libs/cluster/internal/address_watch.h"
+#include "libs/cluster/internal/stream_call.h"
 #include "libs/cluster/wire.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/status.h"
@@ -38,56 +41,48 @@ absl::Status AsUnavailable(const absl::Status& status) {
   return absl::UnavailableError(status.message());
 }
 
+using SelectCall = internal::StreamCall<v1::SelectResponse>;
+using EvaluateCall = internal::StreamCall<v1::EvaluateResponse>;
+
 // A selection as it streams in from one ingester.
 class StreamedSet : public storage::ChunkSeriesSet {
  public:
   StreamedSet(std::shared_ptr<const Peer> peer,
               const v1::SelectRequest& request,
-              std::chrono::milliseconds timeout)
-      : peer_(std::move(peer)) {
-    context_.set_deadline(std::chrono::system_clock::now() + timeout);
-    reader_ = peer_->stub->Select(&context_, request);
-  }
-
-  ~StreamedSet() override {
-    if (finished_) return;
-    context_.TryCancel();
-    reader_->Finish();
-  }
+              const internal::CallLimits& limits)
+      : peer_(std::move(peer)),
+        call_(peer_->address, limits,
+              [&](auto* context, auto* queue, void* tag) {
+                return peer_->stub->AsyncSelect(context, request, queue, tag);
+              }) {}
 
   bool Next(storage::ChunkSeries* series) override {
     while (next_ == message_.series_size()) {
-      if (finished_) return false;
       next_ = 0;
-      if (!reader_->Read(&message_)) {
+      message_.Clear();
+      if (!call_.Read(&message_)) {
         message_.Clear();
-        Finish(AsUnavailable(rpc::FromGrpc(reader_->Finish(), peer_->address)));
         return false;
       }
     }
-    const absl::Status status =
-        FromWire(message_.mutable_series(next_++), series);
-    if (status.ok()) return true;
-    context_.TryCancel();
-    reader_->Finish();
-    Finish(base::Annotate(status, peer_->address));
+    status_ = FromWire(message_.mutable_series(next_++), series);
+    if (status_.ok()) return true;
+    status_ = base::Annotate(status_, peer_->address);
+    call_.Cancel();
+    message_.Clear();
+    next_ = 0;
     return false;
   }
 
-  absl::Status status() const override { return status_; }
-
- private:
-  void Finish(absl::Status status) {
-    finished_ = true;
-    status_ = std::move(status);
+  absl::Status status() const override {
+    return status_.ok() ? call_.status() : status_;
   }
 
+ private:
   const std::shared_ptr<const Peer> peer_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReader<v1::SelectResponse>> reader_;
+  SelectCall call_;
   v1::SelectResponse message_;
   int next_ = 0;
-  bool finished_ = false;
   absl::Status status_;
 };
 
@@ -98,6 +93,27 @@ v1::SelectRequest MakeSelect(const storage::TimeRange& range,
   request.set_max_ms(range.max_ms);
   ToWire(matchers, request.mutable_matchers());
   return request;
+}
+
+// What is wrong with a query is not the fault of the ingester that says so.
+absl::Status WithoutPeer(const absl::Status& status, const std::string& peer) {
+  if (!absl::IsInvalidArgument(status) && !absl::IsFailedPrecondition(status)) {
+    return status;
+  }
+  return absl::Status(
+      status.code(),
+      absl::StripPrefix(status.message(), absl::StrCat(peer, ": ")));
+}
+
+absl::Status ReadColumns(EvaluateCall& call, std::size_t steps,
+                         promql::ColumnSink sink,
+                         promql::FragmentReply* reply) {
+  v1::EvaluateResponse response;
+  while (call.Read(&response)) {
+    NARTHEX_RETURN_IF_ERROR(DecodeColumns(response.columns(), steps, sink));
+    AddTo(response, reply);
+  }
+  return WithoutPeer(call.status(), call.peer());
 }
 
 using NamedCount = IngesterQueryable::NamedCount;
@@ -157,13 +173,48 @@ class IngesterQueryable::Rep {
   }
 
   std::unique_ptr<storage::ChunkSeriesSet> Select(
-      const v1::SelectRequest& request) const {
+      const v1::SelectRequest& request, std::int64_t deadline_ns = 0,
+      const std::atomic<bool>* cancelled = nullptr) const {
+    const auto limits =
+        internal::CallLimits::Of(options_.timeout, deadline_ns, cancelled);
     std::vector<std::unique_ptr<storage::ChunkSeriesSet>> sets;
     for (const auto& peer : peers()) {
-      sets.push_back(
-          std::make_unique<StreamedSet>(peer, request, options_.timeout));
+      sets.push_back(std::make_unique<StreamedSet>(peer, request, limits));
     }
     return storage::MergeChunkSeries(std::move(sets));
+  }
+
+  absl::StatusOr<std::vector<promql::FragmentReply>> Evaluate(
+      const promql::Fragment& fragment, promql::ColumnSink sink) const {
+    const Peers peers = this->peers();
+    if (peers.size() != fragment.places) {
+      return absl::UnimplementedError("the set of ingesters has changed");
+    }
+    const auto limits = internal::CallLimits::Of(options_.timeout,
+                                                 fragment.settings.deadline_ns,
+                                                 fragment.settings.cancelled);
+    v1::EvaluateRequest request;
+    ToWire(fragment, &request);
+    if (peers.size() > 1) {
+      for (const auto& peer : peers) request.add_members(peer->address);
+    }
+    std::vector<std::unique_ptr<EvaluateCall>> calls;
+    for (const auto& peer : peers) {
+      request.set_member(static_cast<std::uint32_t>(calls.size()));
+      calls.push_back(std::make_unique<EvaluateCall>(
+          peer->address, limits, [&](auto* context, auto* queue, void* tag) {
+            return peer->stub->AsyncEvaluate(context, request, queue, tag);
+          }));
+    }
+    // One after the other: they run at the same time, but sums of their
+    // columns must not depend on which is faster.
+    std::vector<promql::FragmentReply> replies;
+    for (const auto& call : calls) {
+      replies.emplace_back().place = call->peer();
+      NARTHEX_RETURN_IF_ERROR(
+          ReadColumns(*call, fragment.grid.count, sink, &replies.back()));
+    }
+    return replies;
   }
 
  private:
@@ -215,7 +266,15 @@ absl::StatusOr<std::unique_ptr<storage::SeriesSet>> IngesterQueryable::Select(
   wire.set_function(hints.func);
   wire.set_by(hints.by);
   for (const std::string& name : hints.grouping) wire.add_grouping(name);
-  return tsdb::DecodeSeriesSet(rep_->Select(request), hints.range);
+  return tsdb::DecodeSeriesSet(
+      rep_->Select(request, hints.deadline_ns, hints.cancelled), hints.range);
+}
+
+std::size_t IngesterQueryable::places() const { return rep_->peers().size(); }
+
+absl::StatusOr<std::vector<promql::FragmentReply>> IngesterQueryable::Evaluate(
+    const promql::Fragment& fragment, promql::ColumnSink sink) {
+  return rep_->Evaluate(fragment, sink);
 }
 
 absl::StatusOr<std::vector<std::string>> IngesterQueryable::LabelNames(

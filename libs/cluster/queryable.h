@@ -7,6 +7,7 @@
 
 #include "libs/base/log.h"
 #include "libs/cluster/addresses.h"
+#include "libs/promql/fragment.h"
 #include "libs/storage/storage.h"
 
 namespace narthex::cluster {
@@ -17,9 +18,11 @@ struct QueryableOptions {
 };
 
 /// What all ingesters hold, as one storage. Selections are sent to all of
-/// them at once and merged as they stream in. An ingester that does not
-/// answer fails the call with kUnavailable naming it.
-class IngesterQueryable : public storage::Queryable {
+/// them at once and merged as they stream in; fragments of queries are
+/// evaluated by them. An ingester that does not answer fails the call with
+/// kUnavailable naming it.
+class IngesterQueryable : public storage::Queryable,
+                          public promql::FragmentEvaluator {
  public:
   /// A DNS name is resolved again every few seconds.
   static absl::StatusOr<std::unique_ptr<IngesterQueryable>> Create(
@@ -37,6 +40,10 @@ class IngesterQueryable : public storage::Queryable {
       const std::string& name, const storage::TimeRange& range,
       const std::vector<std::vector<model::Matcher>>& matcher_sets,
       std::size_t limit) override;
+
+  std::size_t places() const override;
+  absl::StatusOr<std::vector<promql::FragmentReply>> Evaluate(
+      const promql::Fragment& fragment, promql::ColumnSink sink) override;
 
   /// Label sets, sorted, of series that satisfy at least one matcher set;
   /// at most `limit` (0: all). No sample crosses the wire.

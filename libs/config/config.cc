@@ -189,7 +189,6 @@ void ListUnsupported(Config* config) {
   add(!config->remote_write.empty(), "remote_write");
   add(!config->remote_read.empty(), "remote_read");
   add(config->tracing.has_value(), "tracing");
-  add(!config->global.query_log_file.empty(), "global.query_log_file");
   for (const ScrapeConfig& scrape : config->AllScrapeConfigs()) {
     add(scrape.http.oauth2.has_value(),
         absl::StrCat("scrape_configs[", scrape.job_name, "].oauth2"));

@@ -69,6 +69,10 @@ void Annotations::AddStorageWarning(std::string text) {
   Add(Level::kWarning, std::move(text), std::nullopt);
 }
 
+void Annotations::AddStorageInfo(std::string text) {
+  Add(Level::kInfo, std::move(text), std::nullopt);
+}
+
 void Annotations::InvalidQuantile(double phi, PositionRange position) {
   Warn(absl::StrCat("quantile value should be between 0 and 1, got ",
                     base::FormatFloatG(phi)),

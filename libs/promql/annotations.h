@@ -22,6 +22,8 @@ class Annotations {
   void Info(absl::string_view text, PositionRange position);
   /// A warning of the storage: as it is, without a position.
   void AddStorageWarning(std::string text);
+  /// Likewise an info.
+  void AddStorageInfo(std::string text);
 
   void InvalidQuantile(double phi, PositionRange position);
   void BadBucketLabel(absl::string_view metric_name, absl::string_view label,

@@ -9,6 +9,7 @@
 #include "libs/promql/column.h"
 #include "libs/promql/eval_nodes.h"
 #include "libs/promql/evaluation.h"
+#include "libs/promql/plan.h"
 #include "libs/promql/range_rate.h"
 
 namespace narthex::promql {
@@ -191,6 +192,29 @@ absl::Status EvaluateSteps(Evaluation& evaluation, const Expr& root,
   return absl::OkStatus();
 }
 
+void AddNodes(const Expr& expr, std::size_t depth, const Plan& plan,
+              std::vector<ExplainedNode>* nodes) {
+  ExplainedNode& node = nodes->emplace_back();
+  node.node = static_cast<std::uint32_t>(nodes->size() - 1);
+  node.depth = depth;
+  node.text = expr.String();
+  node.is_fragment = plan.Find(&expr) != nullptr;
+  for (const Expr* child : Children(expr)) {
+    AddNodes(*child, depth + 1, plan, nodes);
+  }
+}
+
+std::vector<ExplainedNode> Explain(const Expr& root, const Plan& plan,
+                                   const std::vector<NodeTrace>& traces) {
+  std::vector<ExplainedNode> nodes;
+  AddNodes(root, 0, plan, &nodes);
+  for (const NodeTrace& trace : traces) {
+    nodes[trace.node].is_evaluated = true;
+    nodes[trace.node].trace = trace;
+  }
+  return nodes;
+}
+
 absl::Status CheckRangeType(const Expr& root) {
   if (root.type() == ValueType::kVector || root.type() == ValueType::kScalar) {
     return absl::OkStatus();
@@ -221,11 +245,9 @@ absl::StatusOr<QueryResult> Engine::Range(storage::Queryable& storage,
   return Run(storage, expression, {start_ms, end_ms, step_ms}, query);
 }
 
-absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
-                                        absl::string_view expression,
-                                        const Times& times,
-                                        const QueryOptions& query) {
-  const std::int64_t begin_ns = clock_.MonotonicNs();
+EvaluationSettings Engine::SettingsOf(const Times& times,
+                                      const QueryOptions& query,
+                                      std::int64_t begin_ns) const {
   EvaluationSettings settings;
   settings.lookback_delta_ms = query.lookback_delta_ms != 0
                                    ? query.lookback_delta_ms
@@ -242,37 +264,81 @@ absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
   settings.deadline_ns = begin_ns + timeout_ms * 1'000'000;
   settings.cancelled = query.cancelled;
   settings.step_ms = times.step_ms;
+  settings.max_bytes = options_.max_bytes;
+  settings.progress = query.progress;
+  settings.explain = query.explain;
+  return settings;
+}
 
+absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
+                                        absl::string_view expression,
+                                        const Times& times,
+                                        const QueryOptions& query) {
+  const std::int64_t begin_ns = clock_.MonotonicNs();
+  const EvaluationSettings settings = SettingsOf(times, query, begin_ns);
   NARTHEX_ASSIGN_OR_RETURN(ExprPtr root, Parse(expression, options_.parser));
   if (times.step_ms != 0) NARTHEX_RETURN_IF_ERROR(CheckRangeType(*root));
   NARTHEX_ASSIGN_OR_RETURN(root, Prepare(std::move(root), times.start_ms,
                                          times.end_ms, times.step_ms));
 
-  QueryResult result;
   const std::int64_t queued_ns = clock_.MonotonicNs();
-  result.stats.prepare_ns = queued_ns - begin_ns;
   Turn turn(*this);
   NARTHEX_RETURN_IF_ERROR(turn.Wait(settings.deadline_ns, query.cancelled));
   const std::int64_t started_ns = clock_.MonotonicNs();
-  result.stats.queue_ns = started_ns - queued_ns;
 
-  Evaluation evaluation(settings, storage, clock_, *root);
-  result.value.type = root->type();
-  NARTHEX_RETURN_IF_ERROR(
-      times.step_ms == 0
-          ? EvaluateInstant(evaluation, *root, times.Grid(), &result.value)
-          : EvaluateSteps(evaluation, *root, times.Grid(), &result.value));
+  QueryResult result;
+  const auto evaluate = [&](const FragmentContext* fragments) -> absl::Status {
+    Evaluation evaluation(settings, storage, clock_, *root, fragments);
+    result.value.type = root->type();
+    NARTHEX_RETURN_IF_ERROR(
+        times.step_ms == 0
+            ? EvaluateInstant(evaluation, *root, times.Grid(), &result.value)
+            : EvaluateSteps(evaluation, *root, times.Grid(), &result.value));
+    const Annotations& annotations = evaluation.annotations();
+    result.warnings = annotations.Warnings(expression, query.max_annotations);
+    result.infos = annotations.Infos(expression, query.max_annotations);
+    result.stats.total_samples = evaluation.stats().total;
+    result.stats.samples_read = evaluation.stats().read;
+    result.stats.series_read = evaluation.stats().series;
+    result.stats.peak_samples = evaluation.budget().peak();
+    if (query.explain) {
+      result.explained =
+          Explain(*root, fragments == nullptr ? Plan() : fragments->plan,
+                  evaluation.node_traces());
+    }
+    return absl::OkStatus();
+  };
+  bool done = false;
+  if (query.fragments != nullptr) {
+    const Plan plan(*root, query.fragments->places());
+    if (!plan.empty()) {
+      const Fragment whole{std::string(expression),
+                           times.start_ms,
+                           times.end_ms,
+                           times.step_ms,
+                           options_.parser,
+                           settings,
+                           0,
+                           "",
+                           {},
+                           plan.places()};
+      const FragmentContext context{*query.fragments, plan, whole,
+                                    result.fragments};
+      const absl::Status status = evaluate(&context);
+      // Then it is done with selections, all of it.
+      done = !absl::IsUnimplemented(status);
+      if (done) NARTHEX_RETURN_IF_ERROR(status);
+      if (!done) result = {};
+    }
+  }
+  if (!done) NARTHEX_RETURN_IF_ERROR(evaluate(nullptr));
+
   const std::int64_t evaluated_ns = clock_.MonotonicNs();
-  result.stats.eval_ns = evaluated_ns - started_ns;
   if (times.step_ms != 0) SortByLabels(&result.value.matrix);
+  result.stats.prepare_ns = queued_ns - begin_ns;
+  result.stats.queue_ns = started_ns - queued_ns;
+  result.stats.eval_ns = evaluated_ns - started_ns;
   result.stats.sort_ns = clock_.MonotonicNs() - evaluated_ns;
-
-  const Annotations& annotations = evaluation.annotations();
-  result.warnings = annotations.Warnings(expression, query.max_annotations);
-  result.infos = annotations.Infos(expression, query.max_annotations);
-  result.stats.total_samples = evaluation.stats().total;
-  result.stats.samples_read = evaluation.stats().read;
-  result.stats.peak_samples = evaluation.budget().peak();
   return result;
 }
 

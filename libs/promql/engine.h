@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
+#include "libs/promql/fragment.h"
 #include "libs/promql/parser.h"
 #include "libs/promql/value.h"
 #include "libs/storage/storage.h"
@@ -23,6 +24,8 @@ struct EngineOptions {
   std::int64_t max_samples = 50'000'000;
   /// Queries evaluated at a time; others wait, at most until their timeout.
   int max_concurrency = 20;
+  /// Memory of one query, estimated; 0: no limit.
+  std::int64_t max_bytes = 0;
   ParserOptions parser;
   bool delayed_name_removal = false;
   /// rate() judges by __type__ whether a metric is a counter.
@@ -43,6 +46,12 @@ struct QueryOptions {
   std::size_t max_annotations = 0;
   /// Set by another thread to end the query; may be null.
   const std::atomic<bool>* cancelled = nullptr;
+  /// Kept up to date; may be null.
+  QueryProgress* progress = nullptr;
+  /// Fill `explained`.
+  bool explain = false;
+  /// Where parts of the query can be evaluated instead of here; may be null.
+  FragmentEvaluator* fragments = nullptr;
 };
 
 /// How much work a query was.
@@ -53,6 +62,7 @@ struct QueryStats {
   std::int64_t sort_ns = 0;     // Ordering the result.
   std::int64_t total_samples = 0;
   std::int64_t samples_read = 0;
+  std::int64_t series_read = 0;
   std::int64_t peak_samples = 0;
 };
 
@@ -61,6 +71,10 @@ struct QueryResult {
   std::vector<std::string> warnings;
   std::vector<std::string> infos;
   QueryStats stats;
+  /// What was evaluated elsewhere, in order of its end.
+  std::vector<FragmentTrace> fragments;
+  /// The nodes of the prepared tree, parents first, when asked for.
+  std::vector<ExplainedNode> explained;
 };
 
 /// Evaluates PromQL over any storage. Thread-safe.
@@ -96,6 +110,8 @@ class Engine {
   class Turn;
   struct Times;
 
+  EvaluationSettings SettingsOf(const Times& times, const QueryOptions& query,
+                                std::int64_t begin_ns) const;
   absl::StatusOr<QueryResult> Run(storage::Queryable& storage,
                                   absl::string_view expression,
                                   const Times& times,

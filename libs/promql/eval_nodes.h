@@ -65,10 +65,12 @@ struct RangeSeries {
 /// The geometry of the matrix selector or subquery `expr`.
 RangeGeometry GeometryOf(const Expr& expr, const StepGrid& grid);
 
-/// Streams the series of the matrix selector or subquery `expr`.
+/// Streams the series of the matrix selector or subquery `expr`. With
+/// `newest_only`, the newest sample of a window is all that is looked at.
 absl::Status EvaluateRange(
     Evaluation& evaluation, const Expr& expr, const StepGrid& grid,
-    absl::FunctionRef<absl::Status(RangeSeries& series)> sink);
+    absl::FunctionRef<absl::Status(RangeSeries& series)> sink,
+    bool newest_only = false);
 
 /// Evaluates a function whose argument `range_arg` is a range vector.
 absl::Status EvaluateRangeCall(Evaluation& evaluation, const Call& call,

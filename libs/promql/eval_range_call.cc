@@ -143,7 +143,8 @@ absl::Status EvaluateRangeCall(Evaluation& evaluation, const Call& call,
     column.drop_name = series.drop_name;
     return function->keeps_name ? sink(column) : dropper.Add(column);
   };
-  NARTHEX_RETURN_IF_ERROR(EvaluateRange(evaluation, range, grid, apply));
+  NARTHEX_RETURN_IF_ERROR(
+      EvaluateRange(evaluation, range, grid, apply, name == "last_over_time"));
   evaluation.stats().total += context.samples_seen;
   return dropper.Finish();
 }

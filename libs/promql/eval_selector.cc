@@ -159,13 +159,9 @@ void DropStaleMarkers(model::SampleColumns* samples) {
   if (!samples->starts_ms.empty()) samples->starts_ms.resize(kept);
 }
 
-/// Reads a series. Of histograms that only counts and sums matter of the rest
-/// is dropped, after the buckets have told whether the counter began anew.
-absl::Status ReadSamples(const storage::Series& series, bool counts_only,
-                         model::SampleColumns* samples) {
-  samples->clear();
-  NARTHEX_RETURN_IF_ERROR(series.Read(samples));
-  if (!counts_only) return absl::OkStatus();
+/// Drops all of histograms but their counts and sums, after the buckets have
+/// told whether the counter began anew.
+void KeepCounts(model::SampleColumns* samples) {
   model::HistogramPtr previous;
   for (model::HistogramPtr& histogram : samples->histograms) {
     if (histogram == nullptr) continue;
@@ -182,7 +178,6 @@ absl::Status ReadSamples(const storage::Series& series, bool counts_only,
     }
     previous = std::exchange(histogram, std::move(counts));
   }
-  return absl::OkStatus();
 }
 
 /// What a subquery passes on of a histogram. Its steps are not neighbours in
@@ -209,10 +204,10 @@ absl::Status SelectColumns(Evaluation& evaluation,
                  references.step_ms * static_cast<std::int64_t>(grid.count - 1);
   if (selector.smoothed) range.max_ms += lookback_ms;
   const bool counts_only = evaluation.CountsOnly(selector);
-  model::SampleColumns samples;
   Column column;
-  const auto read = [&](const storage::Series& series) -> absl::Status {
-    NARTHEX_RETURN_IF_ERROR(ReadSamples(series, counts_only, &samples));
+  const auto read = [&](model::Labels& labels,
+                        model::SampleColumns& samples) -> absl::Status {
+    if (counts_only) KeepCounts(&samples);
     if (selector.smoothed) DropStaleMarkers(&samples);
     column.values.resize(grid.count);
     column.histograms.clear();
@@ -220,8 +215,8 @@ absl::Status SelectColumns(Evaluation& evaluation,
       TakeSmoothedHistograms(samples,
                              {references.first_ms, references.step_ms,
                               lookback_ms, selector.position},
-                             series.labels().metric_name(),
-                             &evaluation.annotations(), &column);
+                             labels.metric_name(), &evaluation.annotations(),
+                             &column);
     } else {
       take(samples, references, lookback_ms, &column);
     }
@@ -232,17 +227,20 @@ absl::Status SelectColumns(Evaluation& evaluation,
     SampleReservation held(&evaluation.budget());
     NARTHEX_RETURN_IF_ERROR(held.Add(present));
     held.Clear();  // Whoever keeps the column counts it.
-    column.labels = series.labels();
+    std::swap(column.labels, labels);
     column.drop_name = false;
     return sink(column);
   };
-  return evaluation.Select(selector, range, grid.step_ms, 0, read);
+  const bool one_time = grid.count == 1 || references.step_ms == 0;
+  return evaluation.Select(
+      selector, {range, grid.step_ms, 0, one_time && !selector.smoothed}, read);
 }
 
 using RangeSink = absl::FunctionRef<absl::Status(RangeSeries& series)>;
 
 absl::Status ReadMatrix(Evaluation& evaluation, const MatrixSelector& matrix,
-                        const StepGrid& grid, RangeSink sink) {
+                        const StepGrid& grid, bool newest_only,
+                        RangeSink sink) {
   const std::int64_t lookback_ms = evaluation.settings().lookback_delta_ms;
   const RangeGeometry geometry = GeometryOf(matrix, grid);
   const std::int64_t last_end_ms =
@@ -254,20 +252,24 @@ absl::Status ReadMatrix(Evaluation& evaluation, const MatrixSelector& matrix,
   if (geometry.smoothed) range.max_ms += lookback_ms;
   const bool counts_only = evaluation.CountsOnly(*matrix.selector);
   RangeSeries series;
-  const auto read = [&](const storage::Series& stored) -> absl::Status {
-    NARTHEX_RETURN_IF_ERROR(ReadSamples(stored, counts_only, &series.samples));
+  const auto read = [&](model::Labels& labels,
+                        model::SampleColumns& samples) -> absl::Status {
+    std::swap(series.samples, samples);
+    if (counts_only) KeepCounts(&series.samples);
     DropStaleMarkers(&series.samples);
     if (series.samples.empty()) return absl::OkStatus();
     SampleReservation held(&evaluation.budget());
     const std::size_t size = SizeInSamples(series.samples);
     NARTHEX_RETURN_IF_ERROR(held.Add(size));
     evaluation.stats().read += static_cast<std::int64_t>(size);
-    series.labels = stored.labels();
+    std::swap(series.labels, labels);
     series.drop_name = false;
     return sink(series);
   };
-  return evaluation.Select(*matrix.selector, range, grid.step_ms,
-                           geometry.range_ms, read);
+  const bool one_time = grid.count == 1 || geometry.step_ms == 0;
+  return evaluation.Select(
+      *matrix.selector,
+      {range, grid.step_ms, geometry.range_ms, newest_only && one_time}, read);
 }
 
 /// The steps of the inner expression: multiples of the step, so that they do
@@ -356,10 +358,12 @@ RangeGeometry GeometryOf(const Expr& expr, const StepGrid& grid) {
 }
 
 absl::Status EvaluateRange(Evaluation& evaluation, const Expr& expr,
-                           const StepGrid& grid, RangeSink sink) {
+                           const StepGrid& grid, RangeSink sink,
+                           bool newest_only) {
   if (grid.count == 0) return absl::OkStatus();
   if (expr.kind == ExprKind::kMatrixSelector) {
-    return ReadMatrix(evaluation, expr.As<MatrixSelector>(), grid, sink);
+    return ReadMatrix(evaluation, expr.As<MatrixSelector>(), grid, newest_only,
+                      sink);
   }
   return ReadSubquery(evaluation, expr.As<SubqueryExpr>(), grid, sink);
 }

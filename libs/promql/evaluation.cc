@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/model/histogram_arithmetic.h"
 #include "libs/promql/binary_op.h"
 #include "libs/promql/eval_nodes.h"
+#include "libs/promql/plan.h"
+#include "libs/promql/range_functions.h"
 
 namespace narthex::promql {
 
@@ -18,12 +21,58 @@ absl::Status TooManySamples() {
       "execution");
 }
 
+SelectorUse UseOfAggregate(const AggregateExpr& aggregate) {
+  SelectorUse use{std::string(AggregateOpText(aggregate.op)),
+                  aggregate.grouping, !aggregate.without};
+  switch (aggregate.op) {
+    case AggregateOp::kSum:
+    case AggregateOp::kAvg:
+    case AggregateOp::kMin:
+    case AggregateOp::kMax:
+    case AggregateOp::kCount:
+    case AggregateOp::kGroup:
+    case AggregateOp::kStddev:
+    case AggregateOp::kStdvar:
+    case AggregateOp::kQuantile:
+      use.any_order = true;
+      break;
+    default:
+      return use;
+  }
+  if (aggregate.without) return use;
+  use.some_labels = true;
+  use.labels = aggregate.grouping;
+  // Annotations tell the name and look at the type.
+  use.labels.emplace_back(model::kMetricName);
+  use.labels.emplace_back("__type__");
+  std::sort(use.labels.begin(), use.labels.end());
+  use.labels.erase(std::unique(use.labels.begin(), use.labels.end()),
+                   use.labels.end());
+  return use;
+}
+
 }  // namespace
 
-absl::Status SampleBudget::Add(std::size_t samples) {
+absl::Status SampleBudget::Add(std::size_t samples, std::size_t bytes) {
   held_ += static_cast<std::int64_t>(samples);
+  bytes_ += static_cast<std::int64_t>(bytes);
   peak_ = std::max(peak_, held_);
-  return held_ <= limit_ ? absl::OkStatus() : TooManySamples();
+  if (progress_ != nullptr) {
+    progress_->bytes_held.store(bytes_, std::memory_order_relaxed);
+  }
+  if (held_ > limit_) return TooManySamples();
+  if (max_bytes_ == 0 || bytes_ <= max_bytes_) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("query processing would take more than the ", max_bytes_,
+                   " bytes of memory that --query.max-memory allows"));
+}
+
+void SampleBudget::Remove(std::size_t samples, std::size_t bytes) {
+  held_ -= static_cast<std::int64_t>(samples);
+  bytes_ -= static_cast<std::int64_t>(bytes);
+  if (progress_ != nullptr) {
+    progress_->bytes_held.store(bytes_, std::memory_order_relaxed);
+  }
 }
 
 absl::Status SampleBudget::Check(std::size_t samples) const {
@@ -31,24 +80,37 @@ absl::Status SampleBudget::Check(std::size_t samples) const {
                                                       : TooManySamples();
 }
 
-absl::Status SampleReservation::Add(std::size_t samples) {
+absl::Status SampleReservation::Add(std::size_t samples, std::size_t bytes) {
   samples_ += samples;
-  return budget_->Add(samples);
+  bytes_ += bytes;
+  return budget_->Add(samples, bytes);
+}
+
+absl::Status SampleReservation::Add(const Column& column) {
+  const std::size_t samples = SizeInSamples(column);
+  // Steps without a value take their place, too.
+  const std::size_t bytes = sizeof(Column) + column.labels.encoded().size() +
+                            8 * column.values.size() +
+                            (column.histograms.empty() ? 0 : 16 * samples);
+  return Add(samples, bytes);
 }
 
 void SampleReservation::Clear() {
-  budget_->Remove(samples_);
+  budget_->Remove(samples_, bytes_);
   samples_ = 0;
+  bytes_ = 0;
 }
 
 Evaluation::Evaluation(const EvaluationSettings& settings,
                        storage::Queryable& storage, const base::Clock& clock,
-                       const Expr& root)
+                       const Expr& root, const FragmentContext* fragments)
     : settings_(settings),
       storage_(storage),
       clock_(clock),
-      budget_(settings.max_samples) {
+      fragments_(fragments),
+      budget_(settings) {
   FindUses(root, {}, {});
+  if (settings.explain) node_traces_.emplace(root);
 }
 
 void Evaluation::FindUses(const Expr& expr, const SelectorUse& use,
@@ -62,23 +124,35 @@ void Evaluation::FindUses(const Expr& expr, const SelectorUse& use,
   SelectorUse inner = use;
   BucketUse inner_buckets = buckets;
   if (expr.kind == ExprKind::kCall) {
-    const absl::string_view name = expr.As<Call>().function->name;
+    const auto& call = expr.As<Call>();
+    const absl::string_view name = call.function->name;
     inner = {std::string(name), {}, false};
+    // Names are dropped from each series alone, or not at all.
+    const RangeFunction* function = FindRangeFunction(name);
+    if (function != nullptr &&
+        (function->keeps_name || HasOneMetricName(expr))) {
+      inner.any_order = use.any_order;
+      inner.some_labels = use.some_labels;
+      inner.labels = use.labels;
+    }
     inner_buckets.counts |= name == "histogram_count" ||
                             name == "histogram_sum" || name == "histogram_avg";
     inner_buckets.buckets |= name == "histogram_quantile" ||
                              name == "histogram_quantiles" ||
                              name == "histogram_fraction";
   } else if (expr.kind == ExprKind::kAggregate) {
-    const auto& aggregate = expr.As<AggregateExpr>();
-    inner = {std::string(AggregateOpText(aggregate.op)), aggregate.grouping,
-             !aggregate.without};
+    inner = UseOfAggregate(expr.As<AggregateExpr>());
   } else if (expr.kind == ExprKind::kBinary) {
     inner = {};
     inner_buckets.buckets |= IsTrim(expr.As<BinaryExpr>().op);
   } else if (expr.kind != ExprKind::kMatrixSelector) {
     inner.grouping.clear();
     inner.by = false;
+    if (expr.kind != ExprKind::kParen &&
+        expr.kind != ExprKind::kStepInvariant) {
+      inner.any_order = false;
+      inner.some_labels = false;
+    }
   }
   // The steps of a subquery are not neighbours in storage: whether a counter
   // began anew between them takes the buckets to tell.
@@ -111,6 +185,37 @@ absl::Status Evaluation::Vector(const Expr& expr, const StepGrid& grid,
   if (grid.count == 0) return absl::OkStatus();
   // Every column has this many values, whether or not they are present.
   NARTHEX_RETURN_IF_ERROR(budget_.Check(grid.count));
+  return node_traces_.has_value() ? Measured(expr, grid, sink)
+                                  : Node(expr, grid, sink);
+}
+
+/// The time of a node is that of its stream, less what its consumer takes.
+absl::Status Evaluation::Measured(const Expr& expr, const StepGrid& grid,
+                                  ColumnSink sink) {
+  NodeTrace* const trace = node_traces_->Find(expr);
+  if (trace == nullptr) return Node(expr, grid, sink);
+  const SampleStats before = stats_;
+  const std::int64_t begin_ns = clock_.MonotonicNs();
+  std::int64_t consumer_ns = 0;
+  const absl::Status status = Node(expr, grid, [&](Column& column) {
+    ++trace->columns;
+    const std::int64_t handed_ns = clock_.MonotonicNs();
+    const absl::Status taken = sink(column);
+    consumer_ns += clock_.MonotonicNs() - handed_ns;
+    return taken;
+  });
+  trace->duration_ns += clock_.MonotonicNs() - begin_ns - consumer_ns;
+  trace->series_read += stats_.series - before.series;
+  trace->samples_read += stats_.read - before.read;
+  return status;
+}
+
+absl::Status Evaluation::Node(const Expr& expr, const StepGrid& grid,
+                              ColumnSink sink) {
+  if (fragments_ != nullptr &&
+      (&expr == part_of_ || fragments_->plan.Find(&expr) != nullptr)) {
+    return Elsewhere(expr, grid, sink);
+  }
   switch (expr.kind) {
     case ExprKind::kParen:
       return Vector(*expr.As<ParenExpr>().expr, grid, sink);
@@ -171,7 +276,7 @@ absl::StatusOr<Columns> Evaluation::Collect(const Expr& expr,
                                             const StepGrid& grid) {
   Columns columns{{}, SampleReservation(&budget_)};
   const auto hold = [&](Column& column) -> absl::Status {
-    NARTHEX_RETURN_IF_ERROR(columns.reservation.Add(SizeInSamples(column)));
+    NARTHEX_RETURN_IF_ERROR(columns.reservation.Add(column));
     columns.list.push_back(std::move(column));
     return absl::OkStatus();
   };
@@ -215,30 +320,45 @@ absl::StatusOr<std::vector<double>> Evaluation::Scalar(const Expr& expr,
 }
 
 absl::Status Evaluation::Select(const VectorSelector& selector,
-                                const storage::TimeRange& range,
-                                std::int64_t step_ms, std::int64_t range_ms,
+                                const SelectorReading& reading,
                                 SeriesSink sink) {
   storage::SelectHints hints;
-  hints.range = range;
-  hints.step_ms = settings_.step_ms == 0 ? 0 : step_ms;
-  hints.range_ms = range_ms;
+  hints.range = reading.range;
+  hints.step_ms = settings_.step_ms == 0 ? 0 : reading.step_ms;
+  hints.range_ms = reading.range_ms;
+  hints.newest_only = reading.newest_only;
+  hints.deadline_ns = settings_.deadline_ns;
+  hints.cancelled = settings_.cancelled;
   if (const auto use = uses_.find(&selector); use != uses_.end()) {
     hints.func = use->second.function;
     hints.grouping = use->second.grouping;
     hints.by = use->second.by;
+    hints.any_order = use->second.any_order;
+    hints.some_labels = use->second.some_labels;
+    hints.labels = use->second.labels;
   }
   constexpr absl::string_view kContext = "expanding series";
   auto selected = storage_.Select(hints, selector.matchers);
   if (!selected.ok()) return base::Annotate(selected.status(), kContext);
   storage::SeriesSet& set = **selected;
-  while (set.Next()) {
+  model::Labels labels;
+  model::SampleColumns samples;
+  for (;;) {
+    const absl::StatusOr<bool> more = set.NextSamples(&labels, &samples);
+    if (!more.ok()) return base::Annotate(more.status(), kContext);
+    if (!*more) break;
     NARTHEX_RETURN_IF_ERROR(CheckAlive());
-    NARTHEX_RETURN_IF_ERROR(sink(*set.At()));
+    ++stats_.series;
+    NARTHEX_RETURN_IF_ERROR(sink(labels, samples));
+    if (settings_.progress != nullptr) {
+      settings_.progress->samples_read.store(stats_.read,
+                                             std::memory_order_relaxed);
+    }
   }
   for (std::string& warning : set.warnings()) {
     annotations_.AddStorageWarning(std::move(warning));
   }
-  return base::Annotate(set.status(), kContext);
+  return absl::OkStatus();
 }
 
 NameDropper::NameDropper(const Evaluation& evaluation, const Expr& source,

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,8 @@
 #include "libs/promql/annotations.h"
 #include "libs/promql/ast.h"
 #include "libs/promql/column.h"
+#include "libs/promql/explain.h"
+#include "libs/promql/progress.h"
 #include "libs/promql/step_grid.h"
 #include "libs/storage/storage.h"
 
@@ -26,6 +30,8 @@ struct EvaluationSettings {
   std::int64_t lookback_delta_ms = 0;
   std::int64_t default_subquery_step_ms = 0;
   std::int64_t max_samples = 0;
+  /// Of memory, estimated; 0: no limit.
+  std::int64_t max_bytes = 0;
   bool delayed_name_removal = false;
   bool type_and_unit_labels = false;
   bool use_start_timestamps = false;
@@ -35,33 +41,44 @@ struct EvaluationSettings {
   const std::atomic<bool>* cancelled = nullptr;
   /// Of the whole query; 0: an instant query.
   std::int64_t step_ms = 0;
+  /// Kept up to date; may be null.
+  QueryProgress* progress = nullptr;
+  /// Measure every node.
+  bool explain = false;
 };
 
 /// How much a query has looked at.
 struct SampleStats {
-  std::int64_t total = 0;  // Samples seen, once for each step that saw them.
-  std::int64_t read = 0;   // Samples taken from storage.
-  std::int64_t peak = 0;   // Most samples held at a time.
+  std::int64_t total = 0;   // Samples seen, once for each step that saw them.
+  std::int64_t read = 0;    // Samples taken from storage.
+  std::int64_t series = 0;  // Series taken from storage.
+  std::int64_t peak = 0;    // Most samples held at a time.
 };
 
-/// Counts the samples a query holds.
+/// Counts the samples a query holds, and their memory.
 class SampleBudget {
  public:
-  explicit SampleBudget(std::int64_t limit) : limit_(limit) {}
+  explicit SampleBudget(const EvaluationSettings& settings)
+      : limit_(settings.max_samples),
+        max_bytes_(settings.max_bytes),
+        progress_(settings.progress) {}
 
-  /// kFailedPrecondition when more than the limit are then held.
-  absl::Status Add(std::size_t samples);
+  /// kFailedPrecondition when more than the limits are then held.
+  absl::Status Add(std::size_t samples, std::size_t bytes);
   /// The error of Add() when `samples` alone are more than the limit.
   absl::Status Check(std::size_t samples) const;
-  void Remove(std::size_t samples) {
-    held_ -= static_cast<std::int64_t>(samples);
-  }
+  void Remove(std::size_t samples, std::size_t bytes);
   std::int64_t peak() const { return peak_; }
+  /// Somebody else held that many at a time on behalf of the query.
+  void NotePeak(std::int64_t samples) { peak_ = std::max(peak_, samples); }
 
  private:
   const std::int64_t limit_;
+  const std::int64_t max_bytes_;
+  QueryProgress* const progress_;
   std::int64_t held_ = 0;
   std::int64_t peak_ = 0;
+  std::int64_t bytes_ = 0;
 };
 
 /// A share of the budget, given back at the end of its life.
@@ -70,17 +87,23 @@ class SampleReservation {
   explicit SampleReservation(SampleBudget* budget) : budget_(budget) {}
   ~SampleReservation() { Clear(); }
   SampleReservation(SampleReservation&& other) noexcept
-      : budget_(other.budget_), samples_(other.samples_) {
+      : budget_(other.budget_), samples_(other.samples_), bytes_(other.bytes_) {
     other.samples_ = 0;
+    other.bytes_ = 0;
   }
   SampleReservation& operator=(SampleReservation&&) = delete;
 
-  absl::Status Add(std::size_t samples);
+  /// With a time and a value each.
+  absl::Status Add(std::size_t samples) { return Add(samples, 16 * samples); }
+  absl::Status Add(std::size_t samples, std::size_t bytes);
+  /// A column that is held.
+  absl::Status Add(const Column& column);
   void Clear();
 
  private:
   SampleBudget* budget_;
   std::size_t samples_ = 0;
+  std::size_t bytes_ = 0;
 };
 
 /// A vector with all its columns in memory.
@@ -96,6 +119,32 @@ struct SelectorUse {
   bool by = false;
   /// Of its histograms only counts and sums are looked at.
   bool counts_only = false;
+  /// Neither the order of the series nor labels beside `labels` (when
+  /// `some_labels` is set) change the result.
+  bool any_order = false;
+  bool some_labels = false;
+  std::vector<std::string> labels = {};
+};
+
+/// What of the series of a selector is read.
+struct SelectorReading {
+  storage::TimeRange range;
+  std::int64_t step_ms = 0;
+  std::int64_t range_ms = 0;
+  bool newest_only = false;
+};
+
+class FragmentEvaluator;
+class Plan;
+struct Fragment;
+struct FragmentTrace;
+
+/// What an evaluation needs in order to have nodes evaluated elsewhere.
+struct FragmentContext {
+  FragmentEvaluator& evaluator;
+  const Plan& plan;
+  const Fragment& query;  // Names no node yet.
+  std::vector<FragmentTrace>& traces;
 };
 
 /// Evaluates the nodes of one prepared expression. Every node yields its whole
@@ -104,8 +153,10 @@ struct SelectorUse {
 /// query, on one thread.
 class Evaluation {
  public:
+  /// With `fragments`, the nodes of its plan are evaluated elsewhere.
   Evaluation(const EvaluationSettings& settings, storage::Queryable& storage,
-             const base::Clock& clock, const Expr& root);
+             const base::Clock& clock, const Expr& root,
+             const FragmentContext* fragments = nullptr);
 
   /// Streams the instant vector `expr`. Errors: kFailedPrecondition when it
   /// cannot be evaluated, kDeadlineExceeded, kCancelled, those of the storage.
@@ -116,15 +167,15 @@ class Evaluation {
   absl::StatusOr<std::vector<double>> Scalar(const Expr& expr,
                                              const StepGrid& grid);
 
-  /// Takes one series at a time; it does not outlive the call.
-  using SeriesSink =
-      absl::FunctionRef<absl::Status(const storage::Series& series)>;
+  /// Takes one series at a time; it may move the contents out.
+  using SeriesSink = absl::FunctionRef<absl::Status(
+      model::Labels& labels, model::SampleColumns& samples)>;
 
-  /// Streams the series a selector matches that have samples in `range`,
-  /// sorted by labels. Storage warnings become annotations.
+  /// Streams the series a selector matches that have samples in the range,
+  /// sorted by labels when the result depends on it. Storage warnings become
+  /// annotations.
   absl::Status Select(const VectorSelector& selector,
-                      const storage::TimeRange& range, std::int64_t step_ms,
-                      std::int64_t range_ms, SeriesSink sink);
+                      const SelectorReading& reading, SeriesSink sink);
 
   /// Whether only the counts and sums of the selector's histograms matter.
   bool CountsOnly(const VectorSelector& selector) const;
@@ -136,8 +187,16 @@ class Evaluation {
   Annotations& annotations() { return annotations_; }
   SampleBudget& budget() { return budget_; }
   SampleStats& stats() { return stats_; }
+  /// Of every node that was evaluated, when the settings ask for it.
+  std::vector<NodeTrace> node_traces() const {
+    return node_traces_.has_value() ? node_traces_->All()
+                                    : std::vector<NodeTrace>();
+  }
 
  private:
+  absl::Status Node(const Expr& expr, const StepGrid& grid, ColumnSink sink);
+  absl::Status Measured(const Expr& expr, const StepGrid& grid,
+                        ColumnSink sink);
   absl::Status Invariant(const Expr& expr, const StepGrid& grid,
                          ColumnSink sink);
   absl::Status Unary(const UnaryExpr& expr, const StepGrid& grid,
@@ -153,14 +212,24 @@ class Evaluation {
   };
   void FindUses(const Expr& expr, const SelectorUse& use,
                 const BucketUse& buckets);
+  /// Streams a node that the plan places elsewhere.
+  absl::Status Elsewhere(const Expr& expr, const StepGrid& grid,
+                         ColumnSink sink);
+  absl::Status AskPlaces(const Expr& expr, const StepGrid& grid,
+                         ColumnSink sink);
 
   const EvaluationSettings settings_;
   storage::Queryable& storage_;
   const base::Clock& clock_;
+  const FragmentContext* const fragments_;
   absl::flat_hash_map<const VectorSelector*, SelectorUse> uses_;
+  // The vector of an aggregation whose parts were made elsewhere.
+  const Expr* part_of_ = nullptr;
+  std::vector<Column>* parts_ = nullptr;
   Annotations annotations_;
   SampleBudget budget_;
   SampleStats stats_;
+  std::optional<NodeTraces> node_traces_;
 };
 
 /// Whether all series of the vector `expr` surely have the same metric name or

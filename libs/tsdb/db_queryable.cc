@@ -1,6 +1,5 @@
 #include "libs/tsdb/db_queryable.h"
 
-
 namespace narthex::tsdb {
 
 absl::StatusOr<std::unique_ptr<storage::SeriesSet>> DbQueryable::Select(

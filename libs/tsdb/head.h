@@ -263,8 +263,9 @@ class Head : public std::enable_shared_from_this<Head> {
   // Of some series at a time.
   struct ReadBatch;
   absl::Status ReadSamples(absl::Span<const Selected> selected,
-                           const storage::SelectHints& hints, ReadBatch* batch)
-      const ABSL_LOCKS_EXCLUDED(index_mutex_);
+                           const storage::SelectHints& hints,
+                           ReadBatch* batch) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
   absl::Status ReadSeries(const Selected& selected,
                           const storage::TimeRange& range, Edges edges,
                           storage::ChunkSeries* series) const

@@ -139,12 +139,11 @@ absl::Status Head::ReadSamples(absl::Span<const Selected> selected,
       const MemSeries* series = shard.series.Find(one.id);
       if (series == nullptr) continue;
       const absl::Status status = series->Read(
-          shard.blocks,
-          {range.min_ms, std::min(range.max_ms, one.visible_ms)}, samples);
+          shard.blocks, {range.min_ms, std::min(range.max_ms, one.visible_ms)},
+          samples);
       if (!status.ok()) {
         return base::Annotate(
-            status,
-            absl::StrCat("series ", batch->labels[i].ToMetricString()));
+            status, absl::StrCat("series ", batch->labels[i].ToMetricString()));
       }
     }
     if (any_deleted) DropDeleted(DeletedOf(one.id), samples);

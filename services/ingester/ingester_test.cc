@@ -4,6 +4,7 @@
 #include "libs/base/file.h"
 #include "libs/cluster/queryable.h"
 #include "libs/cluster/writer.h"
+#include "libs/promql/engine.h"
 #include "services/ingester/app.h"
 
 namespace narthex::ingester {
@@ -230,6 +231,86 @@ TEST_CASE("bad flags are refused with the reason") {
                      "--web.listen-address=127.0.0.1:0"});
   CHECK(std::string(status.message()).find("wal-segment-size") !=
         std::string::npos);
+}
+
+TEST_CASE("queries are evaluated next to the data") {
+  const base::TemporaryDirectory directory;
+  const Ingester ingester(directory.path());
+  Writing w(ingester);
+  std::vector<cluster::RefSample> batch;
+  for (int i = 0; i < 200; ++i) {
+    const auto ref = w.writer->Declare(Named(i));
+    for (int t = 0; t < 150; ++t) batch.push_back({ref, t * 1000, i + t * 0.5});
+  }
+  REQUIRE(w.writer->PushAndWait(batch, seconds(20)).status.ok());
+  const auto queryable =
+      cluster::IngesterQueryable::Create(ingester.addresses(), {}).value();
+  promql::Engine engine({}, base::Clock::System());
+  promql::QueryOptions pushed;
+  pushed.fragments = queryable.get();
+  for (const char* query :
+       {"m", "sum(rate(m[1m]))", "count by (__name__) ({i=~\".*1\"})",
+        "topk(3, m)", "max_over_time(m[30s] offset 10s)", "m @ 50"}) {
+    INFO(query);
+    const auto there =
+        engine.Range(*queryable, query, 100'000, 149'000, 7'000, pushed);
+    const auto here = engine.Range(*queryable, query, 100'000, 149'000, 7'000);
+    REQUIRE(there.ok());
+    REQUIRE(here.ok());
+    CHECK(there->fragments.size() == 1);
+    CHECK(there->warnings == here->warnings);
+    REQUIRE(there->value.matrix.size() == here->value.matrix.size());
+    for (std::size_t i = 0; i < here->value.matrix.size(); ++i) {
+      CHECK(there->value.matrix[i].labels == here->value.matrix[i].labels);
+      CHECK(there->value.matrix[i].samples.timestamps_ms ==
+            here->value.matrix[i].samples.timestamps_ms);
+      CHECK(there->value.matrix[i].samples.values ==
+            here->value.matrix[i].samples.values);
+    }
+  }
+  const auto wrong = engine.Instant(*queryable, "m + on (n) m", 1000, pushed);
+  CHECK(absl::IsFailedPrecondition(wrong.status()));
+  CHECK(std::string(wrong.status().message()).rfind("found duplicate", 0) == 0);
+}
+
+TEST_CASE("several ingesters count the series that are theirs") {
+  const base::TemporaryDirectory first_directory;
+  const base::TemporaryDirectory second_directory;
+  const Ingester first(first_directory.path());
+  const Ingester second(second_directory.path());
+  cluster::AddressList both = first.addresses();
+  both.fixed.push_back(second.addresses().fixed[0]);
+  metrics::Registry registry;
+  const auto writer =
+      cluster::Writer::Create(both, {}, base::Logger::Discard(), registry)
+          .value();
+  std::vector<cluster::RefSample> batch;
+  for (int i = 0; i < 100; ++i) {
+    batch.push_back({writer->Declare(Named(i)), 1000, 1.0 * i});
+  }
+  REQUIRE(writer->PushAndWait(batch, seconds(20)).status.ok());
+  const auto queryable = cluster::IngesterQueryable::Create(both, {}).value();
+  promql::Engine engine({}, base::Clock::System());
+  promql::QueryOptions pushed;
+  pushed.fragments = queryable.get();
+
+  const auto sum = engine.Instant(*queryable, "sum(m)", 2000, pushed);
+  REQUIRE(sum.ok());
+  REQUIRE(sum->fragments.size() == 1);
+  CHECK(sum->fragments[0].replies.size() == 2);
+  CHECK(sum->value.vector.at(0).value == 4950);
+
+  // A series of the other one, as is left behind when ingesters are added.
+  Writing w(first);
+  std::vector<cluster::RefSample> moved;
+  for (int i = 0; i < 100; ++i) {
+    moved.push_back({w.writer->Declare(Named(i)), 1500, 1});
+  }
+  REQUIRE(w.writer->PushAndWait(moved, seconds(20)).status.ok());
+  const auto again = engine.Instant(*queryable, "sum(m)", 2000, pushed);
+  REQUIRE(again.ok());
+  CHECK(again->fragments.empty());
+  CHECK(again->value.vector.at(0).value == 100);
 }
 
 }  // namespace narthex::ingester

@@ -21,6 +21,11 @@ Metrics::Metrics(metrics::Registry& registry)
           registry.NewCounter("narthex_ingester_selected_series_total",
                               "Series sent to queriers.")),
       selects(registry.NewCounter("narthex_ingester_selects_total",
-                                  "Selections answered.")) {}
+                                  "Selections answered.")),
+      fragments(registry.NewCounter("narthex_ingester_fragments_total",
+                                    "Fragments of queries evaluated.")),
+      fragment_samples(registry.NewCounter(
+          "narthex_ingester_fragment_samples_read_total",
+          "Samples read from the database to evaluate fragments.")) {}
 
 }  // namespace narthex::ingester

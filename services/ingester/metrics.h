@@ -16,6 +16,8 @@ struct Metrics {
   metrics::Counter& failed_batches;
   metrics::Counter& selected_series;
   metrics::Counter& selects;
+  metrics::Counter& fragments;
+  metrics::Counter& fragment_samples;
 };
 
 }  // namespace narthex::ingester

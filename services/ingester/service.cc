@@ -1,6 +1,7 @@
 #include "services/ingester/service.h"
 
 #include <atomic>
+#include <functional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -8,6 +9,7 @@
 #include "libs/base/status.h"
 #include "libs/cluster/wire.h"
 #include "libs/rpc/status.h"
+#include "services/ingester/evaluate.h"
 #include "services/ingester/push_stream.h"
 
 namespace narthex::ingester {
@@ -86,10 +88,42 @@ absl::Status IngesterService::SendSeries(
   storage::ChunkSeries series;
   while ((request.limit() == 0 || sent < request.limit()) &&
          set->Next(&series)) {
-    if (request.labels_only()) series.chunks.clear();
     cluster::ToWire(series, message.add_series());
     ++sent;
     bytes += BytesOf(series);
+    if (bytes < kMessageBytes) continue;
+    if (context->IsCancelled() || !writer->Write(message)) {
+      return absl::CancelledError("the querier hung up");
+    }
+    message.Clear();
+    bytes = 0;
+  }
+  NARTHEX_RETURN_IF_ERROR(set->status());
+  metrics_.selected_series.Inc(static_cast<double>(sent));
+  if (message.series_size() > 0) {
+    writer->WriteLast(message, grpc::WriteOptions());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status IngesterService::SendLabels(
+    const v1::SelectRequest& request, grpc::ServerContext* context,
+    grpc::ServerWriter<v1::SelectResponse>* writer) {
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<model::Matcher> matchers,
+                           cluster::FromWire(request.matchers()));
+  storage::SelectHints hints;
+  hints.range = {request.min_ms(), request.max_ms()};
+  hints.newest_only = true;
+  NARTHEX_ASSIGN_OR_RETURN(const auto set, db_.SelectSamples(hints, matchers));
+  v1::SelectResponse message;
+  std::size_t bytes = 0;
+  std::uint64_t sent = 0;
+  while ((request.limit() == 0 || sent < request.limit()) && set->Next()) {
+    const auto series = set->At();
+    const absl::string_view labels = series->labels().encoded();
+    message.add_series()->set_labels(labels.data(), labels.size());
+    ++sent;
+    bytes += labels.size();
     if (bytes < kMessageBytes) continue;
     if (context->IsCancelled() || !writer->Write(message)) {
       return absl::CancelledError("the querier hung up");
@@ -109,7 +143,24 @@ grpc::Status IngesterService::Select(
     grpc::ServerContext* context, const v1::SelectRequest* request,
     grpc::ServerWriter<v1::SelectResponse>* writer) {
   metrics_.selects.Inc();
-  return rpc::ToGrpc(SendSeries(*request, context, writer));
+  return rpc::ToGrpc(request->labels_only()
+                         ? SendLabels(*request, context, writer)
+                         : SendSeries(*request, context, writer));
+}
+
+grpc::Status IngesterService::Evaluate(
+    grpc::ServerContext* context, const v1::EvaluateRequest* request,
+    grpc::ServerWriter<v1::EvaluateResponse>* writer) {
+  metrics_.fragments.Inc();
+  const std::function<bool()> is_cancelled = [context] {
+    return context->IsCancelled();
+  };
+  const service::HangupWatch::Scope watch(hangups_, is_cancelled);
+  const auto samples = EvaluateOver(db_, clock_, *request, context->deadline(),
+                                    watch.cancelled(), writer);
+  if (!samples.ok()) return rpc::ToGrpc(samples.status());
+  metrics_.fragment_samples.Inc(static_cast<double>(*samples));
+  return grpc::Status::OK;
 }
 
 grpc::Status IngesterService::LabelNames(grpc::ServerContext*,

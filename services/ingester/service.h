@@ -6,6 +6,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
+#include "libs/service/hangup_watch.h"
 #include "libs/tsdb/db.h"
 #include "narthex/v1/ingester.grpc.pb.h"
 #include "services/ingester/metrics.h"
@@ -35,6 +36,9 @@ class IngesterService : public v1::Ingester::Service {
   grpc::Status Select(grpc::ServerContext* context,
                       const v1::SelectRequest* request,
                       grpc::ServerWriter<v1::SelectResponse>* writer) override;
+  grpc::Status Evaluate(
+      grpc::ServerContext* context, const v1::EvaluateRequest* request,
+      grpc::ServerWriter<v1::EvaluateResponse>* writer) override;
   grpc::Status LabelNames(grpc::ServerContext* context,
                           const v1::LabelNamesRequest* request,
                           v1::LabelNamesResponse* response) override;
@@ -58,6 +62,9 @@ class IngesterService : public v1::Ingester::Service {
                      v1::FlushResponse* response) override;
 
  private:
+  absl::Status SendLabels(const v1::SelectRequest& request,
+                          grpc::ServerContext* context,
+                          grpc::ServerWriter<v1::SelectResponse>* writer);
   absl::Status SendSeries(const v1::SelectRequest& request,
                           grpc::ServerContext* context,
                           grpc::ServerWriter<v1::SelectResponse>* writer);
@@ -67,6 +74,7 @@ class IngesterService : public v1::Ingester::Service {
   base::Clock& clock_;
   const base::Logger log_;
   Metrics& metrics_;
+  service::HangupWatch hangups_;
 
   base::Mutex mutex_;
   std::set<grpc::ServerContext*> push_streams_ ABSL_GUARDED_BY(mutex_);

@@ -12,6 +12,7 @@
 #include "services/querier/federate.h"
 #include "services/querier/grpc_service.h"
 #include "services/querier/loaded_config.h"
+#include "services/querier/queries_api.h"
 #include "services/querier/remote_read.h"
 #include "services/querier/remote_write.h"
 #include "services/querier/rules_api.h"
@@ -43,12 +44,17 @@ struct QuerierApp::Running {
           const promql::EngineOptions& engine_options)
       : config(options.config_file, process.clock(), process.log()),
         metrics(process.registry(), engine_options.max_concurrency),
-        engine(engine_options, process.clock()) {}
+        engine(engine_options, process.clock()),
+        running(process.clock()),
+        query_log(process.clock(), process.registry()) {}
 
   LoadedConfig config;
   Metrics metrics;
   promql::Engine engine;
-  HangupWatch hangups;
+  service::HangupWatch hangups;
+  RunningQueries running;
+  QueryLog query_log;
+  std::unique_ptr<ActiveQueries> active_queries;
   std::unique_ptr<cluster::IngesterQueryable> ingesters;
   std::unique_ptr<cluster::Writer> writer;
   std::unique_ptr<Peers> scrapers;
@@ -87,12 +93,26 @@ absl::Status QuerierApp::Start(service::Process& process) {
       r.scrapers, MakePeers("scraper", options_.scrapers, process.clock()));
   NARTHEX_ASSIGN_OR_RETURN(
       r.rulers, MakePeers("ruler", options_.rulers, process.clock()));
-  r.queries.reset(new QueryContext{r.engine, *r.ingesters, process.clock(),
-                                   r.hangups, r.metrics});
-  r.queries->subquery_step_ms = r.config.snapshot()->evaluation_interval_ms;
-  process.OnReload("configuration", [&r] {
-    const absl::Status status = r.config.Load();
-    r.queries->subquery_step_ms = r.config.snapshot()->evaluation_interval_ms;
+  if (!options_.active_queries_file.empty()) {
+    NARTHEX_ASSIGN_OR_RETURN(
+        r.active_queries,
+        ActiveQueries::Open(options_.active_queries_file,
+                            static_cast<std::size_t>(options_.max_concurrency),
+                            process.log()));
+  }
+  r.queries.reset(new QueryContext{
+      r.engine, *r.ingesters, r.ingesters.get(), process.clock(), r.hangups,
+      r.metrics, r.running, r.query_log, r.active_queries.get(), process.log(),
+      options_.slow_query_ms});
+  const auto apply = [&r] {
+    const auto config = r.config.snapshot();
+    r.queries->subquery_step_ms = config->evaluation_interval_ms;
+    return r.query_log.SetFile(config->query_log_file);
+  };
+  NARTHEX_RETURN_IF_ERROR(apply());
+  process.OnReload("configuration", [&r, apply] {
+    absl::Status status = r.config.Load();
+    status.Update(apply());
     return status;
   });
 
@@ -119,6 +139,7 @@ absl::Status QuerierApp::AddRoutes(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(ApiRoutes routes,
                            ApiRoutes::Create(&router, options_.cors_origin));
   AddQueryRoutes(routes, *r.queries);
+  AddQueriesRoutes(routes, r.running, options_.admin_api);
   AddSeriesRoutes(
       routes,
       {r.ingesters.get(), [&r](const storage::TimeRange& range,

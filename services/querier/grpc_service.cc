@@ -27,6 +27,16 @@ std::int64_t TimeLeftMs(const grpc::ServerContext& call) {
       std::chrono::duration_cast<std::chrono::milliseconds>(left).count(), 1);
 }
 
+// "file;group", as rulers name themselves.
+QueryOrigin OriginOf(const std::string& text) {
+  QueryOrigin origin;
+  const std::size_t split = text.rfind(';');
+  if (split == std::string::npos) return origin;
+  origin.rule_file = text.substr(0, split);
+  origin.rule_group = text.substr(split + 1);
+  return origin;
+}
+
 grpc::Status SendVector(const promql::QueryResult& result,
                         grpc::ServerWriter<v1::QueryResponse>* writer) {
   v1::QueryResponse response;
@@ -58,18 +68,15 @@ grpc::Status QuerierService::Query(
     grpc::ServerContext* call, const v1::QueryRequest* request,
     grpc::ServerWriter<v1::QueryResponse>* writer) {
   promql::QueryOptions options;
-  options.default_subquery_step_ms = context_.subquery_step_ms;
   options.timeout_ms = TimeLeftMs(*call);
   const std::function<bool()> is_cancelled = [call] {
     return call->IsCancelled();
   };
-  const HangupWatch::Scope watch(context_.hangups, is_cancelled);
-  options.cancelled = &watch.cancelled();
   const auto result =
-      context_.engine.Instant(context_.storage, request->expression(),
-                              request->timestamp_ms(), options);
+      RunQuery(context_, {request->expression(), request->timestamp_ms(),
+                          request->timestamp_ms(), 0, options,
+                          OriginOf(request->origin()), is_cancelled});
   if (!result.ok()) return rpc::ToGrpc(result.status());
-  context_.metrics.Observe(result->stats);
   switch (result->value.type) {
     case promql::ValueType::kVector:
       return SendVector(*result, writer);

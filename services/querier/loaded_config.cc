@@ -25,6 +25,7 @@ absl::Status LoadedConfig::Load() {
   snapshot->yaml = config->Print();
   snapshot->external_labels = config->global.external_labels;
   snapshot->evaluation_interval_ms = config->global.evaluation_interval_ms;
+  snapshot->query_log_file = config->global.query_log_file;
   snapshot->loaded_ms = clock_.NowMs();
   base::MutexLock lock(mutex_);
   ok_ = true;

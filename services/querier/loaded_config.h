@@ -26,6 +26,7 @@ class LoadedConfig {
     std::string yaml;
     model::Labels external_labels;
     std::int64_t evaluation_interval_ms = 60'000;
+    std::string query_log_file;
     /// Unix ms of the load.
     std::int64_t loaded_ms = 0;
   };

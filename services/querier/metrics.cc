@@ -25,6 +25,9 @@ Metrics::Metrics(metrics::Registry& registry, int max_concurrency)
       query_samples_read(registry.NewCounter(
           "prometheus_engine_query_samples_read_total",
           "The total number of samples read from storage by all queries.")),
+      slow_queries(registry.NewCounter(
+          "narthex_querier_slow_queries_total",
+          "Queries that took longer than --query.log-slower-than.")),
       queue_time(Slice(registry, "queue_time")),
       prepare_time(Slice(registry, "prepare_time")),
       inner_eval(Slice(registry, "inner_eval")),

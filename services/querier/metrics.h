@@ -15,6 +15,7 @@ struct Metrics {
   metrics::Gauge& queries;
   metrics::Counter& query_samples;
   metrics::Counter& query_samples_read;
+  metrics::Counter& slow_queries;
   metrics::Histogram& queue_time;
   metrics::Histogram& prepare_time;
   metrics::Histogram& inner_eval;

@@ -27,6 +27,14 @@ void Options::AddTo(service::FlagSet& flags) {
             "Maximum number of samples a single query can load into memory.");
   flags.Int("query.max-concurrency", &max_concurrency,
             "Maximum number of queries executed concurrently.");
+  flags.Size("query.max-memory", &max_query_bytes,
+             "Memory that a single query may take, in the querier and in each "
+             "ingester, estimated, B to EB. 0: no limit.");
+  flags.Duration("query.log-slower-than", &slow_query_ms,
+                 "Log a warning for each query that takes longer. 0: none.");
+  flags.String("query.active-queries-file", &active_queries_file,
+               "File that says at any time which queries are evaluated; those "
+               "that a crash left in it are logged at the start. Empty: none.");
   flags.Int("storage.remote.read-sample-limit", &read_sample_limit,
             "Maximum overall number of samples to return via the remote read "
             "interface, in a single query. 0: no limit.");
@@ -51,6 +59,7 @@ absl::StatusOr<promql::EngineOptions> Options::ForEngine() const {
   engine.lookback_delta_ms = lookback_delta_ms;
   engine.max_samples = max_samples;
   engine.max_concurrency = static_cast<int>(max_concurrency);
+  engine.max_bytes = max_query_bytes;
   NARTHEX_RETURN_IF_ERROR(promql::EnableFeatures(features, &engine));
   if (max_concurrency < 1 || max_samples < 1 || query_timeout_ms < 1 ||
       lookback_delta_ms < 1) {

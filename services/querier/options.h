@@ -20,6 +20,9 @@ struct Options {
   std::int64_t lookback_delta_ms = 300'000;
   std::int64_t max_samples = 50'000'000;
   std::int64_t max_concurrency = 20;
+  std::int64_t max_query_bytes = 0;
+  std::int64_t slow_query_ms = 0;
+  std::string active_queries_file;
   std::int64_t read_sample_limit = 50'000'000;
   std::int64_t read_concurrent_limit = 10;
   bool remote_write_receiver = false;

@@ -17,11 +17,14 @@ namespace {
 constexpr std::size_t kMaxAnnotations = 10;
 constexpr std::int64_t kMaxSteps = 11'000;
 
-absl::StatusOr<promql::QueryOptions> ReadOptions(const QueryContext& context,
-                                                 const http::Params& params) {
+bool IsTrue(absl::string_view text) {
+  return text == "1" || text == "true" || text == "all";
+}
+
+absl::StatusOr<promql::QueryOptions> ReadOptions(const http::Params& params) {
   promql::QueryOptions options;
   options.max_annotations = kMaxAnnotations;
-  options.default_subquery_step_ms = context.subquery_step_ms;
+  options.explain = IsTrue(params.Get("explain"));
   if (const absl::string_view text = params.Get("timeout"); !text.empty()) {
     const auto timeout = ParseDurationNs(text);
     if (!timeout.ok()) {
@@ -49,15 +52,14 @@ void Truncate(std::size_t limit, std::vector<Item>* items, Answer* answer) {
 }
 
 absl::Status Respond(absl::StatusOr<promql::QueryResult> result,
-                     const QueryContext& context, std::size_t limit,
-                     const http::Request& request, Answer* answer) {
+                     std::size_t limit, const http::Request& request,
+                     Answer* answer) {
   if (!result.ok()) {
     if (absl::IsInvalidArgument(result.status())) {
       return InvalidParam("query", result.status().message());
     }
     return result.status();
   }
-  context.metrics.Observe(result->stats);
   answer->warnings = std::move(result->warnings);
   answer->infos = std::move(result->infos);
   Truncate(limit, &result->value.vector, answer);
@@ -69,23 +71,17 @@ absl::Status Respond(absl::StatusOr<promql::QueryResult> result,
         " for parameter \"stats\" is deprecated and will be rejected in the "
         "next major release, use \"true\" or \"all\""));
   }
-  return WriteResult(result->value, stats.empty() ? nullptr : &result->stats,
-                     answer);
+  return WriteResult(*result, !stats.empty(), answer);
 }
 
-// Counts a query while it runs.
-class Running {
- public:
-  explicit Running(Metrics& metrics) : metrics_(metrics) {
-    metrics_.queries.Add(1);
-  }
-  ~Running() { metrics_.queries.Add(-1); }
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
-
- private:
-  Metrics& metrics_;
-};
+QueryOrigin OriginOf(const http::Request& request) {
+  QueryOrigin origin;
+  origin.client_ip =
+      request.remote_address.substr(0, request.remote_address.rfind(':'));
+  origin.method = request.method;
+  origin.path = request.path;
+  return origin;
+}
 
 absl::Status Query(QueryContext& context, const http::Request& request,
                    Answer* answer) {
@@ -93,15 +89,12 @@ absl::Status Query(QueryContext& context, const http::Request& request,
   NARTHEX_ASSIGN_OR_RETURN(
       const std::int64_t time_ms,
       TimeParam(request.params, "time", context.clock.NowMs()));
-  NARTHEX_ASSIGN_OR_RETURN(promql::QueryOptions options,
-                           ReadOptions(context, request.params));
-  const Running running(context.metrics);
-  const HangupWatch::Scope watch(context.hangups, request.is_cancelled);
-  options.cancelled = &watch.cancelled();
+  NARTHEX_ASSIGN_OR_RETURN(const promql::QueryOptions options,
+                           ReadOptions(request.params));
   return Respond(
-      context.engine.Instant(context.storage, request.params.Get("query"),
-                             time_ms, options),
-      context, limit, request, answer);
+      RunQuery(context, {request.params.Get("query"), time_ms, time_ms, 0,
+                         options, OriginOf(request), request.is_cancelled}),
+      limit, request, answer);
 }
 
 struct Steps {
@@ -142,15 +135,12 @@ absl::Status QueryRange(QueryContext& context, const http::Request& request,
                         Answer* answer) {
   NARTHEX_ASSIGN_OR_RETURN(const std::size_t limit, LimitParam(request.params));
   NARTHEX_ASSIGN_OR_RETURN(const Steps steps, ReadSteps(request.params));
-  NARTHEX_ASSIGN_OR_RETURN(promql::QueryOptions options,
-                           ReadOptions(context, request.params));
-  const Running running(context.metrics);
-  const HangupWatch::Scope watch(context.hangups, request.is_cancelled);
-  options.cancelled = &watch.cancelled();
-  return Respond(context.engine.Range(
-                     context.storage, request.params.Get("query"),
-                     steps.start_ms, steps.end_ms, steps.step_ms, options),
-                 context, limit, request, answer);
+  NARTHEX_ASSIGN_OR_RETURN(const promql::QueryOptions options,
+                           ReadOptions(request.params));
+  return Respond(RunQuery(context, {request.params.Get("query"), steps.start_ms,
+                                    steps.end_ms, steps.step_ms, options,
+                                    OriginOf(request), request.is_cancelled}),
+                 limit, request, answer);
 }
 
 absl::StatusOr<promql::ExprPtr> ParseParam(const QueryContext& context,

@@ -145,6 +145,74 @@ absl::Status WriteMatrix(const promql::Value& value, Answer* answer) {
   return absl::OkStatus();
 }
 
+void WriteTrace(const promql::NodeTrace& trace, JsonWriter* json) {
+  json->Key("seconds")
+      .Double(static_cast<double>(trace.duration_ns) / 1e9)
+      .Key("columns")
+      .Int(trace.columns)
+      .Key("seriesRead")
+      .Int(trace.series_read)
+      .Key("samplesRead")
+      .Int(trace.samples_read);
+}
+
+void WriteReply(const promql::FragmentReply& reply, JsonWriter* json) {
+  json->BeginObject()
+      .Key("ingester")
+      .String(reply.place)
+      .Key("seconds")
+      .Double(static_cast<double>(reply.duration_ns) / 1e9)
+      .Key("seriesRead")
+      .Int(reply.stats.series)
+      .Key("samplesRead")
+      .Int(reply.stats.read)
+      .Key("nodes")
+      .BeginArray();
+  for (const promql::NodeTrace& trace : reply.nodes) {
+    json->BeginObject().Key("node").Int(trace.node);
+    WriteTrace(trace, json);
+    json->EndObject();
+  }
+  json->EndArray().EndObject();
+}
+
+// The plan, and what each of its nodes cost, here and in each ingester.
+void WriteExplanation(const promql::QueryResult& result, JsonWriter* json) {
+  json->Key("explain").BeginObject().Key("nodes").BeginArray();
+  for (const promql::ExplainedNode& node : result.explained) {
+    json->BeginObject()
+        .Key("node")
+        .Int(node.node)
+        .Key("depth")
+        .Int(static_cast<std::int64_t>(node.depth))
+        .Key("expr")
+        .String(node.text)
+        .Key("pushedDown")
+        .Bool(node.is_fragment);
+    if (node.is_evaluated) WriteTrace(node.trace, json);
+    json->EndObject();
+  }
+  json->EndArray().Key("fragments").BeginArray();
+  for (const promql::FragmentTrace& fragment : result.fragments) {
+    json->BeginObject()
+        .Key("node")
+        .Int(fragment.node)
+        .Key("seconds")
+        .Double(static_cast<double>(fragment.duration_ns) / 1e9)
+        .Key("columns")
+        .Int(static_cast<std::int64_t>(fragment.columns))
+        .Key("ingesters")
+        .BeginArray();
+    for (const promql::FragmentReply& reply : fragment.replies) {
+      WriteReply(reply, json);
+    }
+    json->EndArray().EndObject();
+  }
+  json->EndArray().EndObject();
+}
+
+}  // namespace
+
 void WriteStats(const promql::QueryStats& stats, JsonWriter* json) {
   const auto seconds = [](std::int64_t ns) {
     return static_cast<double>(ns) / 1e9;
@@ -180,10 +248,9 @@ void WriteStats(const promql::QueryStats& stats, JsonWriter* json) {
       .EndObject();
 }
 
-}  // namespace
-
-absl::Status WriteResult(const promql::Value& value,
-                         const promql::QueryStats* stats, Answer* answer) {
+absl::Status WriteResult(const promql::QueryResult& result, bool with_stats,
+                         Answer* answer) {
+  const promql::Value& value = result.value;
   JsonWriter& json = answer->data();
   json.BeginObject()
       .Key("resultType")
@@ -213,7 +280,8 @@ absl::Status WriteResult(const promql::Value& value,
       json.Null();
       break;
   }
-  if (stats != nullptr) WriteStats(*stats, &json);
+  if (with_stats) WriteStats(result.stats, &json);
+  if (!result.explained.empty()) WriteExplanation(result, &json);
   json.EndObject();
   return absl::OkStatus();
 }

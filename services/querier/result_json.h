@@ -7,10 +7,13 @@
 
 namespace narthex::querier {
 
-/// Writes {"resultType":...,"result":...} with `stats` when not null. Large
-/// results are sent while they are written; kCancelled when the client is
-/// gone.
-absl::Status WriteResult(const promql::Value& value,
-                         const promql::QueryStats* stats, Answer* answer);
+/// Writes {"resultType":...,"result":...}, with what the query cost when
+/// `with_stats`, and with its plan when it was explained. Large results are
+/// sent while they are written; kCancelled when the client is gone.
+absl::Status WriteResult(const promql::QueryResult& result, bool with_stats,
+                         Answer* answer);
+
+/// Writes "stats":{...} inside an object.
+void WriteStats(const promql::QueryStats& stats, JsonWriter* json);
 
 }  // namespace narthex::querier

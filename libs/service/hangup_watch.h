@@ -7,7 +7,7 @@
 
 #include "libs/base/mutex.h"
 
-namespace narthex::querier {
+namespace narthex::service {
 
 /// Notices clients that hang up while their query is evaluated. Thread-safe.
 class HangupWatch {
@@ -35,6 +35,8 @@ class HangupWatch {
     Scope& operator=(const Scope&) = delete;
     /// Becomes true, and stays so, when the client has hung up.
     const std::atomic<bool>& cancelled() const { return entry_->cancelled; }
+    /// As if the client had hung up. Thread-safe.
+    void Cancel() { entry_->cancelled = true; }
 
    private:
     HangupWatch& watch_;
@@ -52,4 +54,4 @@ class HangupWatch {
   std::thread thread_;
 };
 
-}  // namespace narthex::querier
+}  // namespace narthex::service

@@ -1,12 +1,12 @@
-#include "services/querier/hangup_watch.h"
+#include "libs/service/hangup_watch.h"
 
 #include <chrono>
 
-namespace narthex::querier {
+namespace narthex::service {
 namespace {
 
 // Short queries end before the first look.
-constexpr std::chrono::milliseconds kLookEvery{100};
+constexpr std::chrono::milliseconds kLookEvery{50};
 
 }  // namespace
 
@@ -57,4 +57,4 @@ HangupWatch::Scope::~Scope() {
   watch_.watched_.erase(entry_);
 }
 
-}  // namespace narthex::querier
+}  // namespace narthex::service

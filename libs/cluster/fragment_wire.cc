@@ -1,0 +1,99 @@
+#include "libs/cluster/fragment_wire.h"
+
+#include <algorithm>
+
+#include "narthex/v1/ingester.pb.h"
+
+namespace narthex::cluster {
+
+void ToWire(const promql::Fragment& fragment, v1::EvaluateRequest* out) {
+  out->set_expression(fragment.expression);
+  out->set_start_ms(fragment.start_ms);
+  out->set_end_ms(fragment.end_ms);
+  out->set_step_ms(fragment.step_ms);
+  out->set_node(fragment.node);
+  out->set_node_text(fragment.node_text);
+  out->set_grid_start_ms(fragment.grid.start_ms);
+  out->set_grid_step_ms(fragment.grid.step_ms);
+  out->set_grid_steps(fragment.grid.count);
+  out->set_experimental_functions(fragment.parser.experimental_functions);
+  out->set_extended_range_selectors(fragment.parser.extended_range_selectors);
+  out->set_fill_modifiers(fragment.parser.fill_modifiers);
+  const promql::EvaluationSettings& settings = fragment.settings;
+  out->set_lookback_ms(settings.lookback_delta_ms);
+  out->set_default_subquery_step_ms(settings.default_subquery_step_ms);
+  out->set_max_samples(settings.max_samples);
+  out->set_delayed_name_removal(settings.delayed_name_removal);
+  out->set_type_and_unit_labels(settings.type_and_unit_labels);
+  out->set_max_bytes(settings.max_bytes);
+  out->set_explain(settings.explain);
+  out->set_use_start_timestamps(settings.use_start_timestamps);
+}
+
+promql::Fragment FromWire(const v1::EvaluateRequest& request) {
+  promql::Fragment fragment;
+  fragment.expression = request.expression();
+  fragment.start_ms = request.start_ms();
+  fragment.end_ms = request.end_ms();
+  fragment.step_ms = request.step_ms();
+  fragment.node = request.node();
+  fragment.node_text = request.node_text();
+  fragment.grid = {request.grid_start_ms(), request.grid_step_ms(),
+                   request.grid_steps()};
+  fragment.parser.experimental_functions = request.experimental_functions();
+  fragment.parser.extended_range_selectors = request.extended_range_selectors();
+  fragment.parser.fill_modifiers = request.fill_modifiers();
+  promql::EvaluationSettings& settings = fragment.settings;
+  settings.lookback_delta_ms = request.lookback_ms();
+  settings.default_subquery_step_ms =
+      std::max<std::int64_t>(request.default_subquery_step_ms(), 1);
+  settings.max_samples = request.max_samples();
+  settings.delayed_name_removal = request.delayed_name_removal();
+  settings.type_and_unit_labels = request.type_and_unit_labels();
+  settings.step_ms = request.step_ms();
+  settings.max_bytes = request.max_bytes();
+  settings.explain = request.explain();
+  settings.use_start_timestamps = request.use_start_timestamps();
+  fragment.places =
+      static_cast<std::size_t>(std::max(request.members_size(), 1));
+  return fragment;
+}
+
+void ToWire(const promql::FragmentReply& reply, v1::EvaluateResponse* out) {
+  for (const std::string& text : reply.warnings) out->add_warnings(text);
+  for (const std::string& text : reply.infos) out->add_infos(text);
+  v1::EvaluateStats& stats = *out->mutable_stats();
+  stats.set_total_samples(reply.stats.total);
+  stats.set_samples_read(reply.stats.read);
+  stats.set_series_read(reply.stats.series);
+  stats.set_peak_samples(reply.stats.peak);
+  stats.set_duration_ns(reply.duration_ns);
+  for (const promql::NodeTrace& trace : reply.nodes) {
+    v1::EvaluateNode& node = *out->add_nodes();
+    node.set_node(trace.node);
+    node.set_duration_ns(trace.duration_ns);
+    node.set_columns(trace.columns);
+    node.set_series_read(trace.series_read);
+    node.set_samples_read(trace.samples_read);
+  }
+}
+
+void AddTo(const v1::EvaluateResponse& response, promql::FragmentReply* reply) {
+  reply->warnings.insert(reply->warnings.end(), response.warnings().begin(),
+                         response.warnings().end());
+  reply->infos.insert(reply->infos.end(), response.infos().begin(),
+                      response.infos().end());
+  for (const v1::EvaluateNode& node : response.nodes()) {
+    reply->nodes.push_back({node.node(), node.duration_ns(), node.columns(),
+                            node.series_read(), node.samples_read()});
+  }
+  if (!response.has_stats()) return;
+  const v1::EvaluateStats& stats = response.stats();
+  reply->stats.total += stats.total_samples();
+  reply->stats.read += stats.samples_read();
+  reply->stats.series += stats.series_read();
+  reply->stats.peak = std::max(reply->stats.peak, stats.peak_samples());
+  reply->duration_ns += stats.duration_ns();
+}
+
+}  // namespace narthex::cluster

@@ -1,0 +1,26 @@
+#include "libs/cluster/internal/stream_call.h"
+
+#include <algorithm>
+
+namespace narthex::cluster::internal {
+
+CallLimits CallLimits::Of(std::chrono::milliseconds timeout,
+                          std::int64_t deadline_ns,
+                          const std::atomic<bool>* cancelled) {
+  CallLimits limits;
+  std::chrono::nanoseconds left = timeout;
+  if (deadline_ns != 0) {
+    const std::int64_t now_ns = base::Clock::System().MonotonicNs();
+    const std::chrono::nanoseconds query_left(
+        std::max<std::int64_t>(deadline_ns - now_ns, 0));
+    limits.of_query = query_left < left;
+    left = std::min(left, query_left);
+  }
+  limits.deadline =
+      std::chrono::system_clock::now() +
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(left);
+  limits.cancelled = cancelled;
+  return limits;
+}
+
+}  // namespace narthex::cluster::internal

@@ -1,0 +1,129 @@
+#include "libs/promql/plan.h"
+
+#include <algorithm>
+
+#include "libs/promql/evaluation.h"
+
+namespace narthex::promql {
+namespace {
+
+const Expr* Find(const Expr& expr, std::uint32_t* left) {
+  if (*left == 0) return &expr;
+  --*left;
+  for (const Expr* child : Children(expr)) {
+    if (const Expr* found = Find(*child, left); found != nullptr) return found;
+  }
+  return nullptr;
+}
+
+std::uint32_t CountNodes(const Expr& expr) {
+  std::uint32_t count = 1;
+  for (const Expr* child : Children(expr)) count += CountNodes(*child);
+  return count;
+}
+
+bool ReadsStorage(const Expr& expr) {
+  if (expr.kind == ExprKind::kVectorSelector) return true;
+  const auto children = Children(expr);
+  return std::any_of(children.begin(), children.end(),
+                     [](const Expr* child) { return ReadsStorage(*child); });
+}
+
+bool IsNumber(const Expr& expr) {
+  return Unwrap(expr).kind == ExprKind::kNumber;
+}
+
+/// Whether each series of the result comes from one stored series, and equal
+/// labels cannot arise.
+bool IsSeriesBySeries(const Expr& wrapped) {
+  const Expr& expr = Unwrap(wrapped);
+  switch (expr.kind) {
+    case ExprKind::kVectorSelector:
+      return true;
+    case ExprKind::kUnary:
+      return HasOneMetricName(expr) &&
+             IsSeriesBySeries(*expr.As<UnaryExpr>().expr);
+    case ExprKind::kBinary: {
+      const auto& binary = expr.As<BinaryExpr>();
+      const bool right = IsNumber(*binary.lhs);
+      const Expr& vector = right ? *binary.rhs : *binary.lhs;
+      const Expr& other = right ? *binary.lhs : *binary.rhs;
+      return IsNumber(other) && HasOneMetricName(vector) &&
+             IsSeriesBySeries(vector);
+    }
+    case ExprKind::kCall: {
+      const auto& call = expr.As<Call>();
+      if (call.function->name == "absent_over_time") return false;
+      std::size_t selectors = 0;
+      for (const ExprPtr& arg : call.args) {
+        const Expr& inner = Unwrap(*arg);
+        if (inner.kind == ExprKind::kMatrixSelector ||
+            (inner.kind == ExprKind::kVectorSelector &&
+             call.function->name == "timestamp")) {
+          ++selectors;
+        } else if (!IsNumber(inner)) {
+          return false;
+        }
+      }
+      return selectors == 1 && HasOneMetricName(expr);
+    }
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+const Expr* PlanNode(const Expr& root, std::uint32_t number) {
+  return Find(root, &number);
+}
+
+Plan::Plan(const Expr& root, std::size_t places) : places_(places) {
+  std::uint32_t number = 0;
+  if (places > 0) Place(root, &number);
+}
+
+void Plan::Place(const Expr& expr, std::uint32_t* number) {
+  if (const std::optional<Merge> merge = MergeOf(expr); merge.has_value()) {
+    nodes_[&expr] = {*number, *merge};
+    *number += CountNodes(expr);
+    return;
+  }
+  if (expr.kind == ExprKind::kMatrixSelector) {
+    *number += CountNodes(expr);
+    return;
+  }
+  ++*number;
+  for (const Expr* child : Children(expr)) Place(*child, number);
+}
+
+std::optional<Merge> Plan::MergeOf(const Expr& expr) const {
+  if (expr.type() != ValueType::kVector || !ReadsStorage(expr)) return {};
+  // What is evaluated for one step must not cross once for every step.
+  if (expr.kind == ExprKind::kStepInvariant || expr.kind == ExprKind::kParen) {
+    return {};
+  }
+  if (places_ == 1) return Merge::kUnion;
+  if (expr.kind != ExprKind::kAggregate) {
+    if (IsSeriesBySeries(expr)) return Merge::kUnion;
+    return {};
+  }
+  const auto& aggregate = expr.As<AggregateExpr>();
+  if (!IsSeriesBySeries(*aggregate.expr)) return {};
+  if (aggregate.param != nullptr && !IsNumber(*aggregate.param)) return {};
+  switch (aggregate.op) {
+    case AggregateOp::kSum:
+    case AggregateOp::kMin:
+    case AggregateOp::kMax:
+    case AggregateOp::kGroup:
+    case AggregateOp::kTopk:
+    case AggregateOp::kBottomk:
+      return Merge::kAggregate;
+    case AggregateOp::kCount:
+      return Merge::kCount;
+    default:
+      return {};
+  }
+}
+
+}  // namespace narthex::promql
