@@ -227,6 +227,8 @@ class Head : public std::enable_shared_from_this<Head> {
     std::uint32_t out_of_order;
     std::int64_t visible_ms;
     double newest = 0;  // The sample at that time.
+    // All of its samples in order are floats, held by its MemSeries.
+    bool only_floats = false;
   };
   // As they were at the moment of the selection.
   using ChunkLists = std::vector<std::vector<storage::Chunk>>;

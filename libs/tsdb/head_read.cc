@@ -170,8 +170,11 @@ absl::StatusOr<std::unique_ptr<storage::SeriesSet>> Head::SelectSamples(
   ChunkLists out_of_order;
   std::vector<Selected> selected =
       Measure(ids, bounded.range, hints.range, &out_of_order);
-  if (!out_of_order.empty()) {
-    // Chunks that overlap are merged where chunks are decoded.
+  const bool only_floats =
+      std::all_of(selected.begin(), selected.end(),
+                  [](const Selected& one) { return one.only_floats; });
+  if (!only_floats || !out_of_order.empty()) {
+    // Chunks of other kinds, and that overlap, are read where all chunks are.
     NARTHEX_ASSIGN_OR_RETURN(auto chunks, Select(hints.range, matchers));
     return DecodeSeriesSet(std::move(chunks), hints.range);
   }

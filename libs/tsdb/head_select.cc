@@ -105,6 +105,7 @@ std::vector<Head::Selected> Head::Measure(
           series->min_ms(shard.blocks) <= in_order.max_ms) {
         one.visible_ms = series->max_ms();
         one.newest = series->last_value();
+        one.only_floats = true;
       }
       const auto it = shard.out_of_order.empty()
                           ? shard.out_of_order.end()
