@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <string>
@@ -239,7 +241,10 @@ absl::Status CountValues(Evaluation& evaluation, const AggregateExpr& aggregate,
         for (std::size_t i = 0; i < grid.count; ++i) {
           if (!column.Has(i)) continue;
           const double value = column.values[i];
-          if (into == nullptr || value != previous) {
+          // Bit by bit: -0 has a label of its own.
+          if (into == nullptr || column.HasHistogram(i) ||
+              std::bit_cast<std::uint64_t>(value) !=
+                  std::bit_cast<std::uint64_t>(previous)) {
             model::LabelsBuilder builder(column.labels);
             builder.Set(name, column.HasHistogram(i)
                                   ? model::ToString(*column.histograms[i])

@@ -75,7 +75,8 @@ def same_number(a, b):
         return True
     if math.isinf(x) or math.isinf(y):
         return False
-    return abs(x - y) <= TOLERANCE * max(abs(x), abs(y))
+    # What is left of a difference of equals is rounding.
+    return abs(x - y) <= max(TOLERANCE * max(abs(x), abs(y)), 1e-20)
 
 
 def same_value(a, b):
@@ -104,6 +105,9 @@ def error_text(body):
     is named by chance, such as the first of several duplicates."""
     text = re.sub(r"\d+:\d+: parse error", "parse error", body["error"])
     text = re.sub(r"\"<Item \d+>\" ", "", text)
+    # Which of two things wrong with a match is found first depends, too.
+    if re.match("multiple matches for labels|found duplicate series", text):
+        return "no unique match"
     return text.split("[")[0].split(" for the match group")[0]
 
 
@@ -134,8 +138,10 @@ def difference(query, ours, theirs):
     if a["resultType"] in ("scalar", "string"):
         return "" if same_value(a["result"], b["result"]) else f"{a['result']} instead of {b['result']}"
     a, b = a["result"], b["result"]
-    if not re.match(r"(sort|topk|bottomk)", query):
-        a, b = (sorted(x, key=lambda s: sorted(s["metric"].items())) for x in (a, b))
+    # Equal values may come in any order.
+    if re.match("sort|topk|bottomk", query) and not same_value(*([s.get("value") for s in x] for x in (a, b))):
+        return "another order"
+    a, b = (sorted(x, key=lambda s: sorted(s["metric"].items())) for x in (a, b))
     if len(a) != len(b):
         return f"{len(a)} series instead of {len(b)}"
     for x, y in zip(a, b):

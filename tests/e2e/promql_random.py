@@ -96,7 +96,7 @@ class Generator:
         if self.chance(0.15):
             return f"quantile{self.grouping()}({self.pick('0.5', '0.9', '0', '1', '-1', '2', 'NaN')}, {self.vector(depth - 1)})"
         if self.chance(0.08):
-            return f"count_values{self.grouping()}(\"{self.pick('value', 'instance')}\", {self.vector(depth - 1)})"
+            return f"count_values{self.grouping()}(\"{self.pick('value', 'instance')}\", {self.selector()})"
         return f"{self.r.choice(AGGREGATIONS)}{self.grouping()}({self.vector(depth - 1)})"
 
     def selection(self, depth):
