@@ -234,10 +234,23 @@ absl::Status DbState::MarkFailed(const BlockList& blocks,
   return absl::OkStatus();
 }
 
+// The newest block tells from when on the log is replayed. Without it, what was
+// deleted would come back from there.
+bool DbState::HasNewest(const BlockList& some) const {
+  const auto before = [](const auto& a, const auto& b) {
+    return a->max_ms() < b->max_ms();
+  };
+  const auto all = blocks();
+  const auto newest = std::max_element(all->begin(), all->end(), before);
+  const auto last = std::max_element(some.begin(), some.end(), before);
+  return last != some.end() && (*last)->max_ms() >= (*newest)->max_ms();
+}
+
 absl::Status DbState::Rewrite(const BlockList& parents) {
   const std::int64_t start = clock_.MonotonicNs();
   NARTHEX_ASSIGN_OR_RETURN(const std::optional<BlockMeta> made,
                            CompactBlocks(directory_, parents, clock_.NowMs()));
+  if (!made.has_value() && HasNewest(parents)) return absl::OkStatus();
   std::shared_ptr<Block> block;
   if (made.has_value()) {
     NARTHEX_ASSIGN_OR_RETURN(

@@ -76,6 +76,8 @@ class DbState {
   absl::Status CompactGroup(const std::vector<BlockMeta>& plan);
   /// Rewrites some blocks as one and puts it in their place.
   absl::Status Rewrite(const BlockList& parents);
+  /// Whether no other block ends later.
+  bool HasNewest(const BlockList& some) const;
   absl::Status MarkFailed(const BlockList& blocks, const absl::Status& reason);
   absl::Status RemoveBlocks(const std::vector<Ulid>& ulids);
   std::vector<BlockMeta> Metas() const;

@@ -322,6 +322,22 @@ TEST_CASE("what is deleted is gone from head and blocks, after restarts too") {
   fixture.CheckAll();
 }
 
+TEST_CASE(
+    "what is deleted with its whole block stays out of the log's replay") {
+  DbFixture fixture;
+  const auto series = MakeSeries(6);
+  for (std::int64_t t = 0; t < kHour; t += kMinute) {
+    fixture.Append(series, kStart + t, 3);
+  }
+  REQUIRE(fixture.db().Flush().ok());
+  REQUIRE(fixture.db().DeleteSeries(kAllTime, {}).ok());
+  fixture.expected().clear();
+  REQUIRE(fixture.db().CleanTombstones().ok());
+  fixture.CheckAll();
+  fixture.Reopen();
+  fixture.CheckAll();
+}
+
 TEST_CASE("a snapshot opens as a database with the same content") {
   DbFixture fixture;
   const auto series = MakeSeries(6);
