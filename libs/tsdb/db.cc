@@ -111,11 +111,19 @@ std::optional<model::Labels> Db::LabelsOf(storage::SeriesRef ref) const {
   return rep_->state.head().LabelsOf(ref);
 }
 
-absl::Status Db::Append(absl::Span<const RefSample> samples,
-                        std::vector<storage::Rejection>* rejected,
-                        const AppendRules& rules) {
+absl::Status Db::Append(const AppendBatch& batch,
+                        std::vector<storage::Rejection>* rejected) {
   NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
-  return rep_->state.head().Append(samples, rejected, rules);
+  return rep_->state.head().Append(batch, rejected);
+}
+
+std::vector<SeriesExemplars> Db::SelectExemplars(
+    const storage::TimeRange& range, const MatcherSets& matcher_sets) const {
+  return rep_->state.exemplars().Select(range, matcher_sets);
+}
+
+void Db::ResizeExemplars(std::size_t capacity) {
+  rep_->state.exemplars().Resize(capacity);
 }
 
 absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Db::SelectChunks(

@@ -16,9 +16,10 @@
 #include "libs/model/labels.h"
 #include "libs/model/matcher.h"
 #include "libs/storage/storage.h"
-#include "libs/tsdb/append_rules.h"
+#include "libs/tsdb/append_batch.h"
 #include "libs/tsdb/block.h"
 #include "libs/tsdb/compact.h"
+#include "libs/tsdb/exemplar_store.h"
 #include "libs/tsdb/wal.h"
 #include "libs/tsdb/wal_records.h"
 
@@ -45,6 +46,8 @@ struct DbOptions {
   bool overlapping_compaction = true;
   /// Series of the head; 0: no bound.
   std::size_t max_series = 0;
+  /// Exemplars kept in memory, of all series; 0: none.
+  std::size_t max_exemplars = 0;
   /// Guard the directory against a second process by a file `lock`.
   bool lock_file = true;
   /// Change nothing in the directory, which another process may be using:
@@ -101,14 +104,29 @@ class Db {
   /// The labels behind a reference; nothing when it is not known.
   std::optional<model::Labels> LabelsOf(storage::SeriesRef ref) const;
 
-  /// Stores samples. OK: all but those appended to `*rejected` (ascending by
-  /// index) are in the write-ahead log and visible, to every selection either
-  /// all or none. A sample that is already stored counts as stored.
-  /// kResourceExhausted (disk full) or another error of writing: none was
-  /// taken; trying again later may succeed.
+  /// Stores what the batch holds. OK: all but those appended to `*rejected`
+  /// (ascending by index) are in the write-ahead log and visible, to every
+  /// selection either all or none. A sample that is already stored counts as
+  /// stored. kResourceExhausted (disk full) or another error of writing: none
+  /// was taken; trying again later may succeed.
+  absl::Status Append(const AppendBatch& batch,
+                      std::vector<storage::Rejection>* rejected);
   absl::Status Append(absl::Span<const RefSample> samples,
                       std::vector<storage::Rejection>* rejected,
-                      const AppendRules& rules = {});
+                      const AppendRules& rules = {}) {
+    AppendBatch batch;
+    batch.samples = samples;
+    batch.rules = rules;
+    return Append(batch, rejected);
+  }
+
+  /// The exemplars inside `range` of series that satisfy all matchers of at
+  /// least one set, sorted by labels.
+  std::vector<SeriesExemplars> SelectExemplars(
+      const storage::TimeRange& range,
+      const std::vector<std::vector<model::Matcher>>& matcher_sets) const;
+  /// Keeps the newest `capacity` exemplars from now on.
+  void ResizeExemplars(std::size_t capacity);
 
   /// The series that satisfy all matchers with their chunks that overlap
   /// `range`, sorted by labels. Chunks may reach beyond the range and overlap.

@@ -37,11 +37,13 @@ DbState::DbState(std::string directory, DbOptions options, base::Logger logger,
       clock_(clock),
       registry_(registry),
       metrics_(registry),
+      exemplars_(options_.max_exemplars, registry),
       head_(std::make_shared<Head>(
           HeadOptions{{options_.block_ms, options_.samples_per_chunk},
                       options_.max_series,
                       static_cast<std::size_t>(options_.out_of_order_cap_max)},
           logger_, metrics_)) {
+  head_->SetExemplars(&exemplars_);
   metrics_.retention_limit_seconds.Set(Seconds(options_.retention_ms));
   metrics_.retention_limit_bytes.Set(
       static_cast<double>(options_.retention_bytes));

@@ -36,6 +36,7 @@ class DbState {
 
   std::shared_ptr<const BlockList> blocks() const { return blocks_->list(); }
   Head& head() const { return *head_; }
+  ExemplarStore& exemplars() { return exemplars_; }
   Wal& wal() const { return *wal_; }
   base::Mutex& maintenance() ABSL_LOCK_RETURNED(maintenance_) {
     return maintenance_;
@@ -91,6 +92,7 @@ class DbState {
   TsdbMetrics metrics_;
   base::UniqueFd lock_;
 
+  ExemplarStore exemplars_;
   // Its chunks are read by the head, which selections may keep alive.
   std::shared_ptr<HeadChunkFiles> head_chunks_;
   const std::shared_ptr<Head> head_;

@@ -102,10 +102,11 @@ std::int64_t Head::FirstSampleTime() const {
   std::int64_t first = kNoMinTime;
   for (const Shard& shard : shards_) {
     base::ReaderMutexLock lock(shard.mutex);
-    const base::BlockArena& blocks = shard.blocks;
-    shard.series.ForEach([&](SeriesId, const MemSeries& series) {
-      if (!series.empty()) first = std::min(first, series.min_ms(blocks));
-    });
+    shard.series.ForEach(
+        [&first, table = &shard.histograms, blocks = &shard.blocks](
+            SeriesId id, const MemSeries& series) {
+          first = std::min(first, RangeOf(*table, *blocks, id, series).min_ms);
+        });
   }
   return first;
 }
@@ -240,17 +241,25 @@ Postings Head::CollectGarbage(std::int64_t min_ms) {
   std::int64_t stale = 0;
   for (Shard& shard : shards_) {
     base::MutexLock lock(shard.mutex);
-    base::BlockArena& blocks = shard.blocks;
-    shard.series.ForEach([&](SeriesId id, MemSeries& series) {
-      if (series.stale()) --stale;
-      chunks += series.Truncate(blocks, min_ms);
-      if (series.stale()) ++stale;
-      if (!series.empty()) return;
+    shard.series.ForEach([&, table = &shard.histograms, blocks = &shard.blocks](
+                             SeriesId id, MemSeries& series) {
+      if (IsStale(*table, id, series)) --stale;
+      chunks += series.Truncate(*blocks, min_ms);
+      if (series.has_histograms) {
+        const auto own = table->find(id);
+        chunks += own->second.Truncate(min_ms);
+        if (own->second.empty()) {
+          table->erase(own);
+          series.has_histograms = false;
+        }
+      }
+      if (IsStale(*table, id, series)) ++stale;
+      if (!series.empty() || series.has_histograms) return;
       // Who has just been given the reference may be about to append.
       if (!series.fresh) empty.push_back(id);
       series.fresh = false;
     });
-    blocks.Trim();
+    shard.blocks.Trim();
   }
   stale_series_ += stale;
   chunks_ -= static_cast<std::int64_t>(chunks);
@@ -267,8 +276,8 @@ void Head::RemoveSeries(const Postings& candidates) {
     base::MutexLock shard_lock(shard.mutex);
     const MemSeries* series = shard.series.Find(id);
     // It may have been asked for or appended to in the meantime.
-    if (series == nullptr || !series->empty() || series->fresh ||
-        shard.out_of_order.contains(id)) {
+    if (series == nullptr || !series->empty() || series->has_histograms ||
+        series->fresh || shard.out_of_order.contains(id)) {
       continue;
     }
     shard.series.Erase(id);

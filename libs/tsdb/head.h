@@ -22,9 +22,12 @@
 #include "libs/model/labels.h"
 #include "libs/model/matcher.h"
 #include "libs/storage/storage.h"
-#include "libs/tsdb/append_rules.h"
+#include "libs/tsdb/append_batch.h"
 #include "libs/tsdb/apply_gate.h"
+#include "libs/tsdb/exemplar_store.h"
 #include "libs/tsdb/head_chunk_files.h"
+#include "libs/tsdb/histogram_batch.h"
+#include "libs/tsdb/histogram_series.h"
 #include "libs/tsdb/label_index.h"
 #include "libs/tsdb/mem_series.h"
 #include "libs/tsdb/metrics.h"
@@ -62,15 +65,17 @@ class Head : public std::enable_shared_from_this<Head> {
   /// by up to `window_ms` before the newest of all; 0: none. They are logged in
   /// `wbl`, which may be null only while none were ever taken.
   void SetOutOfOrder(std::int64_t window_ms, Wal* wbl);
+  /// Where exemplars go; without one they are dropped. Called before the
+  /// first append, if at all.
+  void SetExemplars(ExemplarStore* exemplars) { exemplars_ = exemplars; }
 
   /// As Db's functions of these names.
   absl::StatusOr<storage::SeriesRef> GetOrCreateSeries(
       const model::Labels& labels) ABSL_LOCKS_EXCLUDED(index_mutex_);
   std::optional<model::Labels> LabelsOf(storage::SeriesRef ref) const
       ABSL_LOCKS_EXCLUDED(index_mutex_);
-  absl::Status Append(absl::Span<const RefSample> samples,
-                      std::vector<storage::Rejection>* rejected,
-                      const AppendRules& rules = {});
+  absl::Status Append(const AppendBatch& batch,
+                      std::vector<storage::Rejection>* rejected);
 
   /// Chunks as they are, or with the samples outside `range` cut off.
   enum class Edges { kLoose, kTrimmed };
@@ -177,6 +182,8 @@ class Head : public std::enable_shared_from_this<Head> {
   std::size_t ReplaySamples(absl::Span<const RefSample> samples);
   /// Likewise for samples that came out of order, of any time.
   std::size_t ReplayOutOfOrder(absl::Span<const RefSample> samples);
+  std::size_t ReplayHistograms(absl::Span<const RefHistogram> samples);
+  std::size_t ReplayExemplars(absl::Span<const RefExemplar> exemplars);
   void ReplayTombstone(const RefTombstone& tombstone)
       ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
 
@@ -191,6 +198,7 @@ class Head : public std::enable_shared_from_this<Head> {
     OutOfOrderTable out_of_order ABSL_GUARDED_BY(mutex);
     // Of the series' samples.
     base::BlockArena blocks ABSL_GUARDED_BY(mutex);
+    HistogramTable histograms ABSL_GUARDED_BY(mutex);
     // Those that got a full chunk since chunks were last moved.
     std::vector<SeriesId> cut ABSL_GUARDED_BY(mutex);
   };
@@ -235,10 +243,12 @@ class Head : public std::enable_shared_from_this<Head> {
 
   Limits LimitsOfAppend(std::int64_t first_ms);
   static Fate Judge(const RefSample& sample, const MemSeries& series,
-                    const Limits& limits);
+                    const HistogramTable& table, const Limits& limits);
   static storage::RejectReason ReasonOf(Fate fate);
   void Check(Batch& batch) const;
-  absl::Status LogBatch(const Batch& batch) const;
+  absl::Status LogBatch(const Batch& batch, const AppendBatch& all) const;
+  void EncodeOthers(const Batch& batch, const AppendBatch& all,
+                    std::vector<std::string>* records) const;
   void EncodeDeclarations(const Batch& batch, std::string* record) const
       ABSL_LOCKS_EXCLUDED(index_mutex_);
   void Apply(Batch& batch);
@@ -250,9 +260,46 @@ class Head : public std::enable_shared_from_this<Head> {
   void InsertOne(const RefSample& sample, Shard& shard, Applied& applied)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void LogLate(const Batch& batch) const;
+  // Null when the series has no histograms.
+  static const HistogramSeries* HistogramsOf(const HistogramTable& table,
+                                             SeriesId id,
+                                             const MemSeries& series);
+  // Of all samples of a series.
+  static storage::TimeRange RangeOf(const HistogramTable& table,
+                                    const base::BlockArena& blocks, SeriesId id,
+                                    const MemSeries& series);
+  // Whether the last sample of a series is a staleness marker.
+  static bool IsStale(const HistogramTable& table, SeriesId id,
+                      const MemSeries& series) {
+    if (!series.has_histograms) return series.stale();
+    return MixedSeries(series, HistogramsOf(table, id, series)).stale();
+  }
+  // Checks a float of a series that has histograms.
+  static MemSeries::Verdict CheckBeside(const HistogramTable& table,
+                                        const MemSeries& series,
+                                        const RefSample& sample);
+  // Takes a float that ends a series of histograms for one of these.
+  static bool EndsHistograms(const HistogramTable& table,
+                             const MemSeries& series, const RefSample& sample,
+                             std::size_t number, HistogramBatch* histograms);
+  void CheckHistograms(std::int64_t min_valid_ms,
+                       HistogramBatch* histograms) const;
+  static bool TakeHistogram(const HistogramTable& table,
+                            const MemSeries& series, HistogramBatch::Item& item,
+                            HistogramBatch* histograms);
+  void ApplyHistograms(HistogramBatch* histograms);
+  // Leaves in `*taken` those that may be added.
+  void CheckExemplars(absl::Span<const RefExemplar> exemplars,
+                      std::size_t first, std::vector<std::size_t>* taken,
+                      std::vector<storage::Rejection>* rejected) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+  void AddExemplars(absl::Span<const RefExemplar> exemplars,
+                    const std::vector<std::size_t>& taken)
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+
   void ExtendTimes(std::int64_t min_ms, std::int64_t max_ms);
   void ExtendOutOfOrderTimes(const storage::TimeRange& range);
-  absl::Status Store(Batch& batch);
+  absl::Status Store(Batch& batch, const AppendBatch& all);
   void CountRejections(const std::vector<storage::Rejection>& rejected);
 
   absl::StatusOr<Postings> FindSeries(
@@ -301,6 +348,7 @@ class Head : public std::enable_shared_from_this<Head> {
   Wal* wal_ = nullptr;
   std::atomic<Wal*> wbl_{nullptr};
   std::atomic<std::int64_t> out_of_order_window_ms_{0};
+  ExemplarStore* exemplars_ = nullptr;
   // Destroyed after the series.
   std::shared_ptr<const void> held_;
 

@@ -28,8 +28,12 @@ bool InWindow(std::int64_t time_ms, std::int64_t newest_ms,
 struct Head::Batch {
   enum Taken : char { kNot, kInOrder, kOutOfOrder };
 
-  Batch(absl::Span<const RefSample> all, const Limits& its_limits)
-      : samples(all), limits(its_limits), taken(all.size(), kInOrder) {
+  Batch(absl::Span<const RefSample> all, const Limits& its_limits,
+        absl::Span<const RefHistogram> others = {})
+      : samples(all),
+        limits(its_limits),
+        taken(all.size(), kInOrder),
+        histograms(others, all.size()) {
     // A counting sort of the indices by shard; within a shard the order stays.
     for (const RefSample& sample : samples) ++ends[ShardOf(IdOf(sample.ref))];
     std::uint32_t sum = 0;
@@ -92,26 +96,45 @@ struct Head::Batch {
   std::vector<RefSample> late;
   std::vector<storage::Rejection> rejected;
   std::vector<SeriesId> undeclared;  // Not yet in the write-ahead log.
+  HistogramBatch histograms;
+  std::vector<std::size_t> exemplars;  // Those to be added.
 };
 
-absl::Status Head::Append(absl::Span<const RefSample> samples,
-                          std::vector<storage::Rejection>* rejected,
-                          const AppendRules& rules) {
-  if (samples.empty()) return absl::OkStatus();
+absl::Status Head::Append(const AppendBatch& all,
+                          std::vector<storage::Rejection>* rejected) {
+  if (all.empty()) return absl::OkStatus();
   const ApplyGate::Applying passing(append_gate_);
   metrics_.active_appenders.Add(1);
-  Limits limits = LimitsOfAppend(samples[0].timestamp_ms);
-  if (rules.in_order_only) limits.window_ms = 0;
-  Batch batch(samples, limits);
+  const std::int64_t first_ms =
+      !all.samples.empty()      ? all.samples[0].timestamp_ms
+      : !all.histograms.empty() ? all.histograms[0].timestamp_ms
+                                : max_time_.load();
+  Limits limits = LimitsOfAppend(first_ms);
+  if (all.rules.in_order_only) limits.window_ms = 0;
+  Batch batch(all.samples, limits, all.histograms);
   Check(batch);
+  CheckHistograms(batch.limits.in_order_from, &batch.histograms);
   const std::size_t refused = batch.rejected.size();
+  const std::size_t refused_histograms = batch.histograms.rejected.size();
+  std::vector<storage::Rejection> exemplars;
   absl::Status status = absl::OkStatus();
-  if (!rules.all_or_none || refused == 0) status = Store(batch);
+  if (!all.rules.all_or_none || refused + refused_histograms == 0) {
+    CheckExemplars(all.exemplars, all.samples.size() + all.histograms.size(),
+                   &batch.exemplars, &exemplars);
+    status = Store(batch, all);
+  }
   if (status.ok()) {
     CountRejections(batch.rejected);
+    CountRejections(batch.histograms.rejected);
     // What Store refused is out of order within the batch, or came with
     // another append at the same time.
-    if (rules.all_or_none) batch.rejected.resize(refused);
+    if (all.rules.all_or_none) {
+      batch.rejected.resize(refused);
+      batch.histograms.rejected.resize(refused_histograms);
+    }
+    for (const auto* more : {&batch.histograms.rejected, &exemplars}) {
+      batch.rejected.insert(batch.rejected.end(), more->begin(), more->end());
+    }
     std::sort(batch.rejected.begin(), batch.rejected.end(),
               [](const storage::Rejection& a, const storage::Rejection& b) {
                 return a.index < b.index;
@@ -123,10 +146,11 @@ absl::Status Head::Append(absl::Span<const RefSample> samples,
   return status;
 }
 
-absl::Status Head::Store(Batch& batch) {
-  NARTHEX_RETURN_IF_ERROR(LogBatch(batch));
+absl::Status Head::Store(Batch& batch, const AppendBatch& all) {
+  NARTHEX_RETURN_IF_ERROR(LogBatch(batch, all));
   Apply(batch);
   LogLate(batch);
+  AddExemplars(all.exemplars, batch.exemplars);
   return absl::OkStatus();
 }
 
@@ -147,9 +171,11 @@ Head::Limits Head::LimitsOfAppend(std::int64_t first_ms) {
 // Prometheus's rules: what cannot be appended to its series is inserted if the
 // window allows.
 Head::Fate Head::Judge(const RefSample& sample, const MemSeries& series,
-                       const Limits& limits) {
+                       const HistogramTable& table, const Limits& limits) {
   if (sample.timestamp_ms >= limits.in_order_from) {
-    switch (series.Check(sample.timestamp_ms, sample.value)) {
+    switch (series.has_histograms
+                ? CheckBeside(table, series, sample)
+                : series.Check(sample.timestamp_ms, sample.value)) {
       case MemSeries::Verdict::kNew:
         return Fate::kAppended;
       case MemSeries::Verdict::kSame:
@@ -189,56 +215,81 @@ void Head::Check(Batch& batch) const {
                            static_cast<double>(batch.samples[i].timestamp_ms);
     if (late_ms > 0) metrics_.out_of_order_delta.Observe(late_ms / 1000);
   };
-  batch.ForEachShard(
-      [&](std::uint32_t number, absl::Span<const std::uint32_t> indices) {
-        const Shard& shard = shards_[number];
-        base::ReaderMutexLock lock(shard.mutex);
-        PagedArray<MemSeries>::Cursor cursor(shard.series);
-        for (const std::uint32_t i : indices) {
-          const RefSample& sample = batch.samples[i];
-          const MemSeries* series = cursor.Find(IdOf(sample.ref));
-          if (series == nullptr) {
-            batch.Reject(i, storage::RejectReason::kUnknownSeries);
-            continue;
-          }
-          const Fate fate = Judge(sample, *series, batch.limits);
-          switch (fate) {
-            case Fate::kInserted:
-              batch.taken[i] = Batch::kOutOfOrder;
-              ++batch.out_of_order;
-              note_lateness(i);
-              [[fallthrough]];
-            case Fate::kAppended:
-              if (!series->logged) batch.undeclared.push_back(IdOf(sample.ref));
-              break;
-            case Fate::kSame:
-              batch.taken[i] = Batch::kNot;
-              ++batch.left_out;
-              break;
-            case Fate::kDuplicate:
-              batch.Reject(i, storage::RejectReason::kDuplicate);
-              break;
-            default:
-              note_lateness(i);
-              batch.Reject(i, ReasonOf(fate));
-              break;
-          }
-        }
-      });
+  batch.ForEachShard([&](std::uint32_t number,
+                         absl::Span<const std::uint32_t> indices) {
+    const Shard& shard = shards_[number];
+    base::ReaderMutexLock lock(shard.mutex);
+    PagedArray<MemSeries>::Cursor cursor(shard.series);
+    for (const std::uint32_t i : indices) {
+      const RefSample& sample = batch.samples[i];
+      const MemSeries* series = cursor.Find(IdOf(sample.ref));
+      if (series == nullptr) {
+        batch.Reject(i, storage::RejectReason::kUnknownSeries);
+        continue;
+      }
+      if (series->has_histograms &&
+          EndsHistograms(shard.histograms, *series, sample, i,
+                         &batch.histograms)) {
+        batch.taken[i] = Batch::kNot;
+        ++batch.left_out;
+        continue;
+      }
+      const Fate fate = Judge(sample, *series, shard.histograms, batch.limits);
+      switch (fate) {
+        case Fate::kInserted:
+          batch.taken[i] = Batch::kOutOfOrder;
+          ++batch.out_of_order;
+          note_lateness(i);
+          [[fallthrough]];
+        case Fate::kAppended:
+          if (!series->logged) batch.undeclared.push_back(IdOf(sample.ref));
+          break;
+        case Fate::kSame:
+          batch.taken[i] = Batch::kNot;
+          ++batch.left_out;
+          break;
+        case Fate::kDuplicate:
+          batch.Reject(i, storage::RejectReason::kDuplicate);
+          break;
+        default:
+          note_lateness(i);
+          batch.Reject(i, ReasonOf(fate));
+          break;
+      }
+    }
+  });
 }
 
-absl::Status Head::LogBatch(const Batch& batch) const {
+void Head::EncodeOthers(const Batch& batch, const AppendBatch& all,
+                        std::vector<std::string>* records) const {
+  EncodeHistograms(batch.histograms.Taken(), records);
+  if (!batch.exemplars.empty()) {
+    std::vector<RefExemplar> exemplars;
+    for (const std::size_t i : batch.exemplars) {
+      exemplars.push_back(all.exemplars[i]);
+    }
+    EncodeExemplars(exemplars, &records->emplace_back());
+  }
+  if (!all.metadata.empty()) {
+    EncodeMetadata(all.metadata, &records->emplace_back());
+  }
+}
+
+absl::Status Head::LogBatch(const Batch& batch, const AppendBatch& all) const {
   const std::size_t skipped = batch.rejected.size() + batch.left_out;
-  if (wal_ == nullptr || skipped == batch.samples.size()) {
+  const bool others = !batch.histograms.items.empty() ||
+                      !batch.exemplars.empty() || !all.metadata.empty();
+  if (wal_ == nullptr || (skipped == batch.samples.size() && !others)) {
     return absl::OkStatus();
   }
-  std::array<std::string, 2> records;
-  if (!batch.undeclared.empty()) EncodeDeclarations(batch, &records[0]);
+  std::vector<std::string> records(2);
+  EncodeDeclarations(batch, &records[0]);
   if (skipped + batch.out_of_order == 0) {
     EncodeSamples(batch.samples, &records[1]);
   } else if (skipped + batch.out_of_order < batch.samples.size()) {
     EncodeSamples(batch.TakenAs(Batch::kInOrder), &records[1]);
   }
+  if (others) EncodeOthers(batch, all, &records);
   NARTHEX_RETURN_IF_ERROR(wal_->Log(records));
   if (batch.out_of_order == 0) return absl::OkStatus();
   std::string record;
@@ -247,10 +298,14 @@ absl::Status Head::LogBatch(const Batch& batch) const {
 }
 
 void Head::EncodeDeclarations(const Batch& batch, std::string* record) const {
+  const std::vector<SeriesId>& others = batch.histograms.undeclared;
+  if (batch.undeclared.empty() && others.empty()) return;
+  std::vector<SeriesId> undeclared = batch.undeclared;
+  undeclared.insert(undeclared.end(), others.begin(), others.end());
   std::vector<RefSeries> declarations;
-  declarations.reserve(batch.undeclared.size());
+  declarations.reserve(undeclared.size());
   base::ReaderMutexLock lock(index_mutex_);
-  for (const SeriesId id : batch.undeclared) {
+  for (const SeriesId id : undeclared) {
     RefSeries declaration{id, {}};
     // A series that was removed since will reject its samples.
     if (index_.LabelsOf(id, &declaration.labels)) {
@@ -291,6 +346,7 @@ void Head::Apply(Batch& batch) {
       [&](std::uint32_t number, absl::Span<const std::uint32_t> indices) {
         ApplyToShard(shards_[number], indices, batch, applied);
       });
+  if (!batch.histograms.items.empty()) ApplyHistograms(&batch.histograms);
   if (applied.samples > 0) ExtendTimes(applied.oldest, applied.newest);
   if (applied.stale != 0) stale_series_ += applied.stale;
   if (applied.chunks != 0) chunks_ += static_cast<std::int64_t>(applied.chunks);
@@ -336,9 +392,10 @@ bool Head::ApplyOne(std::uint32_t index, MemSeries* series, Shard& shard,
     batch.Reject(index, storage::RejectReason::kUnknownSeries);
     return false;
   }
-  const Fate fate = batch.taken[index] == Batch::kOutOfOrder
-                        ? Fate::kInserted
-                        : Judge(sample, *series, batch.limits);
+  const Fate fate =
+      batch.taken[index] == Batch::kOutOfOrder
+          ? Fate::kInserted
+          : Judge(sample, *series, shard.histograms, batch.limits);
   switch (fate) {
     case Fate::kAppended:
       break;
@@ -353,7 +410,7 @@ bool Head::ApplyOne(std::uint32_t index, MemSeries* series, Shard& shard,
       batch.Reject(index, ReasonOf(fate));
       return false;
   }
-  if (series->stale()) --applied.stale;
+  if (IsStale(shard.histograms, IdOf(sample.ref), *series)) --applied.stale;
   const bool begun = series->Append(shard.blocks, sample.timestamp_ms,
                                     sample.value, options_.chunks);
   if (begun) ++applied.chunks;

@@ -22,12 +22,18 @@ struct Decoded {
   std::vector<RefSeries> series;
   std::vector<RefSample> samples;
   std::vector<RefTombstone> tombstones;
+  std::vector<RefHistogram> histograms;
+  std::size_t skipped_histograms = 0;
+  std::vector<RefExemplar> exemplars;
   bool skipped = false;
 
   void Clear() {
     series.clear();
     samples.clear();
     tombstones.clear();
+    histograms.clear();
+    skipped_histograms = 0;
+    exemplars.clear();
     skipped = false;
   }
 };
@@ -40,7 +46,13 @@ absl::Status Decode(absl::string_view record, Decoded* decoded) {
       return DecodeSamples(record, &decoded->samples);
     case WalRecordType::kTombstones:
       return DecodeTombstones(record, &decoded->tombstones);
+    case WalRecordType::kExemplars:
+      return DecodeExemplars(record, &decoded->exemplars);
     default:
+      if (IsHistogramRecord(record)) {
+        return DecodeHistograms(record, &decoded->histograms,
+                                &decoded->skipped_histograms);
+      }
       decoded->skipped = true;
       return absl::OkStatus();
   }
@@ -163,6 +175,8 @@ class Replayer {
     ApplySeries(decoded.series);
     ApplySamples(decoded.samples);
     ApplyTombstones(decoded.tombstones);
+    ApplyHistograms(decoded.histograms, decoded.skipped_histograms);
+    ApplyExemplars(decoded.exemplars);
   }
 
   ReplayResult TakeResult() {
@@ -196,6 +210,19 @@ class Replayer {
     }
     result_.unknown_refs += head_.ReplaySamples(samples);
     result_.samples += samples.size();
+  }
+
+  void ApplyHistograms(std::vector<RefHistogram>& histograms,
+                       std::size_t skipped) {
+    for (RefHistogram& one : histograms) one.ref = Translate(one.ref);
+    result_.unknown_refs += head_.ReplayHistograms(histograms);
+    result_.samples += histograms.size();
+    result_.skipped_records += skipped;
+  }
+
+  void ApplyExemplars(std::vector<RefExemplar>& exemplars) {
+    for (RefExemplar& one : exemplars) one.ref = Translate(one.ref);
+    result_.unknown_refs += head_.ReplayExemplars(exemplars);
   }
 
   void ApplyTombstones(const std::vector<RefTombstone>& tombstones) {

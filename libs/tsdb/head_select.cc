@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
-#include "libs/tsdb/chunk_series.h"
 #include "libs/tsdb/head.h"
+#include "libs/tsdb/stored_sample.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -17,16 +17,14 @@ constexpr int kMostSamplesPerChunk = 65535;
 // `deleted`. False when nothing is left.
 absl::StatusOr<bool> Rewrite(const storage::TimeRange& range,
                              const Intervals& deleted, storage::Chunk* chunk) {
-  model::SampleColumns all;
-  NARTHEX_RETURN_IF_ERROR(DecodeChunk(*chunk, range, &all));
-  model::SampleColumns kept;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const std::int64_t time = all.timestamps_ms[i];
-    if (!Covers(deleted, {time, time})) kept.Append(time, all.values[i]);
-  }
-  if (kept.empty()) return false;
+  std::vector<StoredSample> samples;
+  NARTHEX_RETURN_IF_ERROR(DecodeStored(*chunk, range, &samples));
+  std::erase_if(samples, [&deleted](const StoredSample& sample) {
+    return Covers(deleted, {sample.timestamp_ms, sample.timestamp_ms});
+  });
+  if (samples.empty()) return false;
   std::vector<storage::Chunk> encoded;
-  EncodeChunks(kept, kMostSamplesPerChunk, &encoded);
+  EncodeStored(samples, kMostSamplesPerChunk, &encoded);
   *chunk = std::move(encoded.front());
   return true;
 }
@@ -101,11 +99,12 @@ std::vector<Head::Selected> Head::Measure(
       const MemSeries* series = cursor.Find(ids[i]);
       if (series == nullptr) continue;
       Selected one{ids[i], 0, kNoMaxTime};
-      if (!series->empty() && series->max_ms() >= in_order.min_ms &&
-          series->min_ms(shard.blocks) <= in_order.max_ms) {
-        one.visible_ms = series->max_ms();
-        one.newest = series->last_value();
-        one.only_floats = true;
+      const storage::TimeRange held =
+          RangeOf(shard.histograms, shard.blocks, ids[i], *series);
+      if (held.max_ms >= in_order.min_ms && held.min_ms <= in_order.max_ms) {
+        one.visible_ms = held.max_ms;
+        one.only_floats = !series->has_histograms;
+        if (one.only_floats) one.newest = series->last_value();
       }
       const auto it = shard.out_of_order.empty()
                           ? shard.out_of_order.end()
@@ -168,9 +167,19 @@ absl::Status Head::ReadSeries(const Selected& selected,
     base::ReaderMutexLock lock(shard.mutex);
     const MemSeries* series = shard.series.Find(selected.id);
     if (series != nullptr) {
-      series->CopyChunks(
-          shard.blocks,
-          {range.min_ms, std::min(range.max_ms, selected.visible_ms)}, chunks);
+      const storage::TimeRange seen{
+          range.min_ms, std::min(range.max_ms, selected.visible_ms)};
+      series->CopyChunks(shard.blocks, seen, chunks);
+      const HistogramSeries* histograms =
+          HistogramsOf(shard.histograms, selected.id, *series);
+      if (histograms != nullptr) {
+        histograms->CopyChunks(seen, chunks);
+        // Those of one kind come between those of the other.
+        std::sort(chunks->begin(), chunks->end(),
+                  [](const storage::Chunk& a, const storage::Chunk& b) {
+                    return a.min_ms < b.min_ms;
+                  });
+      }
     }
   }
   if (truncated_to_.load() > range.min_ms) {
@@ -246,9 +255,8 @@ absl::Status Head::Delete(const storage::TimeRange& range,
     base::ReaderMutexLock lock(shard.mutex);
     const MemSeries* series = shard.series.Find(id);
     if (series == nullptr) continue;
-    storage::TimeRange held{kNoMinTime, kNoMaxTime};
-    if (!series->empty())
-      held = {series->min_ms(shard.blocks), series->max_ms()};
+    storage::TimeRange held =
+        RangeOf(shard.histograms, shard.blocks, id, *series);
     if (const auto it = shard.out_of_order.find(id);
         it != shard.out_of_order.end()) {
       const storage::TimeRange more = it->second.range();

@@ -144,7 +144,10 @@ void MemSeries::Cut(Arena& arena) {
 
 bool MemSeries::Append(Arena& arena, std::int64_t timestamp_ms, double value,
                        const ChunkRules& rules) {
-  if (!open_.empty() && MustCut(arena, timestamp_ms, rules)) Cut(arena);
+  if (!open_.empty() && (ended_ || MustCut(arena, timestamp_ms, rules))) {
+    Cut(arena);
+  }
+  ended_ = false;
   const bool begun = open_.empty();
   if (begun) {
     ends_in_ms_ = Until(timestamp_ms, RangeEnd(timestamp_ms, rules.range_ms));

@@ -54,6 +54,9 @@ class MemSeries {
   bool Append(Arena& arena, std::int64_t timestamp_ms, double value,
               const ChunkRules& rules);
 
+  /// The next sample begins a chunk, for one of another kind comes between.
+  void EndChunk() { ended_ = true; }
+
   /// Fetches what Append will need into the cache.
   void Prefetch(const Arena& arena) const { open_.Prefetch(arena); }
 
@@ -84,12 +87,15 @@ class MemSeries {
   bool logged = false;
   /// It was asked for since the last truncation and is spared by the next.
   bool fresh = true;
+  /// It has native histograms, which are in the shard's HistogramTable.
+  bool has_histograms = false;
 
  private:
   bool MustCut(const Arena& arena, std::int64_t timestamp_ms,
                const ChunkRules& rules);
   void Cut(Arena& arena);
 
+  bool ended_ = false;
   OpenChunk open_;
   // How long after its last sample the open chunk ends at the latest.
   std::uint32_t ends_in_ms_ = 0;

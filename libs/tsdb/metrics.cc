@@ -59,6 +59,9 @@ TsdbMetrics::TsdbMetrics(metrics::Registry& r)
       samples_appended(r.NewCounter(
           "prometheus_tsdb_head_samples_appended_total",
           "Total number of appended samples.", {{"type", "float"}})),
+      histograms_appended(r.NewCounter(
+          "prometheus_tsdb_head_samples_appended_total",
+          "Total number of appended samples.", {{"type", "histogram"}})),
       out_of_order(r.NewCounter("prometheus_tsdb_out_of_order_samples_total",
                                 "Total number of samples refused because they "
                                 "were out of order.",

@@ -31,6 +31,7 @@ struct TsdbMetrics {
   metrics::Counter& chunks_created;
   metrics::Counter& chunks_removed;
   metrics::Counter& samples_appended;
+  metrics::Counter& histograms_appended;
   metrics::Counter& out_of_order;
   metrics::Counter& out_of_bounds;
   metrics::Counter& too_old;

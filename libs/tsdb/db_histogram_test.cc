@@ -1,0 +1,234 @@
+#include <catch2/catch.hpp>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "libs/tsdb/chunk_series.h"
+#include "libs/tsdb/db_fixture.h"
+#include "libs/tsdb/histogram_fixture.h"
+
+namespace narthex::tsdb {
+namespace {
+
+constexpr std::int64_t kStart = 1'600'000'000'000 / 7'200'000 * 7'200'000;
+const model::Labels kLatency({{"__name__", "latency"}, {"job", "a"}});
+
+model::HistogramValue IntOf(std::int64_t first, std::int64_t second) {
+  return {std::make_shared<model::IntHistogram>(
+              MakeHistogram({{0, first}, {3, second}})),
+          nullptr};
+}
+
+model::HistogramValue FloatOf(std::int64_t first, std::int64_t second) {
+  return {nullptr, std::make_shared<model::FloatHistogram>(
+                       MakeHistogram({{0, first}, {3, second}}).ToFloat())};
+}
+
+storage::SeriesRef RefOf(DbFixture& fixture, const model::Labels& labels) {
+  const auto ref = fixture.db().GetOrCreateSeries(labels);
+  REQUIRE(ref.ok());
+  return *ref;
+}
+
+// 0 when it is taken, else the reason.
+int AppendHistogram(DbFixture& fixture, const model::Labels& labels,
+                    std::int64_t time, const model::HistogramValue& value) {
+  const RefHistogram histogram{RefOf(fixture, labels), time, 0, value};
+  AppendBatch batch;
+  batch.histograms = {&histogram, 1};
+  std::vector<storage::Rejection> rejected;
+  REQUIRE(fixture.db().Append(batch, &rejected).ok());
+  return rejected.empty() ? 0 : static_cast<int>(rejected[0].reason);
+}
+
+// What is stored of a series: "3h 4=1.5 5s" for a histogram of count 3, a
+// float and the end.
+std::string Show(DbFixture& fixture, const model::Labels& labels) {
+  std::vector<model::Matcher> matchers;
+  for (const model::Label& label : labels) {
+    matchers.push_back(model::Matcher::Equal(label.name, label.value));
+  }
+  auto set = fixture.db().SelectChunks(kAllTime, matchers);
+  REQUIRE(set.ok());
+  storage::ChunkSeries series;
+  std::string text;
+  while ((*set)->Next(&series)) {
+    model::SampleColumns samples;
+    REQUIRE(DecodeChunks(series.chunks, kAllTime, &samples).ok());
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      absl::StrAppend(&text, text.empty() ? "" : " ",
+                      (samples.timestamps_ms[i] - kStart) / 1000, "=");
+      if (!samples.histograms.empty() && samples.histograms[i] != nullptr) {
+        absl::StrAppend(&text, "h", samples.histograms[i]->count);
+      } else if (model::IsStaleNan(samples.values[i])) {
+        absl::StrAppend(&text, "stale");
+      } else {
+        absl::StrAppend(&text, samples.values[i]);
+      }
+    }
+  }
+  REQUIRE((*set)->status().ok());
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("histograms are stored, found and outlive a restart") {
+  DbFixture fixture;
+  CHECK(AppendHistogram(fixture, kLatency, kStart, IntOf(1, 1)) == 0);
+  CHECK(AppendHistogram(fixture, kLatency, kStart + 1000, IntOf(2, 3)) == 0);
+  const model::Labels other({{"__name__", "other"}});
+  CHECK(AppendHistogram(fixture, other, kStart + 1000, FloatOf(2, 3)) == 0);
+  CHECK(Show(fixture, kLatency) == "0=h2 1=h5");
+  CHECK(Show(fixture, other) == "1=h5");
+  fixture.Reopen();
+  CHECK(Show(fixture, kLatency) == "0=h2 1=h5");
+  CHECK(Show(fixture, other) == "1=h5");
+}
+
+TEST_CASE("the order of samples holds across floats and histograms") {
+  constexpr int kDuplicate =
+      static_cast<int>(storage::RejectReason::kDuplicate);
+  constexpr int kOld = static_cast<int>(storage::RejectReason::kOutOfOrder);
+  DbFixture fixture;
+  CHECK(fixture.AppendOne(kLatency, kStart, 1.5) == 0);
+  CHECK(AppendHistogram(fixture, kLatency, kStart, IntOf(1, 1)) == kDuplicate);
+  CHECK(AppendHistogram(fixture, kLatency, kStart - 1, IntOf(1, 1)) == kOld);
+  CHECK(AppendHistogram(fixture, kLatency, kStart + 1000, IntOf(1, 1)) == 0);
+  CHECK(AppendHistogram(fixture, kLatency, kStart + 1000, IntOf(1, 1)) == 0);
+  CHECK(AppendHistogram(fixture, kLatency, kStart + 1000, IntOf(1, 2)) ==
+        kDuplicate);
+  CHECK(fixture.AppendOne(kLatency, kStart + 1000, 2) == kDuplicate);
+  CHECK(fixture.AppendOne(kLatency, kStart + 500, 2) == kOld);
+  CHECK(fixture.AppendOne(kLatency, kStart + 2000, 2) == 0);
+  CHECK(AppendHistogram(fixture, kLatency, kStart + 3000, FloatOf(1, 1)) == 0);
+  CHECK(AppendHistogram(fixture, kLatency, kStart + 4000, IntOf(2, 2)) == 0);
+  const std::string all = "0=1.5 1=h2 2=2 3=h2 4=h4";
+  CHECK(Show(fixture, kLatency) == all);
+  fixture.Reopen();
+  CHECK(Show(fixture, kLatency) == all);
+}
+
+TEST_CASE("a float marker ends a series of histograms") {
+  for (const bool integer : {true, false}) {
+    INFO(integer);
+    DbFixture fixture;
+    const auto value = [&](std::int64_t count) {
+      return integer ? IntOf(count, count) : FloatOf(count, count);
+    };
+    CHECK(AppendHistogram(fixture, kLatency, kStart, value(1)) == 0);
+    CHECK(fixture.AppendOne(kLatency, kStart + 1000, model::StaleNan()) == 0);
+    CHECK(AppendHistogram(fixture, kLatency, kStart + 2000, value(3)) == 0);
+    CHECK(Show(fixture, kLatency) == "0=h2 1=stale 2=h6");
+    fixture.Reopen();
+    CHECK(Show(fixture, kLatency) == "0=h2 1=stale 2=h6");
+  }
+}
+
+TEST_CASE("a histogram that contradicts itself is refused") {
+  DbFixture fixture;
+  auto bad = std::make_shared<model::IntHistogram>(MakeHistogram({{0, 1}}));
+  bad->count = 7;
+  CHECK(AppendHistogram(fixture, kLatency, kStart, {bad, nullptr}) ==
+        static_cast<int>(storage::RejectReason::kInvalid));
+  CHECK(Show(fixture, kLatency).empty());
+}
+
+TEST_CASE("histograms go into blocks with the floats beside them") {
+  DbFixture fixture;
+  std::string expected;
+  std::int64_t count = 0;
+  for (std::int64_t t = 0; t < 4 * 3600; t += 30) {
+    const std::int64_t time = kStart + t * 1000;
+    absl::StrAppend(&expected, expected.empty() ? "" : " ", t, "=");
+    if (t % 3000 == 0) {
+      CHECK(fixture.AppendOne(kLatency, time, static_cast<double>(t)) == 0);
+      absl::StrAppend(&expected, t);
+    } else {
+      // Now and then the counter starts anew.
+      count = t % 1110 == 0 ? 1 : count + 3;
+      CHECK(AppendHistogram(fixture, kLatency, time, IntOf(count, count)) == 0);
+      absl::StrAppend(&expected, "h", 2 * count);
+    }
+  }
+  CHECK(Show(fixture, kLatency) == expected);
+  REQUIRE(fixture.db().CompactIfDue().ok());
+  CHECK(fixture.db().Blocks().size() == 1);
+  CHECK(Show(fixture, kLatency) == expected);
+  fixture.Reopen();
+  CHECK(Show(fixture, kLatency) == expected);
+  REQUIRE(fixture.db().Flush().ok());
+  CHECK(Show(fixture, kLatency) == expected);
+}
+
+TEST_CASE("deleted histograms are gone from the head and from blocks") {
+  DbFixture fixture;
+  for (std::int64_t t = 0; t < 10; ++t) {
+    CHECK(AppendHistogram(fixture, kLatency, kStart + t * 1000,
+                          IntOf(t + 1, t + 1)) == 0);
+  }
+  REQUIRE(fixture.db()
+              .DeleteSeries({kStart + 2000, kStart + 7000},
+                            {model::Matcher::Equal("job", "a")})
+              .ok());
+  CHECK(Show(fixture, kLatency) == "0=h2 1=h4 8=h18 9=h20");
+  fixture.Reopen();
+  CHECK(Show(fixture, kLatency) == "0=h2 1=h4 8=h18 9=h20");
+  REQUIRE(fixture.db().Flush().ok());
+  CHECK(Show(fixture, kLatency) == "0=h2 1=h4 8=h18 9=h20");
+}
+
+TEST_CASE("a batch is numbered through, whatever it holds") {
+  DbOptions options;
+  options.max_exemplars = 10;
+  DbFixture fixture(options);
+  const storage::SeriesRef ref = RefOf(fixture, kLatency);
+  const std::vector<RefSample> samples = {{99, kStart, 1}};
+  const std::vector<RefHistogram> histograms = {
+      {ref, kStart + 1000, 0, IntOf(1, 1)}, {ref, kStart, 0, IntOf(1, 1)}};
+  const std::vector<RefExemplar> exemplars = {
+      {ref, kStart, 0.5, model::Labels({{"trace_id", "x"}})},
+      {ref, kStart, 0.25,
+       model::Labels({{"trace_id", std::string(200, 'y')}})}};
+  std::vector<storage::Rejection> rejected;
+  REQUIRE(
+      fixture.db()
+          .Append(AppendBatch{samples, histograms, exemplars, {}}, &rejected)
+          .ok());
+  REQUIRE(rejected.size() == 3);
+  CHECK(rejected[0].index == 0);
+  CHECK(rejected[0].reason == storage::RejectReason::kUnknownSeries);
+  CHECK(rejected[1].index == 2);
+  CHECK(rejected[1].reason == storage::RejectReason::kOutOfOrder);
+  CHECK(rejected[2].index == 4);
+  CHECK(rejected[2].reason == storage::RejectReason::kInvalid);
+}
+
+TEST_CASE("exemplars outlive a restart") {
+  DbOptions options;
+  options.max_exemplars = 10;
+  DbFixture fixture(options);
+  const storage::SeriesRef ref = RefOf(fixture, kLatency);
+  const std::vector<RefHistogram> histograms = {{ref, kStart, 0, IntOf(1, 1)}};
+  const std::vector<RefExemplar> exemplars = {
+      {ref, kStart - 5, 0.5, model::Labels({{"trace_id", "x"}})}};
+  std::vector<storage::Rejection> rejected;
+  REQUIRE(fixture.db()
+              .Append(AppendBatch{{}, histograms, exemplars, {}}, &rejected)
+              .ok());
+  CHECK(rejected.empty());
+  for (int i = 0; i < 2; ++i) {
+    const auto found = fixture.db().SelectExemplars(
+        kAllTime, {{model::Matcher::Equal("job", "a")}});
+    REQUIRE(found.size() == 1);
+    CHECK(found[0].labels == kLatency);
+    REQUIRE(found[0].exemplars.size() == 1);
+    CHECK(found[0].exemplars[0].labels.Get("trace_id") == "x");
+    CHECK(found[0].exemplars[0].value == 0.5);
+    CHECK(found[0].exemplars[0].timestamp_ms == kStart - 5);
+    fixture.Reopen();
+  }
+}
+
+}  // namespace narthex::tsdb

@@ -1,0 +1,261 @@
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "libs/model/sample.h"
+#include "libs/tsdb/head.h"
+#include "libs/tsdb/histogram_batch.h"
+
+namespace narthex::tsdb {
+namespace {
+
+SeriesId IdOf(storage::SeriesRef ref) {
+  return ref > std::numeric_limits<SeriesId>::max()
+             ? 0
+             : static_cast<SeriesId>(ref);
+}
+
+// What is stale has nothing but its sum.
+model::HistogramValue StaleHistogram(bool integer) {
+  if (integer) {
+    auto stale = std::make_shared<model::IntHistogram>();
+    stale->sum = model::StaleNan();
+    return {std::move(stale), nullptr};
+  }
+  auto stale = std::make_shared<model::FloatHistogram>();
+  stale->sum = model::StaleNan();
+  return {nullptr, std::move(stale)};
+}
+
+model::Exemplar ExemplarOf(const RefExemplar& one) {
+  return {one.labels, one.value, one.timestamp_ms};
+}
+
+bool Valid(const model::HistogramValue& value) {
+  if (value.integer == nullptr && value.floating == nullptr) return false;
+  if (value.stale()) return true;
+  return value.integer != nullptr ? value.integer->Validate().ok()
+                                  : value.floating->Validate().ok();
+}
+
+}  // namespace
+
+HistogramBatch::HistogramBatch(absl::Span<const RefHistogram> samples,
+                               std::size_t first) {
+  items.reserve(samples.size());
+  for (const RefHistogram& sample : samples) {
+    items.push_back({sample, first++, true});
+    Item& item = items.back();
+    if (!Valid(sample.value)) {
+      Reject(item, storage::RejectReason::kInvalid);
+    } else if (sample.value.stale()) {
+      item.sample.value = StaleHistogram(sample.value.integer != nullptr);
+    }
+  }
+}
+
+void HistogramBatch::AddStale(const RefSample& marker, std::size_t number,
+                              bool integer) {
+  items.push_back({{marker.ref, marker.timestamp_ms, /*start_ms=*/0,
+                    StaleHistogram(integer)},
+                   number,
+                   true});
+}
+
+std::vector<RefHistogram> HistogramBatch::Taken() const {
+  std::vector<RefHistogram> taken;
+  for (const Item& item : items) {
+    if (item.taken) taken.push_back(item.sample);
+  }
+  return taken;
+}
+
+const HistogramSeries* Head::HistogramsOf(const HistogramTable& table,
+                                          SeriesId id,
+                                          const MemSeries& series) {
+  if (!series.has_histograms) return nullptr;
+  const auto it = table.find(id);
+  return it == table.end() ? nullptr : &it->second;
+}
+
+storage::TimeRange Head::RangeOf(const HistogramTable& table,
+                                 const base::BlockArena& blocks, SeriesId id,
+                                 const MemSeries& series) {
+  return MixedSeries(series, HistogramsOf(table, id, series)).range(blocks);
+}
+
+MemSeries::Verdict Head::CheckBeside(const HistogramTable& table,
+                                     const MemSeries& series,
+                                     const RefSample& sample) {
+  const MixedSeries mixed(series,
+                          HistogramsOf(table, IdOf(sample.ref), series));
+  return mixed.Check(sample.timestamp_ms, sample.value);
+}
+
+bool Head::EndsHistograms(const HistogramTable& table, const MemSeries& series,
+                          const RefSample& sample, std::size_t number,
+                          HistogramBatch* histograms) {
+  if (!model::IsStaleNan(sample.value)) return false;
+  const HistogramSeries* own = HistogramsOf(table, IdOf(sample.ref), series);
+  if (!MixedSeries(series, own).histogram_is_last()) return false;
+  histograms->AddStale(sample, number, own->last_is_integer());
+  return true;
+}
+
+void Head::CheckHistograms(std::int64_t min_valid_ms,
+                           HistogramBatch* histograms) const {
+  for (HistogramBatch::Item& item : histograms->items) {
+    if (!item.taken) continue;
+    const SeriesId id = IdOf(item.sample.ref);
+    const Shard& shard = shards_[ShardOf(id)];
+    base::ReaderMutexLock lock(shard.mutex);
+    const MemSeries* series = shard.series.Find(id);
+    if (series == nullptr) {
+      histograms->Reject(item, storage::RejectReason::kUnknownSeries);
+      continue;
+    }
+    if (item.sample.timestamp_ms < min_valid_ms) {
+      histograms->Reject(item, storage::RejectReason::kOutOfBounds);
+      continue;
+    }
+    if (TakeHistogram(shard.histograms, *series, item, histograms) &&
+        !series->logged) {
+      histograms->undeclared.push_back(id);
+    }
+  }
+}
+
+bool Head::TakeHistogram(const HistogramTable& table, const MemSeries& series,
+                         HistogramBatch::Item& item,
+                         HistogramBatch* histograms) {
+  const MixedSeries mixed(series,
+                          HistogramsOf(table, IdOf(item.sample.ref), series));
+  switch (mixed.Check(item.sample.timestamp_ms, item.sample.value)) {
+    case MemSeries::Verdict::kNew:
+      return true;
+    case MemSeries::Verdict::kSame:
+      item.taken = false;
+      break;
+    case MemSeries::Verdict::kDuplicate:
+      histograms->Reject(item, storage::RejectReason::kDuplicate);
+      break;
+    case MemSeries::Verdict::kOutOfOrder:
+      histograms->Reject(item, storage::RejectReason::kOutOfOrder);
+      break;
+  }
+  return false;
+}
+
+void Head::ApplyHistograms(HistogramBatch* histograms) {
+  std::int64_t oldest = kNoMinTime;
+  std::int64_t newest = kNoMaxTime;
+  std::int64_t chunks = 0;
+  std::int64_t stale = 0;
+  std::size_t appended = 0;
+  for (HistogramBatch::Item& item : histograms->items) {
+    if (!item.taken) continue;
+    const SeriesId id = IdOf(item.sample.ref);
+    Shard& shard = shards_[ShardOf(id)];
+    base::MutexLock lock(shard.mutex);
+    MemSeries* series = shard.series.Find(id);
+    if (series == nullptr) {
+      histograms->Reject(item, storage::RejectReason::kUnknownSeries);
+      continue;
+    }
+    // Again, because others may have appended since.
+    if (!TakeHistogram(shard.histograms, *series, item, histograms)) continue;
+    HistogramSeries& own = shard.histograms[id];
+    const MixedSeries mixed(*series, &own);
+    if (mixed.stale()) --stale;
+    if (!mixed.histogram_is_last()) {
+      series->EndChunk();
+      own.EndChunk();
+    }
+    if (own.Append(item.sample.timestamp_ms, item.sample.value,
+                   options_.chunks)) {
+      ++chunks;
+    }
+    series->has_histograms = true;
+    series->logged = true;
+    if (own.stale()) ++stale;
+    ++appended;
+    oldest = std::min(oldest, item.sample.timestamp_ms);
+    newest = std::max(newest, item.sample.timestamp_ms);
+  }
+  if (appended == 0) return;
+  ExtendTimes(oldest, newest);
+  stale_series_ += stale;
+  chunks_ += chunks;
+  metrics_.histograms_appended.Inc(static_cast<double>(appended));
+  metrics_.chunks_created.Inc(static_cast<double>(chunks));
+}
+
+std::size_t Head::ReplayHistograms(absl::Span<const RefHistogram> samples) {
+  HistogramBatch batch(samples, 0);
+  const std::int64_t min_valid_ms = min_valid_time_.load();
+  for (HistogramBatch::Item& item : batch.items) {
+    if (item.sample.timestamp_ms < min_valid_ms) item.taken = false;
+  }
+  ApplyHistograms(&batch);
+  return static_cast<std::size_t>(std::count_if(
+      batch.rejected.begin(), batch.rejected.end(),
+      [](const storage::Rejection& one) {
+        return one.reason == storage::RejectReason::kUnknownSeries;
+      }));
+}
+
+void Head::CheckExemplars(absl::Span<const RefExemplar> exemplars,
+                          std::size_t first, std::vector<std::size_t>* taken,
+                          std::vector<storage::Rejection>* rejected) const {
+  if (exemplars.empty() || exemplars_ == nullptr || !exemplars_->enabled()) {
+    return;
+  }
+  for (std::size_t i = 0; i < exemplars.size(); ++i) {
+    const RefExemplar& one = exemplars[i];
+    const std::optional<model::Labels> labels = LabelsOf(one.ref);
+    if (!labels.has_value()) {
+      rejected->push_back({first + i, storage::RejectReason::kUnknownSeries});
+      continue;
+    }
+    switch (exemplars_->Check(*labels, ExemplarOf(one))) {
+      case ExemplarVerdict::kNew:
+        taken->push_back(i);
+        break;
+      case ExemplarVerdict::kDuplicate:
+      case ExemplarVerdict::kDisabled:
+        break;
+      case ExemplarVerdict::kOutOfOrder:
+        rejected->push_back({first + i, storage::RejectReason::kOutOfOrder});
+        break;
+      case ExemplarVerdict::kTooLong:
+        rejected->push_back({first + i, storage::RejectReason::kInvalid});
+        break;
+    }
+  }
+}
+
+void Head::AddExemplars(absl::Span<const RefExemplar> exemplars,
+                        const std::vector<std::size_t>& taken) {
+  for (const std::size_t i : taken) {
+    const std::optional<model::Labels> labels = LabelsOf(exemplars[i].ref);
+    if (labels.has_value()) exemplars_->Add(*labels, ExemplarOf(exemplars[i]));
+  }
+}
+
+std::size_t Head::ReplayExemplars(absl::Span<const RefExemplar> exemplars) {
+  if (exemplars_ == nullptr) return 0;
+  std::size_t unknown = 0;
+  for (const RefExemplar& one : exemplars) {
+    const std::optional<model::Labels> labels = LabelsOf(one.ref);
+    if (labels.has_value()) {
+      exemplars_->Add(*labels, ExemplarOf(one));
+    } else {
+      ++unknown;
+    }
+  }
+  return unknown;
+}
+
+}  // namespace narthex::tsdb

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "libs/model/histogram.h"
+#include "libs/storage/storage.h"
+#include "libs/tsdb/postings.h"
+#include "libs/tsdb/wal_histogram_records.h"
+#include "libs/tsdb/wal_records.h"
+
+namespace narthex::tsdb {
+
+/// The native histograms of a batch on their way into the head.
+class HistogramBatch {
+ public:
+  struct Item {
+    RefHistogram sample;
+    std::size_t number = 0;  ///< In the batch.
+    bool taken = true;       ///< It is (still) to be stored.
+  };
+
+  /// `first` is the number of the first one.
+  HistogramBatch(absl::Span<const RefHistogram> samples, std::size_t first);
+
+  /// Adds the end of a series of histograms, which came as a float.
+  void AddStale(const RefSample& marker, std::size_t number, bool integer);
+
+  void Reject(Item& item, storage::RejectReason reason) {
+    item.taken = false;
+    rejected.push_back({item.number, reason});
+  }
+
+  /// Those taken.
+  std::vector<RefHistogram> Taken() const;
+
+  std::vector<Item> items;
+  std::vector<storage::Rejection> rejected;
+  std::vector<SeriesId> undeclared;  ///< Not yet in the write-ahead log.
+};
+
+}  // namespace narthex::tsdb
