@@ -36,6 +36,14 @@ class Column {
 
 }  // namespace
 
+std::vector<storage::SeriesRef> OtherRefs(const PushBatch& batch) {
+  std::vector<storage::SeriesRef> refs;
+  for (const RefHistogram& one : batch.histograms) refs.push_back(one.ref);
+  for (const RefExemplar& one : batch.exemplars) refs.push_back(one.ref);
+  for (const RefMetadata& one : batch.metadata) refs.push_back(one.ref);
+  return refs;
+}
+
 void PushEncoder::Add(absl::Span<const RefSample> samples) {
   if (samples.empty()) return;
   if (samples_ == 0) {

@@ -70,13 +70,8 @@ struct PushBatch {
   }
 };
 
-/// Calls `visit(reference)` for everything in the batch that is no sample.
-template <typename Visit>
-void ForEachOtherRef(const PushBatch& batch, const Visit& visit) {
-  for (const RefHistogram& one : batch.histograms) visit(one.ref);
-  for (const RefExemplar& one : batch.exemplars) visit(one.ref);
-  for (const RefMetadata& one : batch.metadata) visit(one.ref);
-}
+/// The references of everything in the batch that is no sample.
+std::vector<storage::SeriesRef> OtherRefs(const PushBatch& batch);
 
 /// Appends samples to the columns of a PushRequest. Call Finish() once, after
 /// the last sample.

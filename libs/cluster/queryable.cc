@@ -137,6 +137,24 @@ std::vector<NamedCount> TopOf(const std::map<std::string, std::uint64_t>& sums,
   return top;
 }
 
+// Sorts exemplars of several ingesters, dropping what more than one has.
+void KeepOncePerReplica(std::vector<model::Exemplar>* exemplars) {
+  std::stable_sort(exemplars->begin(), exemplars->end(),
+                   [](const model::Exemplar& a, const model::Exemplar& b) {
+                     return a.timestamp_ms < b.timestamp_ms;
+                   });
+  std::vector<model::Exemplar> kept;
+  for (model::Exemplar& one : *exemplars) {
+    bool known = false;
+    for (auto it = kept.rbegin();
+         it != kept.rend() && it->timestamp_ms == one.timestamp_ms; ++it) {
+      known = known || (it->value == one.value && it->labels == one.labels);
+    }
+    if (!known) kept.push_back(std::move(one));
+  }
+  *exemplars = std::move(kept);
+}
+
 }  // namespace
 
 class IngesterQueryable::Rep {
@@ -277,6 +295,12 @@ absl::StatusOr<std::vector<promql::FragmentReply>> IngesterQueryable::Evaluate(
   return rep_->Evaluate(fragment, sink);
 }
 
+std::unique_ptr<storage::ChunkSeriesSet> IngesterQueryable::SelectChunks(
+    const storage::TimeRange& range,
+    const std::vector<model::Matcher>& matchers) {
+  return rep_->Select(MakeSelect(range, matchers));
+}
+
 absl::StatusOr<std::vector<std::string>> IngesterQueryable::LabelNames(
     const storage::TimeRange& range, const MatcherSets& matcher_sets,
     std::size_t limit) {
@@ -334,6 +358,45 @@ absl::StatusOr<std::vector<model::Labels>> IngesterQueryable::SeriesLabels(
   }
   NARTHEX_RETURN_IF_ERROR(merged->status());
   return found;
+}
+
+absl::StatusOr<std::vector<IngesterQueryable::SeriesExemplars>>
+IngesterQueryable::Exemplars(const storage::TimeRange& range,
+                             const MatcherSets& matcher_sets) {
+  v1::ExemplarsRequest request;
+  request.set_min_ms(range.min_ms);
+  request.set_max_ms(range.max_ms);
+  ToWire(matcher_sets, request.mutable_matcher_sets());
+  std::map<std::string, std::vector<model::Exemplar>> found;
+  for (const auto& peer : rep_->peers()) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + rep_->timeout());
+    const auto reader = peer->stub->Exemplars(&context, request);
+    v1::ExemplarsResponse response;
+    absl::Status malformed;
+    while (reader->Read(&response)) {
+      std::vector<model::Exemplar>& all = found[response.labels()];
+      for (const v1::Exemplar& wire : response.exemplars()) {
+        malformed.Update(FromWire(wire, &all.emplace_back()));
+      }
+    }
+    NARTHEX_RETURN_IF_ERROR(
+        AsUnavailable(rpc::FromGrpc(reader->Finish(), peer->address)));
+    NARTHEX_RETURN_IF_ERROR(base::Annotate(malformed, peer->address));
+  }
+  std::vector<SeriesExemplars> merged;
+  for (auto& [labels, exemplars] : found) {
+    SeriesExemplars& one = merged.emplace_back();
+    if (!model::Labels::FromEncoded(labels, &one.labels)) {
+      return absl::DataLossError("received a malformed label set");
+    }
+    KeepOncePerReplica(&exemplars);
+    one.exemplars = std::move(exemplars);
+  }
+  std::sort(merged.begin(), merged.end(), [](const auto& a, const auto& b) {
+    return model::Labels::Compare(a.labels, b.labels) < 0;
+  });
+  return merged;
 }
 
 absl::StatusOr<IngesterQueryable::Cardinality>

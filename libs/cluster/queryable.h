@@ -7,6 +7,7 @@
 
 #include "libs/base/log.h"
 #include "libs/cluster/addresses.h"
+#include "libs/model/exemplar.h"
 #include "libs/promql/fragment.h"
 #include "libs/storage/storage.h"
 
@@ -45,12 +46,28 @@ class IngesterQueryable : public storage::Queryable,
   absl::StatusOr<std::vector<promql::FragmentReply>> Evaluate(
       const promql::Fragment& fragment, promql::ColumnSink sink) override;
 
+  /// The series with their chunks as they are stored: they may begin before
+  /// and end after the range, and those of several ingesters overlap.
+  std::unique_ptr<storage::ChunkSeriesSet> SelectChunks(
+      const storage::TimeRange& range,
+      const std::vector<model::Matcher>& matchers);
+
   /// Label sets, sorted, of series that satisfy at least one matcher set;
   /// at most `limit` (0: all). No sample crosses the wire.
   absl::StatusOr<std::vector<model::Labels>> SeriesLabels(
       const storage::TimeRange& range,
       const std::vector<std::vector<model::Matcher>>& matcher_sets,
       std::size_t limit);
+
+  /// The exemplars inside `range` of series that satisfy at least one matcher
+  /// set, sorted by labels; of each series ascending by time, once each.
+  struct SeriesExemplars {
+    model::Labels labels;
+    std::vector<model::Exemplar> exemplars;
+  };
+  absl::StatusOr<std::vector<SeriesExemplars>> Exemplars(
+      const storage::TimeRange& range,
+      const std::vector<std::vector<model::Matcher>>& matcher_sets);
 
   /// Counts of names and values in the heads of all ingesters, added up.
   struct NamedCount {

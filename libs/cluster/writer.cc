@@ -136,12 +136,13 @@ std::vector<PushPart> Writer::Rep::Split(PushPart whole) const {
   // The samples' hashes are looked up together, the few others by themselves.
   std::vector<std::uint64_t> hashes;
   series_.HashesOf(whole.samples, &hashes);
+  const Owners& owners = *owners_;
   std::size_t next = 0;
   for (PushPart& part : parts) part.TakeRulesOf(whole);
   std::move(whole).ShareOut([&](storage::SeriesRef ref) -> PushPart& {
     const std::uint64_t hash =
         next < hashes.size() ? hashes[next++] : series_.HashOf(ref);
-    return parts[owners_->OwnerOf(hash)];
+    return parts[owners.OwnerOf(hash)];
   });
   return parts;
 }

@@ -1,5 +1,6 @@
 #include "services/ingester/app.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "libs/base/mutex.h"
@@ -60,6 +61,11 @@ class Maintenance {
   std::thread thread_;
 };
 
+std::size_t MaxExemplars(const config::StorageConfig& storage) {
+  return static_cast<std::size_t>(
+      std::max<std::int64_t>(0, storage.max_exemplars.value_or(100'000)));
+}
+
 }  // namespace
 
 struct IngesterApp::Running {
@@ -89,6 +95,9 @@ absl::StatusOr<config::StorageConfig> IngesterApp::LoadStorageConfig() const {
 absl::Status IngesterApp::Reload() {
   NARTHEX_ASSIGN_OR_RETURN(const config::StorageConfig storage,
                            LoadStorageConfig());
+  if (exemplars_) {
+    running_->db->ResizeExemplars(MaxExemplars(storage));
+  }
   return running_->db->SetOutOfOrderWindow(storage.out_of_order_time_window_ms);
 }
 
@@ -97,6 +106,8 @@ absl::Status IngesterApp::Start(service::Process& process) {
                            LoadStorageConfig());
   NARTHEX_ASSIGN_OR_RETURN(tsdb::DbOptions db_options, options_.ForDb());
   db_options.out_of_order_window_ms = storage.out_of_order_time_window_ms;
+  NARTHEX_ASSIGN_OR_RETURN(exemplars_, options_.ExemplarsEnabled());
+  if (exemplars_) db_options.max_exemplars = MaxExemplars(storage);
   running_ = std::make_unique<Running>(process.registry());
   NARTHEX_ASSIGN_OR_RETURN(
       running_->db, tsdb::Db::Open(options_.path, db_options, process.log(),

@@ -31,6 +31,7 @@ class IngesterApp : public service::App {
 
   struct Running;
   Options options_;
+  bool exemplars_ = false;
   std::unique_ptr<Running> running_;
 };
 

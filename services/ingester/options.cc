@@ -1,6 +1,8 @@
 #include "services/ingester/options.h"
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 namespace narthex::ingester {
 namespace {
@@ -46,6 +48,26 @@ void Options::AddTo(service::FlagSet& flags) {
   flags.Int("storage.tsdb.max-series", &max_series,
             "Series held in memory; new ones beyond are refused. 0: no "
             "bound.");
+  flags.Strings("enable-feature", &features,
+                "Comma-separated names of features to enable: "
+                "exemplar-storage. native-histograms is accepted and has no "
+                "effect: they are always stored.");
+}
+
+absl::StatusOr<bool> Options::ExemplarsEnabled() const {
+  bool enabled = false;
+  for (const std::string& list : features) {
+    for (absl::string_view feature : absl::StrSplit(list, ',')) {
+      feature = absl::StripAsciiWhitespace(feature);
+      if (feature == "exemplar-storage") {
+        enabled = true;
+      } else if (!feature.empty() && feature != "native-histograms") {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "--enable-feature: unknown feature \"", feature, "\""));
+      }
+    }
+  }
+  return enabled;
 }
 
 absl::StatusOr<tsdb::DbOptions> Options::ForDb() const {

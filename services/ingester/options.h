@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "libs/service/flags.h"
@@ -24,9 +25,12 @@ struct Options {
   std::string wal_fsync = "segment";
   bool no_lockfile = false;
   std::int64_t max_series = 0;
+  std::vector<std::string> features;
 
   void AddTo(service::FlagSet& flags);
 
+  /// Whether exemplars are kept. kInvalidArgument for an unknown feature.
+  absl::StatusOr<bool> ExemplarsEnabled() const;
   /// What the flags mean to the database. kInvalidArgument when they
   /// contradict each other.
   absl::StatusOr<tsdb::DbOptions> ForDb() const;

@@ -35,7 +35,7 @@ const char* ReasonName(storage::RejectReason reason) {
 v1::PushResponse PushStream::Handle(const v1::PushRequest& request) {
   v1::PushResponse response;
   response.set_batch(request.batch());
-  metrics_.pushed_samples.Inc(request.samples());
+  metrics_.pushed_samples.Inc(request.samples() + request.histograms_size());
   absl::Status status = Declare(request);
   if (status.ok()) status = Store(request, &response);
   if (!status.ok()) {
@@ -90,6 +90,57 @@ void PushStream::Reject(std::size_t index, storage::RejectReason reason,
   sample->set_reason(static_cast<v1::RejectReason>(reason));
 }
 
+// What stands behind a reference; when that is no series, the sample with the
+// number `index` is noted as rejected.
+storage::SeriesRef PushStream::Known(storage::SeriesRef ref, std::size_t index,
+                                     std::vector<storage::Rejection>* unknown) {
+  const storage::SeriesRef known =
+      ref < series_.size() ? series_[ref] : kUnknown;
+  if (known == kUnknown) {
+    unknown->push_back({index, storage::RejectReason::kUnknownSeries});
+  } else if (known == kRefused) {
+    unknown->push_back({index, storage::RejectReason::kLimit});
+    return kUnknown;
+  }
+  return known;
+}
+
+// Histograms, exemplars and metadata.
+absl::Status PushStream::TakeOthers(const v1::PushRequest& request,
+                                    std::vector<storage::Rejection>* unknown) {
+  histograms_.clear();
+  exemplars_.clear();
+  metadata_.clear();
+  NARTHEX_RETURN_IF_ERROR(cluster::DecodeOthers(request, &others_));
+  std::size_t index = received_.size();
+  for (cluster::RefHistogram& one : others_.histograms) {
+    if (const storage::SeriesRef ref = Known(one.ref, index, unknown)) {
+      histograms_.push_back(
+          {ref, one.timestamp_ms, /*start_ms=*/0, std::move(one.value)});
+      positions_.push_back(index);
+    }
+    ++index;
+  }
+  for (cluster::RefExemplar& one : others_.exemplars) {
+    if (const storage::SeriesRef ref = Known(one.ref, index, unknown)) {
+      exemplars_.push_back({ref, one.exemplar.timestamp_ms, one.exemplar.value,
+                            std::move(one.exemplar.labels)});
+      positions_.push_back(index);
+    }
+    ++index;
+  }
+  for (cluster::RefMetadata& one : others_.metadata) {
+    const storage::SeriesRef ref =
+        one.ref < series_.size() ? series_[one.ref] : kUnknown;
+    if (ref == kUnknown || ref == kRefused) continue;
+    // The log has the model's numbers.
+    metadata_.push_back({ref, static_cast<std::uint8_t>(one.metadata.type),
+                         std::move(one.metadata.unit),
+                         std::move(one.metadata.help)});
+  }
+  return absl::OkStatus();
+}
+
 absl::Status PushStream::Store(const v1::PushRequest& request,
                                v1::PushResponse* response) {
   NARTHEX_RETURN_IF_ERROR(cluster::DecodePush(request, &received_));
@@ -98,23 +149,21 @@ absl::Status PushStream::Store(const v1::PushRequest& request,
   std::vector<storage::Rejection> unknown;
   for (std::size_t i = 0; i < received_.size(); ++i) {
     const cluster::RefSample& sample = received_[i];
-    const storage::SeriesRef ref =
-        sample.ref < series_.size() ? series_[sample.ref] : kUnknown;
-    if (ref == kUnknown || ref == kRefused) {
-      unknown.push_back({i, ref == kRefused
-                                ? storage::RejectReason::kLimit
-                                : storage::RejectReason::kUnknownSeries});
-      continue;
-    }
+    const storage::SeriesRef ref = Known(sample.ref, i, &unknown);
+    if (ref == kUnknown) continue;
     known_.push_back({ref, sample.timestamp_ms, sample.value});
     positions_.push_back(i);
   }
+  NARTHEX_RETURN_IF_ERROR(TakeOthers(request, &unknown));
   rejected_.clear();
   if (!request.all_or_none() || unknown.empty()) {
-    NARTHEX_RETURN_IF_ERROR(
-        db_.Append(known_, &rejected_,
-                   {.all_or_none = request.all_or_none(),
-                    .in_order_only = request.in_order_only()}));
+    NARTHEX_RETURN_IF_ERROR(db_.Append(
+        tsdb::AppendBatch{known_,
+                          histograms_,
+                          exemplars_,
+                          metadata_,
+                          {request.all_or_none(), request.in_order_only()}},
+        &rejected_));
   }
   // Both lists ascend; the writer wants one that does.
   auto next = unknown.begin();

@@ -28,6 +28,10 @@ class PushStream {
   static constexpr storage::SeriesRef kRefused = ~storage::SeriesRef{0};
 
   absl::Status Declare(const v1::PushRequest& request);
+  storage::SeriesRef Known(storage::SeriesRef ref, std::size_t index,
+                           std::vector<storage::Rejection>* unknown);
+  absl::Status TakeOthers(const v1::PushRequest& request,
+                          std::vector<storage::Rejection>* unknown);
   absl::Status Store(const v1::PushRequest& request,
                      v1::PushResponse* response);
   void Reject(std::size_t index, storage::RejectReason reason,
@@ -40,7 +44,11 @@ class PushStream {
   bool limit_logged_ = false;
   // Reused from batch to batch.
   std::vector<cluster::RefSample> received_;
+  cluster::PushBatch others_;
   std::vector<tsdb::RefSample> known_;
+  std::vector<tsdb::RefHistogram> histograms_;
+  std::vector<tsdb::RefExemplar> exemplars_;
+  std::vector<tsdb::RefMetadata> metadata_;
   std::vector<std::size_t> positions_;
   std::vector<storage::Rejection> rejected_;
 };

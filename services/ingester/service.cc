@@ -188,6 +188,23 @@ grpc::Status IngesterService::LabelValues(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
+grpc::Status IngesterService::Exemplars(
+    grpc::ServerContext*, const v1::ExemplarsRequest* request,
+    grpc::ServerWriter<v1::ExemplarsResponse>* writer) {
+  const auto sets = cluster::FromWire(request->matcher_sets());
+  if (!sets.ok()) return rpc::ToGrpc(sets.status());
+  for (const tsdb::SeriesExemplars& one :
+       db_.SelectExemplars({request->min_ms(), request->max_ms()}, *sets)) {
+    v1::ExemplarsResponse response;
+    response.set_labels(std::string(one.labels.encoded()));
+    for (const model::Exemplar& exemplar : one.exemplars) {
+      cluster::ToWire(exemplar, response.add_exemplars());
+    }
+    if (!writer->Write(response)) break;
+  }
+  return grpc::Status::OK;
+}
+
 grpc::Status IngesterService::Cardinality(grpc::ServerContext*,
                                           const v1::CardinalityRequest* request,
                                           v1::CardinalityResponse* response) {

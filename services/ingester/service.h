@@ -45,6 +45,9 @@ class IngesterService : public v1::Ingester::Service {
   grpc::Status LabelValues(grpc::ServerContext* context,
                            const v1::LabelValuesRequest* request,
                            v1::LabelValuesResponse* response) override;
+  grpc::Status Exemplars(
+      grpc::ServerContext* context, const v1::ExemplarsRequest* request,
+      grpc::ServerWriter<v1::ExemplarsResponse>* writer) override;
   grpc::Status Cardinality(grpc::ServerContext* context,
                            const v1::CardinalityRequest* request,
                            v1::CardinalityResponse* response) override;

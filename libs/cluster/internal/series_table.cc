@@ -60,22 +60,18 @@ void SeriesTable::DeclareOn(std::uint32_t stream, const PushBatch& batch,
   for (const RefSample& sample : batch.samples) {
     DeclareOneOn(stream, sample.ref, request);
   }
-  ForEachOtherRef(
-      batch, [&](storage::SeriesRef ref) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        DeclareOneOn(stream, ref, request);
-      });
+  for (const storage::SeriesRef ref : OtherRefs(batch)) {
+    DeclareOneOn(stream, ref, request);
+  }
 }
 
 void SeriesTable::Undeclare(const PushBatch& batch) {
   base::MutexLock lock(mutex_);
-  const auto undeclare = [&](storage::SeriesRef ref)
-                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-                               if (ref < entries_.size()) {
-                                 entries_[ref].stream = 0;
-                               }
-                             };
-  for (const RefSample& sample : batch.samples) undeclare(sample.ref);
-  ForEachOtherRef(batch, undeclare);
+  std::vector<storage::SeriesRef> refs = OtherRefs(batch);
+  for (const RefSample& sample : batch.samples) refs.push_back(sample.ref);
+  for (const storage::SeriesRef ref : refs) {
+    if (ref < entries_.size()) entries_[ref].stream = 0;
+  }
 }
 
 std::size_t SeriesTable::memory_bytes() const {
