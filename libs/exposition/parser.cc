@@ -1,18 +1,20 @@
 #include "libs/exposition/parser.h"
 
 #include "libs/exposition/internal/open_metrics_parser.h"
+#include "libs/exposition/internal/protobuf_parser.h"
 #include "libs/exposition/internal/text_parser.h"
 
 namespace narthex::exposition {
 
-std::unique_ptr<Parser> Parser::Create(Format format, absl::string_view body) {
+std::unique_ptr<Parser> Parser::Create(Format format, absl::string_view body,
+                                       const ParserOptions& options) {
   switch (format) {
     case Format::kText:
       return std::make_unique<internal::TextParser>(body);
     case Format::kOpenMetrics:
       return std::make_unique<internal::OpenMetricsParser>(body);
     case Format::kProtobuf:
-      break;
+      return std::make_unique<internal::ProtobufParser>(body, options);
   }
   return nullptr;
 }

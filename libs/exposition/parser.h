@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "libs/exposition/format.h"
+#include "libs/model/histogram.h"
 #include "libs/model/labels.h"
 #include "libs/model/sample.h"
 
@@ -22,13 +23,22 @@ struct Exemplar {
 };
 
 enum class Entry {
-  kSeries,   // series(), value(), timestamp, exemplar; ParseLabels()
-  kHelp,     // metric(), text()
-  kType,     // metric(), type()
-  kUnit,     // metric(), text()
-  kComment,  // text(): the whole line
-  kEnd,      // the body is at its end and was good
-  kError,    // status()
+  kSeries,     // series(), value(), timestamp, exemplar; ParseLabels()
+  kHistogram,  // The same with histogram() for value()
+  kHelp,       // metric(), text()
+  kType,       // metric(), type()
+  kUnit,       // metric(), text()
+  kComment,    // text(): the whole line
+  kEnd,        // the body is at its end and was good
+  kError,      // status()
+};
+
+/// What to make of histograms in the formats that have native ones.
+struct ParserOptions {
+  /// Give native histograms, else the classic ones that they stand for.
+  bool native_histograms = false;
+  /// Of what is exposed as both, also give the classic one.
+  bool classic_beside_native = false;
 };
 
 /// Reads an exposition entry by entry from a body that stays in place; all
@@ -45,9 +55,9 @@ enum class Entry {
 ///         ...
 class Parser {
  public:
-  /// A parser of `body`, which must outlive it. Null for a format that cannot
-  /// be parsed.
-  static std::unique_ptr<Parser> Create(Format format, absl::string_view body);
+  /// A parser of `body`, which must outlive it.
+  static std::unique_ptr<Parser> Create(Format format, absl::string_view body,
+                                        const ParserOptions& options = {});
   virtual ~Parser() = default;
 
   /// Moves to the next entry. `guess` may name the series() expected next
@@ -74,6 +84,13 @@ class Parser {
 
   bool has_exemplar() const { return has_exemplar_; }
   virtual absl::Status ParseExemplar(Exemplar* exemplar) = 0;
+  /// Appends all exemplars of the current entry: histograms may have several.
+  virtual absl::Status ParseExemplars(std::vector<Exemplar>* exemplars) {
+    return ParseExemplar(&exemplars->emplace_back());
+  }
+
+  /// Of kHistogram, as it is exposed: it need not be consistent.
+  const model::HistogramValue& histogram() const { return histogram_; }
 
   absl::string_view metric() const { return metric_; }
   absl::string_view text() const { return text_; }
@@ -85,6 +102,7 @@ class Parser {
  protected:
   absl::string_view series_;
   double value_ = 0;
+  model::HistogramValue histogram_;
   std::int64_t timestamp_ms_ = 0;
   bool has_timestamp_ = false;
   bool has_exemplar_ = false;

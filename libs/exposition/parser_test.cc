@@ -47,6 +47,7 @@ std::vector<std::string> Read(Format format, const std::string& body,
         out.push_back("unit " + std::string(parser->metric()) + " " +
                       std::string(parser->text()));
         break;
+      case Entry::kHistogram:
       case Entry::kComment:
         out.push_back("comment");
         break;
@@ -110,7 +111,6 @@ TEST_CASE("after the end or an error the parser stays there") {
   const auto bad = Parser::Create(Format::kText, "a\nb 1\n");
   CHECK(bad->Next() == Entry::kError);
   CHECK(bad->Next() == Entry::kError);
-  CHECK(Parser::Create(Format::kProtobuf, "") == nullptr);
 }
 
 double Number(const std::string& text) {

@@ -127,6 +127,7 @@ absl::StatusOr<PushBody> BodyParser::Parse() {
         return Finish();
       case Entry::kUnit:
       case Entry::kComment:
+      case Entry::kHistogram:  // Not in text.
         break;
     }
   }
