@@ -24,6 +24,13 @@ Metrics::Metrics(metrics::Registry& registry)
       exceeded_label_limits(registry.NewCounter(
           "prometheus_target_scrape_pool_exceeded_label_limits_total",
           "Scrapes refused for too many or too long labels.")),
+      exceeded_bucket_limit(registry.NewCounter(
+          "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_"
+          "total",
+          "Scrapes refused for a native histogram with too many buckets.")),
+      exemplar_out_of_order(registry.NewCounter(
+          "prometheus_target_scrapes_exemplar_out_of_order_total",
+          "Exemplars refused: older than the newest of their series.")),
       exceeded_body_size_limit(registry.NewCounter(
           "prometheus_target_scrapes_exceeded_body_size_limit_total",
           "Scrapes refused for too large a body.")),

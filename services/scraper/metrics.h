@@ -15,6 +15,8 @@ struct Metrics {
   metrics::Counter& exceeded_target_limit;
   metrics::Counter& exceeded_sample_limit;
   metrics::Counter& exceeded_label_limits;
+  metrics::Counter& exceeded_bucket_limit;
+  metrics::Counter& exemplar_out_of_order;
   metrics::Counter& exceeded_body_size_limit;
   metrics::Counter& duplicate_timestamp;
   metrics::Counter& out_of_order;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/float_format.h"
 #include "libs/base/status.h"
+#include "libs/exposition/custom_buckets.h"
 
 namespace narthex::scraper {
 namespace {
@@ -154,10 +155,14 @@ absl::Status ScrapeLoop::Ingest(Scrape& scrape, const http::FetchResult& result,
   if (!choice.format.has_value()) {
     return absl::InvalidArgumentError(choice.complaint);
   }
-  const auto parser = exposition::Parser::Create(*choice.format, scrape.body);
-  if (parser == nullptr) {
-    return absl::InvalidArgumentError(
-        "the protobuf exposition format is not supported yet");
+  exposition::ParserOptions options;
+  options.native_histograms = config.scrape_native_histograms;
+  options.classic_beside_native = config.always_scrape_classic_histograms;
+  auto parser =
+      exposition::Parser::Create(*choice.format, scrape.body, options);
+  if (config.convert_classic_histograms_to_nhcb) {
+    parser = exposition::WithCustomBuckets(
+        std::move(parser), config.always_scrape_classic_histograms);
   }
   if (scrape.relearn) series_.Relearn();
   return series_.Ingest(*parser, config, scrape.labels, scrape.timestamp_ms,
@@ -172,6 +177,8 @@ void ScrapeLoop::CountFailure(const absl::Status& status) {
     context_.metrics.exceeded_sample_limit.Inc();
   } else if (message.find("body size") != absl::string_view::npos) {
     context_.metrics.exceeded_body_size_limit.Inc();
+  } else if (message.find("bucket limit") != absl::string_view::npos) {
+    context_.metrics.exceeded_bucket_limit.Inc();
   } else {
     context_.metrics.exceeded_label_limits.Inc();
   }
@@ -191,6 +198,8 @@ void ScrapeLoop::Finish(Scrape& scrape, const http::FetchResult& result) {
   if (!status.ok()) {
     CountFailure(status);
     batch.samples.clear();
+    batch.histograms.clear();
+    batch.exemplars.clear();
     series_.MarkAllStale(scrape.timestamp_ms, &batch);
   }
   if (counts.duplicates > 0) {
@@ -253,9 +262,8 @@ void ScrapeLoop::AppendReport(Report report, const model::Labels& labels,
 
 void ScrapeLoop::Send(ScrapeBatch batch, bool in_order_only) {
   Metrics& metrics = context_.metrics;
-  const std::size_t samples = batch.samples.size();
-  cluster::PushBatch push;
-  push.samples = std::move(batch.samples);
+  const std::size_t samples = batch.samples.size() + batch.histograms.size();
+  cluster::PushBatch& push = batch;
   push.in_order_only = in_order_only;
   context_.writer.Push(
       std::move(push),
@@ -264,6 +272,10 @@ void ScrapeLoop::Send(ScrapeBatch batch, bool in_order_only) {
           metrics.lost_samples.Inc(static_cast<double>(samples));
         }
         for (const storage::Rejection& rejection : outcome.rejected) {
+          if (rejection.index >= samples) {
+            metrics.exemplar_out_of_order.Inc();
+            continue;
+          }
           switch (rejection.reason) {
             case storage::RejectReason::kOutOfOrder:
               metrics.out_of_order.Inc();

@@ -1,12 +1,15 @@
 #include "services/scraper/series_cache.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <tuple>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "libs/base/hash.h"
 #include "libs/base/status.h"
+#include "libs/model/histogram_resolution.h"
 #include "services/scraper/sample_labels.h"
 
 namespace narthex::scraper {
@@ -16,6 +19,47 @@ namespace {
 // went away leave short gaps.
 constexpr std::size_t kLookAhead = 8;
 constexpr std::uint32_t kMostRef = (1u << 28) - 1;
+
+// Exemplars of one sample come ascending by time, value and labels. One
+// without a time is as old as its sample; of a histogram, which exposes them
+// again and again, such are left out.
+absl::Status TakeExemplars(exposition::Parser& parser, std::uint32_t ref,
+                           std::int64_t time, bool histogram,
+                           ScrapeBatch* batch) {
+  std::vector<exposition::Exemplar> exemplars;
+  NARTHEX_RETURN_IF_ERROR(parser.ParseExemplars(&exemplars));
+  const std::size_t first = batch->exemplars.size();
+  for (exposition::Exemplar& one : exemplars) {
+    if (histogram && !one.has_timestamp) continue;
+    batch->exemplars.push_back({ref,
+                                {std::move(one.labels), one.value,
+                                 one.has_timestamp ? one.timestamp_ms : time}});
+  }
+  std::sort(batch->exemplars.begin() + static_cast<std::ptrdiff_t>(first),
+            batch->exemplars.end(), [](const auto& a, const auto& b) {
+              return std::tuple(a.exemplar.timestamp_ms, a.exemplar.value,
+                                a.exemplar.labels.Hash()) <
+                     std::tuple(b.exemplar.timestamp_ms, b.exemplar.value,
+                                b.exemplar.labels.Hash());
+            });
+  return absl::OkStatus();
+}
+
+absl::Status TakeHistogram(exposition::Parser& parser,
+                           const config::ScrapeConfig& config,
+                           std::uint32_t ref, std::int64_t time,
+                           ScrapeBatch* batch) {
+  model::HistogramValue value = parser.histogram();
+  model::LimitSchema(
+      model::SchemaForFactor(config.native_histogram_min_bucket_factor),
+      &value);
+  if (config.native_histogram_bucket_limit > 0 &&
+      !model::LimitBuckets(config.native_histogram_bucket_limit, &value)) {
+    return absl::ResourceExhaustedError("histogram bucket limit exceeded");
+  }
+  batch->histograms.push_back({ref, time, std::move(value)});
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -44,7 +88,8 @@ struct SeriesCache::Pass {
 
 bool SeriesCache::Full(const Pass& pass) {
   const std::uint64_t limit = pass.config.limits.samples;
-  return limit > 0 && pass.batch->samples.size() >= limit;
+  return limit > 0 &&
+         pass.batch->samples.size() + pass.batch->histograms.size() >= limit;
 }
 
 SeriesCache::Entry* SeriesCache::Find(const Text& text, Pass& pass) {
@@ -93,7 +138,8 @@ absl::Status SeriesCache::Learn(exposition::Parser& parser, const Text& text,
   return absl::OkStatus();
 }
 
-absl::Status SeriesCache::Take(exposition::Parser& parser, Pass& pass) {
+absl::Status SeriesCache::Take(exposition::Parser& parser, bool histogram,
+                               Pass& pass) {
   ++pass.counts->scraped;
   const Text text = Text::Of(parser.series());
   const bool stamped = pass.config.honor_timestamps && parser.has_timestamp();
@@ -128,9 +174,16 @@ absl::Status SeriesCache::Take(exposition::Parser& parser, Pass& pass) {
     pass.limit_exceeded = true;
     return absl::OkStatus();
   }
-  pass.batch->samples.push_back(
-      {known->ref, stamped ? parser.timestamp_ms() : pass.timestamp_ms,
-       parser.value()});
+  const std::int64_t time = stamped ? parser.timestamp_ms() : pass.timestamp_ms;
+  const std::uint32_t ref = known->ref;
+  if (parser.has_exemplar()) {
+    NARTHEX_RETURN_IF_ERROR(
+        TakeExemplars(parser, ref, time, histogram, pass.batch));
+  }
+  if (histogram) {
+    return TakeHistogram(parser, pass.config, ref, time, pass.batch);
+  }
+  pass.batch->samples.push_back({ref, time, parser.value()});
   return absl::OkStatus();
 }
 
@@ -148,7 +201,10 @@ absl::Status SeriesCache::Ingest(exposition::Parser& parser,
   while (more && status.ok()) {
     switch (parser.Next()) {
       case exposition::Entry::kSeries:
-        status = Take(parser, pass);
+        status = Take(parser, /*histogram=*/false, pass);
+        break;
+      case exposition::Entry::kHistogram:
+        status = Take(parser, /*histogram=*/true, pass);
         break;
       case exposition::Entry::kHelp:
         metadata.Help(parser.metric(), parser.text());

@@ -22,8 +22,7 @@ struct IngestCounts {
 };
 
 /// What a scrape hands to the writer: first push the samples, then release.
-struct ScrapeBatch {
-  std::vector<cluster::RefSample> samples;
+struct ScrapeBatch : cluster::PushBatch {
   std::vector<storage::SeriesRef> released;
 };
 
@@ -91,7 +90,7 @@ class SeriesCache {
   Entry* Find(const Text& text, Pass& pass);
   absl::Status Learn(exposition::Parser& parser, const Text& text, Pass& pass,
                      Entry* entry);
-  absl::Status Take(exposition::Parser& parser, Pass& pass);
+  absl::Status Take(exposition::Parser& parser, bool histogram, Pass& pass);
   void EndPass(Pass& pass);
   void AbandonPass(Pass& pass);
 
