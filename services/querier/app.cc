@@ -9,6 +9,7 @@
 #include "libs/cluster/writer.h"
 #include "libs/rpc/server.h"
 #include "services/querier/admin_api.h"
+#include "services/querier/exemplars_api.h"
 #include "services/querier/federate.h"
 #include "services/querier/grpc_service.h"
 #include "services/querier/loaded_config.h"
@@ -146,6 +147,7 @@ absl::Status QuerierApp::AddRoutes(service::Process& process) {
                                const MatcherSets& sets, std::size_t limit) {
          return r.ingesters->SeriesLabels(range, sets, limit);
        }});
+  AddExemplarRoutes(routes, *r.ingesters, r.engine.options().parser);
   AddTargetRoutes(routes, *r.scrapers);
   AddRuleRoutes(routes, *r.rulers);
   AddAdminRoutes(routes, *r.ingesters, options_.admin_api, process.log());
@@ -166,7 +168,8 @@ absl::Status QuerierApp::AddRoutes(service::Process& process) {
   r.remote_read = std::make_unique<RemoteRead>(
       *r.ingesters,
       RemoteRead::Options{options_.read_sample_limit,
-                          static_cast<int>(options_.read_concurrent_limit)},
+                          static_cast<int>(options_.read_concurrent_limit),
+                          options_.read_frame_bytes},
       external_labels);
   AddRemoteRead(router, *r.remote_read);
   if (r.remote_write != nullptr) {

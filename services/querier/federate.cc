@@ -1,6 +1,7 @@
 #include "services/querier/federate.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "libs/base/status.h"
 #include "libs/model/sample.h"
 #include "libs/promql/parser.h"
+#include "services/querier/federate_protobuf.h"
 #include "services/querier/params.h"
 
 namespace narthex::querier {
@@ -23,6 +25,8 @@ struct Latest {
   model::Labels labels;
   std::int64_t timestamp_ms = 0;
   double value = 0;
+  // When set, this is the value.
+  std::shared_ptr<const model::FloatHistogram> histogram;
 };
 
 // Names beyond the legacy set are written with underscores: the version of
@@ -74,6 +78,21 @@ void AppendSample(const Latest& sample, const std::string& name,
                   sample.timestamp_ms, "\n");
 }
 
+std::string AsProtobuf(const std::vector<Latest>& samples,
+                       const model::Labels& external) {
+  FederationWriter writer;
+  for (const Latest& sample : samples) {
+    if (sample.labels.metric_name().empty()) continue;
+    model::LabelsBuilder labels(sample.labels);
+    for (const model::Label& label : external) {
+      if (!sample.labels.Has(label.name)) labels.Set(label.name, label.value);
+    }
+    writer.Add(labels.Build(), sample.timestamp_ms, sample.value,
+               sample.histogram.get());
+  }
+  return writer.Take();
+}
+
 absl::StatusOr<std::vector<Latest>> Collect(
     const FederationSource& source,
     const std::vector<std::vector<model::Matcher>>& sets) {
@@ -93,7 +112,10 @@ absl::StatusOr<std::vector<Latest>> Collect(
         continue;
       }
       found.push_back({series->labels(), samples.timestamps_ms.back(),
-                       samples.values.back()});
+                       samples.values.back(),
+                       samples.histograms.empty()
+                           ? nullptr
+                           : std::move(samples.histograms.back())});
     }
     NARTHEX_RETURN_IF_ERROR(set->status());
   }
@@ -130,12 +152,17 @@ void Federate(const FederationSource& source, const http::Request& request,
     return;
   }
   const auto external = source.external_labels();
+  if (PrefersProtobuf(request.headers.Get("Accept"))) {
+    response.Send(200, kProtobufContentType, AsProtobuf(*samples, *external));
+    return;
+  }
   std::string body;
   absl::string_view family;
   std::string name;
   for (const Latest& sample : *samples) {
     const absl::string_view metric = sample.labels.metric_name();
-    if (metric.empty()) continue;
+    // Text has no form for native histograms.
+    if (metric.empty() || sample.histogram != nullptr) continue;
     if (metric != family) {
       family = metric;
       name = EscapedName(metric);

@@ -43,9 +43,13 @@ Metrics::Metrics(metrics::Registry& registry, int max_concurrency)
           "narthex_remote_write_rejected_samples_total",
           "Samples received by remote write that were not taken, by reason.",
           {"reason"})),
-      skipped_histograms(registry.NewCounter(
-          "narthex_remote_write_skipped_histograms_total",
-          "Native histograms received by remote write and not stored.")),
+      written_histograms(registry.NewCounter(
+          "narthex_remote_write_histograms_total",
+          "Native histograms received by remote write and handed to "
+          "ingesters.")),
+      rejected_exemplars(registry.NewCounter(
+          "narthex_remote_write_rejected_exemplars_total",
+          "Exemplars received by remote write that were not taken.")),
       written_series_cached(registry.NewGauge(
           "narthex_remote_write_cached_series",
           "Series that remote write knows by their label bytes.")),

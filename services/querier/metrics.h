@@ -24,7 +24,8 @@ struct Metrics {
   metrics::Counter& written_samples;
   metrics::Counter& invalid_label_samples;
   metrics::CounterFamily& rejected_samples;
-  metrics::Counter& skipped_histograms;
+  metrics::Counter& written_histograms;
+  metrics::Counter& rejected_exemplars;
   metrics::Gauge& written_series_cached;
   metrics::Counter& federation_errors;
 };

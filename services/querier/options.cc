@@ -38,6 +38,9 @@ void Options::AddTo(service::FlagSet& flags) {
   flags.Int("storage.remote.read-sample-limit", &read_sample_limit,
             "Maximum overall number of samples to return via the remote read "
             "interface, in a single query. 0: no limit.");
+  flags.Int("storage.remote.read-max-bytes-in-frame", &read_frame_bytes,
+            "Maximum number of bytes in a single frame for streaming remote "
+            "read response types before marshalling.");
   flags.Int("storage.remote.read-concurrent-limit", &read_concurrent_limit,
             "Maximum number of concurrent remote read calls. 0: no limit.");
   flags.Bool("web.enable-remote-write-receiver", &remote_write_receiver,

@@ -25,6 +25,7 @@ struct Options {
   std::string active_queries_file;
   std::int64_t read_sample_limit = 50'000'000;
   std::int64_t read_concurrent_limit = 10;
+  std::int64_t read_frame_bytes = 1 << 20;
   bool remote_write_receiver = false;
   bool admin_api = false;
   std::string cors_origin = ".*";

@@ -167,33 +167,6 @@ absl::Status ParseQuery(const QueryContext& context,
   return absl::OkStatus();
 }
 
-bool HasSelector(const promql::Expr& expr) {
-  if (expr.kind == promql::ExprKind::kVectorSelector) return true;
-  for (const promql::Expr* child : promql::Children(expr)) {
-    if (HasSelector(*child)) return true;
-  }
-  return false;
-}
-
-absl::Status QueryExemplars(const QueryContext& context,
-                            const http::Request& request, Answer* answer) {
-  NARTHEX_ASSIGN_OR_RETURN(const storage::TimeRange range,
-                           RangeParams(request.params));
-  if (range.max_ms < range.min_ms) {
-    return absl::InvalidArgumentError(
-        "end timestamp must not be before start timestamp");
-  }
-  NARTHEX_ASSIGN_OR_RETURN(const promql::ExprPtr expr,
-                           promql::Parse(request.params.Get("query"),
-                                         context.engine.options().parser));
-  if (!HasSelector(*expr)) {
-    answer->NoData();
-    return absl::OkStatus();
-  }
-  answer->data().BeginArray().EndArray();
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 void AddQueryRoutes(ApiRoutes& routes, QueryContext& context) {
@@ -206,7 +179,6 @@ void AddQueryRoutes(ApiRoutes& routes, QueryContext& context) {
   };
   add("/query", Query);
   add("/query_range", QueryRange);
-  add("/query_exemplars", QueryExemplars);
   add("/format_query", FormatQuery);
   add("/parse_query", ParseQuery);
 }

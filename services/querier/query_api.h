@@ -5,7 +5,7 @@
 
 namespace narthex::querier {
 
-/// /query, /query_range, /query_exemplars, /format_query and /parse_query.
+/// /query, /query_range, /format_query and /parse_query.
 void AddQueryRoutes(ApiRoutes& routes, QueryContext& context);
 
 }  // namespace narthex::querier

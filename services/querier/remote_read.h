@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "libs/cluster/queryable.h"
 #include "libs/http/router.h"
 #include "libs/model/labels.h"
 #include "libs/model/matcher.h"
@@ -21,13 +22,19 @@ struct ReadQuery {
   std::vector<model::Matcher> matchers;
 };
 
+struct ReadRequest {
+  std::vector<ReadQuery> queries;
+  /// The sender prefers encoded chunks, streamed, to samples.
+  bool chunks = false;
+};
+
 /// Parses a prometheus.ReadRequest. kInvalidArgument when it is malformed, or
-/// when its sender takes no answer made of samples.
-absl::StatusOr<std::vector<ReadQuery>> ParseReadRequest(
-    absl::string_view message);
+/// when its sender takes neither samples nor chunks.
+absl::StatusOr<ReadRequest> ParseReadRequest(absl::string_view message);
 
 /// Answers Prometheus's remote read with samples (the response type SAMPLES,
-/// which every client takes). Thread-safe.
+/// which every client takes) or, for those who prefer it, with the stored
+/// chunks (STREAMED_XOR_CHUNKS). Thread-safe.
 class RemoteRead {
  public:
   struct Options {
@@ -35,28 +42,39 @@ class RemoteRead {
     std::int64_t sample_limit = 50'000'000;
     /// Requests at a time, at most; 0: no bound.
     int concurrent_limit = 10;
+    /// Bytes of a message of streamed chunks, about.
+    std::int64_t frame_bytes = 1 << 20;
   };
 
-  /// `storage` outlives this. The external labels are put on every series
+  /// `ingesters` outlives this. The external labels are put on every series
   /// that has none of that name.
   RemoteRead(
-      storage::Queryable& storage, Options options,
+      cluster::IngesterQueryable& ingesters, Options options,
       std::function<std::shared_ptr<const model::Labels>()> external_labels)
-      : storage_(storage),
+      : ingesters_(ingesters),
         options_(options),
         external_labels_(std::move(external_labels)) {}
 
-  /// 200 with a snappy-compressed prometheus.ReadResponse; 400 for what is
+  /// 200 with a snappy-compressed prometheus.ReadResponse, or a stream of
+  /// prometheus.ChunkedReadResponse, each after its length (varint) and
+  /// checksum (CRC32C, big-endian); 400 for what is
   /// malformed, beyond the sample limit or while too many others read; 500
   /// when the storage does not answer.
   void Handle(const http::Request& request, http::Response& response);
 
  private:
-  absl::StatusOr<std::string> Answer(const std::string& body);
+  absl::Status Answer(const std::string& body, http::Response& response);
+  absl::Status SendSamples(std::vector<ReadQuery> queries,
+                           http::Response& response);
+  absl::Status SendChunks(std::vector<ReadQuery> queries,
+                          http::Response& response);
   absl::Status AppendResult(ReadQuery query, std::int64_t* samples,
                             std::string* out);
+  absl::Status SendSeries(const storage::ChunkSeries& series,
+                          const model::Labels& external, std::size_t query,
+                          http::Response& response) const;
 
-  storage::Queryable& storage_;
+  cluster::IngesterQueryable& ingesters_;
   const Options options_;
   const std::function<std::shared_ptr<const model::Labels>()> external_labels_;
   std::atomic<int> running_{0};

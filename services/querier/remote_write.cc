@@ -1,17 +1,21 @@
 #include "services/querier/remote_write.h"
 
-#include <array>
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "libs/base/hash.h"
 #include "libs/base/status.h"
+#include "libs/model/histogram_resolution.h"
 #include "services/querier/snappy_body.h"
 #include "services/querier/write_request.h"
+#include "services/querier/write_request_v2.h"
 
 namespace narthex::querier {
 namespace {
@@ -26,13 +30,20 @@ constexpr std::int64_t kGenerationNs = 10LL * 60 * 1'000'000'000;
 
 constexpr absl::string_view kMediaType = "application/x-protobuf";
 
-struct Refusal {
-  int http_code = 0;  // 0: none.
+constexpr absl::string_view kTooFarAhead =
+    "out of bounds: timestamp is too far in the future";
+
+constexpr absl::string_view kProtoV1 = "prometheus.WriteRequest";
+constexpr absl::string_view kProtoV2 = "io.prometheus.write.v2.Request";
+
+struct Negotiated {
+  int http_code = 0;  // Of a refusal; 0: none.
   std::string message;
+  bool v2 = false;
 };
 
-// Whether the request is of the one kind that is understood.
-Refusal CheckHeaders(const http::Headers& headers) {
+// Which kind of request it is.
+Negotiated CheckHeaders(const http::Headers& headers) {
   // A string, as an absent header is a null view, which splits into nothing.
   const std::string type(headers.Get("Content-Type"));
   const std::vector<absl::string_view> parts = absl::StrSplit(type, ';');
@@ -43,15 +54,17 @@ Refusal CheckHeaders(const http::Headers& headers) {
                               "(media) part, got ",
                               headers.Get("Content-Type"), " content-type")};
   }
+  Negotiated negotiated;
   for (std::size_t i = 1; i < parts.size(); ++i) {
     absl::string_view parameter = absl::StripAsciiWhitespace(parts[i]);
-    if (absl::ConsumePrefix(&parameter, "proto=") &&
-        parameter != "prometheus.WriteRequest") {
-      return {415,
-              absl::StrCat(parameter,
-                           " protobuf message is not accepted by this server; "
-                           "only accepts prometheus.WriteRequest")};
-    }
+    if (!absl::ConsumePrefix(&parameter, "proto=")) continue;
+    negotiated.v2 = parameter == kProtoV2;
+    if (negotiated.v2 || parameter == kProtoV1) continue;
+    return {415,
+            absl::StrCat("got ", type,
+                         " content type; unknown remote write protobuf "
+                         "message ",
+                         parameter, ", supported: ", kProtoV1, ", ", kProtoV2)};
   }
   const absl::string_view encoding = headers.Get("Content-Encoding");
   if (!encoding.empty() && encoding != "snappy") {
@@ -59,7 +72,7 @@ Refusal CheckHeaders(const http::Headers& headers) {
                               " encoding (compression) is not accepted by "
                               "this server; only snappy is acceptable")};
   }
-  return {};
+  return negotiated;
 }
 
 // Prometheus's words, and the label of the metric.
@@ -88,6 +101,12 @@ ReasonText TextOf(storage::RejectReason reason) {
   return {"the series is not known", "unknown_series"};
 }
 
+absl::Status Validate(const model::HistogramValue& value) {
+  if (value.stale()) return absl::OkStatus();
+  return value.integer != nullptr ? value.integer->Validate()
+                                  : value.floating->Validate();
+}
+
 int HttpCode(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kOk:
@@ -112,29 +131,72 @@ RemoteWrite::RemoteWrite(cluster::Writer& writer, base::Clock& clock,
       series_(writer),
       aged_ns_(clock.MonotonicNs()) {}
 
+struct RemoteWrite::Batch {
+  // Where the parts of a series begin in `push`.
+  struct Origin {
+    std::size_t sample = 0;
+    std::size_t histogram = 0;
+    std::size_t exemplar = 0;
+    std::string label_bytes;
+  };
+
+  // `{__name__="x"}`, of the last series that begins at or before `index` by
+  // its `member`.
+  std::string SeriesAt(std::size_t index, std::size_t Origin::*member) const {
+    const auto after = std::upper_bound(
+        origins.begin(), origins.end(), index,
+        [member](std::size_t i, const Origin& one) { return i < one.*member; });
+    if (after == origins.begin()) return "{}";
+    model::Labels labels;
+    const absl::Status status =
+        ParseWrittenLabels(std::prev(after)->label_bytes, &labels);
+    return status.ok() ? labels.ToString() : "{}";
+  }
+
+  cluster::PushBatch push;
+  std::vector<Origin> origins;
+  // What is not taken, and why: in Prometheus's words.
+  std::vector<std::string> errors;
+  // Likewise of exemplars, for which version 1.0 fails no request.
+  std::vector<std::string> exemplar_errors;
+  // Left after those not taken.
+  std::size_t samples = 0;
+  std::size_t histograms = 0;
+  std::size_t exemplars = 0;
+};
+
 void RemoteWrite::Handle(const http::Request& request,
                          http::Response& response) {
-  if (const Refusal refusal = CheckHeaders(request.headers);
-      refusal.http_code != 0) {
-    response.Error(refusal.http_code, refusal.message);
+  const Negotiated negotiated = CheckHeaders(request.headers);
+  if (negotiated.http_code != 0) {
+    response.Error(negotiated.http_code, negotiated.message);
     return;
   }
+  AgeCache();
   std::string message;
+  const absl::Status status = UncompressBody(request.body, &message);
+  if (!status.ok()) {
+    response.Error(HttpCode(status), status.message());
+  } else if (negotiated.v2) {
+    HandleV2(message, response);
+  } else {
+    HandleV1(message, response);
+  }
+}
+
+void RemoteWrite::HandleV1(const std::string& message,
+                           http::Response& response) {
   Batch batch;
-  absl::Status status = UncompressBody(request.body, &message);
-  if (status.ok()) status = Decode(message, &batch);
-  if (status.ok() && !batch.samples.empty() && batch.too_far_ahead == 0) {
-    const std::size_t sent = batch.samples.size();
-    cluster::PushBatch push;
-    push.samples = std::move(batch.samples);
-    push.all_or_none = true;
-    cluster::PushOutcome outcome =
-        writer_.PushAndWait(std::move(push), kPushTimeout);
-    status = std::move(outcome.status);
-    metrics_.written_samples.Inc(static_cast<double>(sent));
-    if (status.ok()) status = Reject(outcome.rejected, batch);
-  } else if (status.ok()) {
-    status = Reject({}, batch);
+  absl::Status status = DecodeV1(message, &batch);
+  // What is known to be refused need not be asked about.
+  if (status.ok() && batch.errors.empty()) {
+    batch.push.all_or_none = true;
+    status = Push(&batch);
+  }
+  if (status.ok() && !batch.errors.empty()) {
+    status = absl::InvalidArgumentError(absl::StrCat(
+        batch.errors.front(), " (samples refused: ", batch.errors.size(),
+        "; none of the request is stored)"));
   }
   if (status.ok()) {
     response.SetStatus(204);
@@ -144,73 +206,184 @@ void RemoteWrite::Handle(const http::Request& request,
   response.Error(HttpCode(status), status.message());
 }
 
-absl::Status RemoteWrite::Decode(const std::string& message, Batch* batch) {
-  AgeCache();
+void RemoteWrite::HandleV2(const std::string& message,
+                           http::Response& response) {
+  Batch batch;
+  absl::Status status = DecodeV2(message, &batch);
+  if (status.ok()) status = Push(&batch);
+  const auto written = [&](absl::string_view what, std::size_t count) {
+    response.headers().Set(
+        absl::StrCat("X-Prometheus-Remote-Write-", what, "-Written"),
+        absl::StrCat(status.ok() ? count : 0));
+  };
+  written("Samples", batch.samples);
+  written("Histograms", batch.histograms);
+  written("Exemplars", batch.exemplars);
+  batch.errors.insert(batch.errors.end(), batch.exemplar_errors.begin(),
+                      batch.exemplar_errors.end());
+  if (status.ok() && !batch.errors.empty()) {
+    status = absl::InvalidArgumentError(absl::StrJoin(batch.errors, "\n"));
+  }
+  if (status.ok()) {
+    response.SetStatus(204);
+    return;
+  }
+  log_.Debug("remote write refused", {{"err", status.ToString()}});
+  response.Error(HttpCode(status), status.message());
+}
+
+absl::Status RemoteWrite::DecodeV1(const std::string& message, Batch* batch) {
   const std::int64_t latest_ms = clock_.NowMs() + kMaxAheadMs;
   WriteRequestReader reader(message);
   WrittenSeries series;
   while (reader.Next(&series)) {
-    batch->histograms += series.histograms;
-    if (series.samples.empty()) continue;
-    const storage::SeriesRef ref = RefOf(series.label_bytes);
-    if (ref == 0) {
-      metrics_.invalid_label_samples.Inc(
-          static_cast<double>(series.samples.size()));
+    const std::size_t samples =
+        series.samples.size() + series.histograms.size();
+    if (samples == 0 && series.exemplars.empty()) continue;
+    const auto ref = RefOf(series.label_bytes);
+    if (ref.ok()) {
+      AddSeries(*ref, &series, latest_ms, batch);
       continue;
     }
-    for (const model::Sample& sample : series.samples) {
-      if (sample.timestamp_ms > latest_ms) {
-        ++batch->too_far_ahead;
-        continue;
-      }
-      batch->samples.push_back({ref, sample.timestamp_ms, sample.value});
+    log_.Warn("series with invalid labels skipped",
+              {{"err", ref.status().message()}});
+    metrics_.invalid_label_samples.Inc(static_cast<double>(samples));
+  }
+  return reader.status();
+}
+
+absl::Status RemoteWrite::DecodeV2(const std::string& message, Batch* batch) {
+  const std::int64_t latest_ms = clock_.NowMs() + kMaxAheadMs;
+  WriteRequestV2Reader reader(message);
+  WrittenSeries series;
+  const auto refuse = [&](const absl::Status& why) {
+    batch->errors.emplace_back(why.message());
+    metrics_.invalid_label_samples.Inc(
+        static_cast<double>(series.samples.size() + series.histograms.size()));
+  };
+  while (reader.Next(&series)) {
+    if (!reader.series_status().ok()) {
+      refuse(reader.series_status());
+      continue;
+    }
+    const auto ref = RefOf(series.label_bytes);
+    if (!ref.ok()) {
+      const absl::string_view why = ref.status().message();
+      refuse(absl::InvalidArgumentError(
+          absl::StrCat("invalid metric name or labels, got ",
+                       why.substr(std::min(why.find('{'), why.size())))));
+      continue;
+    }
+    const bool empty = series.samples.empty() && series.histograms.empty();
+    if (empty) series.exemplars.clear();
+    AddSeries(*ref, &series, latest_ms, batch);
+    const auto name = [&] {
+      return batch->SeriesAt(batch->push.samples.size(),
+                             &Batch::Origin::sample);
+    };
+    if (empty) {
+      batch->errors.push_back(absl::StrCat(
+          "TimeSeries must contain at least one sample or histogram for "
+          "series ",
+          name()));
+    }
+    for (const absl::Status& error : reader.exemplar_errors()) {
+      batch->errors.push_back(absl::StrCat("parsing exemplar for series ",
+                                           name(), ": ", error.message()));
     }
   }
   return reader.status();
 }
 
-storage::SeriesRef RemoteWrite::RefOf(absl::string_view label_bytes) {
+void RemoteWrite::AddSeries(storage::SeriesRef ref, WrittenSeries* series,
+                            std::int64_t latest_ms, Batch* batch) {
+  cluster::PushBatch& push = batch->push;
+  batch->origins.push_back({push.samples.size(), push.histograms.size(),
+                            push.exemplars.size(),
+                            std::string(series->label_bytes)});
+  const auto refuse = [&](absl::string_view why, const char* label) {
+    metrics_.rejected_samples.With({label}).Inc();
+    batch->errors.push_back(absl::StrCat(
+        why, " for series ",
+        batch->SeriesAt(push.samples.size(), &Batch::Origin::sample)));
+  };
+  for (const model::Sample& sample : series->samples) {
+    if (sample.timestamp_ms > latest_ms) {
+      refuse(kTooFarAhead, "out_of_bounds");
+      continue;
+    }
+    push.samples.push_back({ref, sample.timestamp_ms, sample.value});
+  }
+  for (WrittenHistogram& one : series->histograms) {
+    // Finer ones than are stored may be sent.
+    model::LimitSchema(model::kMaxExponentialSchema, &one.value);
+    const absl::Status valid = Validate(one.value);
+    if (one.timestamp_ms > latest_ms) {
+      refuse(kTooFarAhead, "out_of_bounds");
+    } else if (!valid.ok()) {
+      refuse(valid.message(), "invalid");
+    } else {
+      push.histograms.push_back({ref, one.timestamp_ms, std::move(one.value)});
+    }
+  }
+  for (model::Exemplar& one : series->exemplars) {
+    push.exemplars.push_back({ref, std::move(one)});
+  }
+}
+
+absl::Status RemoteWrite::Push(Batch* batch) {
+  batch->samples = batch->push.samples.size();
+  batch->histograms = batch->push.histograms.size();
+  batch->exemplars = batch->push.exemplars.size();
+  if (batch->push.empty()) return absl::OkStatus();
+  metrics_.written_samples.Inc(static_cast<double>(batch->samples));
+  metrics_.written_histograms.Inc(static_cast<double>(batch->histograms));
+  cluster::PushOutcome outcome =
+      writer_.PushAndWait(std::move(batch->push), kPushTimeout);
+  NARTHEX_RETURN_IF_ERROR(outcome.status);
+  NoteRejections(outcome.rejected, batch);
+  return absl::OkStatus();
+}
+
+void RemoteWrite::NoteRejections(
+    const std::vector<storage::Rejection>& rejected, Batch* batch) {
+  const std::size_t samples = batch->samples;
+  const std::size_t histograms = batch->histograms;
+  for (const storage::Rejection& one : rejected) {
+    const ReasonText text = TextOf(one.reason);
+    std::string series;
+    if (one.index < samples) {
+      --batch->samples;
+      series = batch->SeriesAt(one.index, &Batch::Origin::sample);
+    } else if (one.index < samples + histograms) {
+      --batch->histograms;
+      series = batch->SeriesAt(one.index - samples, &Batch::Origin::histogram);
+    } else {
+      --batch->exemplars;
+      metrics_.rejected_exemplars.Inc();
+      if (one.reason == storage::RejectReason::kOutOfOrder) {
+        batch->exemplar_errors.push_back(
+            absl::StrCat("out of order exemplar for series ",
+                         batch->SeriesAt(one.index - samples - histograms,
+                                         &Batch::Origin::exemplar)));
+      }
+      continue;
+    }
+    metrics_.rejected_samples.With({text.label}).Inc();
+    batch->errors.push_back(absl::StrCat(text.message, " for series ", series));
+  }
+}
+
+absl::StatusOr<storage::SeriesRef> RemoteWrite::RefOf(
+    absl::string_view label_bytes) {
   const base::Hash128 key = base::XxHash128(label_bytes);
   if (const storage::SeriesRef ref = series_.Find(key); ref != 0) return ref;
   model::Labels labels;
-  const absl::Status status = ParseWrittenLabels(label_bytes, &labels);
-  if (!status.ok()) {
-    log_.Warn("series with invalid labels skipped",
-              {{"err", status.message()}});
-    return 0;
-  }
+  NARTHEX_RETURN_IF_ERROR(ParseWrittenLabels(label_bytes, &labels));
   const storage::SeriesRef ref =
       series_.GetByKey(key, [&labels] { return labels; });
   metrics_.written_series_cached.Set(static_cast<double>(series_.size()));
   return ref;
-}
-
-absl::Status RemoteWrite::Reject(
-    const std::vector<storage::Rejection>& rejected, const Batch& batch) {
-  metrics_.skipped_histograms.Inc(static_cast<double>(batch.histograms));
-  absl::string_view first;
-  for (const storage::Rejection& rejection : rejected) {
-    const ReasonText text = TextOf(rejection.reason);
-    if (first.empty()) first = text.message;
-    metrics_.rejected_samples.With({text.label}).Inc();
-  }
-  if (batch.too_far_ahead > 0) {
-    const ReasonText text = TextOf(storage::RejectReason::kOutOfBounds);
-    if (first.empty()) first = text.message;
-    metrics_.rejected_samples.With({text.label})
-        .Inc(static_cast<double>(batch.too_far_ahead));
-  }
-  if (!first.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        first, " (samples refused: ", rejected.size() + batch.too_far_ahead,
-        "; none of the request is stored)"));
-  }
-  if (batch.histograms > 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "native histograms are not stored (not taken: ", batch.histograms,
-        "; the samples are stored)"));
-  }
-  return absl::OkStatus();
 }
 
 void RemoteWrite::AgeCache() {

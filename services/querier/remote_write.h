@@ -1,32 +1,38 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "libs/base/clock.h"
 #include "libs/base/log.h"
 #include "libs/cluster/series_cache.h"
 #include "libs/cluster/writer.h"
 #include "libs/http/router.h"
 #include "services/querier/metrics.h"
+#include "services/querier/write_request.h"
 
 namespace narthex::querier {
 
-/// Receives Prometheus's remote write 1.0 and hands the samples to the
-/// ingesters. Thread-safe.
+/// Receives Prometheus's remote write, versions 1.0 and 2.0 by Content-Type,
+/// and hands samples, native histograms and exemplars to the ingesters.
+/// Thread-safe.
 ///
 /// Answers, with a plain text where it is not 204:
-///   204  every sample is in an ingester's log (series with bad labels are
-///        skipped and counted);
+///   204  every sample is in an ingester's log (in version 1.0, series with
+///        bad labels are skipped and counted);
 ///   400  the message is malformed, or samples can never be taken (out of
-///        order, duplicate, out of bounds, too old): then an ingester stores
-///        nothing of the request;
-///   415  not a snappy-compressed protobuf message of version 1.0;
+///        order, duplicate, out of bounds, too old, inconsistent): then, in
+///        version 1.0, an ingester stores nothing of the request, in version
+///        2.0 the others;
+///   415  not a snappy-compressed protobuf message of a known version;
 ///   429  too much is waiting already;
 ///   500  an ingester did not answer: send the request again.
+/// Answers to version 2.0 say how much was written.
 class RemoteWrite {
  public:
   /// All outlive this.
@@ -36,17 +42,19 @@ class RemoteWrite {
   void Handle(const http::Request& request, http::Response& response);
 
  private:
-  /// The samples of a request on their way.
-  struct Batch {
-    std::vector<cluster::RefSample> samples;
-    std::size_t too_far_ahead = 0;
-    std::size_t histograms = 0;
-  };
+  /// What a request holds, on its way.
+  struct Batch;
 
-  absl::Status Decode(const std::string& message, Batch* batch);
-  storage::SeriesRef RefOf(absl::string_view label_bytes);
-  absl::Status Reject(const std::vector<storage::Rejection>& rejected,
-                      const Batch& batch);
+  void HandleV1(const std::string& message, http::Response& response);
+  void HandleV2(const std::string& message, http::Response& response);
+  absl::Status DecodeV1(const std::string& message, Batch* batch);
+  absl::Status DecodeV2(const std::string& message, Batch* batch);
+  void AddSeries(storage::SeriesRef ref, WrittenSeries* series,
+                 std::int64_t latest_ms, Batch* batch);
+  absl::Status Push(Batch* batch);
+  void NoteRejections(const std::vector<storage::Rejection>& rejected,
+                      Batch* batch);
+  absl::StatusOr<storage::SeriesRef> RefOf(absl::string_view label_bytes);
   void AgeCache();
 
   cluster::Writer& writer_;

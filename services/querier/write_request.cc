@@ -4,31 +4,80 @@
 #include <bit>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/proto_field.h"
 #include "libs/base/quote.h"
-#include "services/querier/proto_field.h"
 
 namespace narthex::querier {
 namespace {
-
-bool ReadSample(absl::string_view bytes, model::Sample* sample) {
-  ProtoField field;
-  while (!bytes.empty()) {
-    if (!ReadField(&bytes, &field)) return false;
-    if (field.number == 1 && field.type == kFixed64) {
-      sample->value = std::bit_cast<double>(field.number_value);
-    } else if (field.number == 2 && field.type == kVarint) {
-      sample->timestamp_ms = static_cast<std::int64_t>(field.number_value);
-    }
-  }
-  return true;
-}
 
 constexpr std::uint32_t kLabelsField = 1;
 constexpr std::uint32_t kSamplesField = 2;
 constexpr std::uint32_t kExemplarsField = 3;
 constexpr std::uint32_t kHistogramsField = 4;
 
+// The name and value of an encoded label.
+bool ReadLabel(absl::string_view bytes, absl::string_view* name,
+               absl::string_view* value) {
+  base::ProtoField part;
+  while (!bytes.empty()) {
+    if (!base::ReadField(&bytes, &part)) return false;
+    if (part.type != base::kBytes) continue;
+    if (part.number == 1) *name = part.bytes;
+    if (part.number == 2) *value = part.bytes;
+  }
+  return true;
+}
+
+bool ReadExemplar(absl::string_view bytes, model::Exemplar* exemplar) {
+  std::vector<std::pair<std::string, std::string>> labels;
+  base::ProtoField field;
+  while (!bytes.empty()) {
+    if (!base::ReadField(&bytes, &field)) return false;
+    if (field.number == 1 && field.type == base::kBytes) {
+      absl::string_view name;
+      absl::string_view value;
+      if (!ReadLabel(field.bytes, &name, &value)) return false;
+      labels.emplace_back(std::string(name), std::string(value));
+    } else if (field.number == 2 && field.type == base::kFixed64) {
+      exemplar->value = std::bit_cast<double>(field.number_value);
+    } else if (field.number == 3 && field.type == base::kVarint) {
+      exemplar->timestamp_ms = static_cast<std::int64_t>(field.number_value);
+    }
+  }
+  exemplar->labels = model::Labels(std::move(labels));
+  return true;
+}
+
 }  // namespace
+
+void WrittenSeries::Clear() {
+  label_bytes = {};
+  samples.clear();
+  histograms.clear();
+  exemplars.clear();
+  metadata.reset();
+}
+
+bool ReadSample(absl::string_view bytes, model::Sample* sample) {
+  base::ProtoField field;
+  while (!bytes.empty()) {
+    if (!base::ReadField(&bytes, &field)) return false;
+    if (field.number == 1 && field.type == base::kFixed64) {
+      sample->value = std::bit_cast<double>(field.number_value);
+    } else if (field.number == 2 && field.type == base::kVarint) {
+      sample->timestamp_ms = static_cast<std::int64_t>(field.number_value);
+    }
+  }
+  return true;
+}
+
+void AppendWrittenLabel(absl::string_view name, absl::string_view value,
+                        std::string* label_bytes) {
+  std::string label;
+  base::AppendBytesField(1, name, &label);
+  base::AppendBytesField(2, value, &label);
+  base::AppendBytesField(kLabelsField, label, label_bytes);
+}
 
 bool WriteRequestReader::Fail() {
   status_ = absl::InvalidArgumentError("malformed write request");
@@ -38,10 +87,10 @@ bool WriteRequestReader::Fail() {
 
 bool WriteRequestReader::Next(WrittenSeries* series) {
   constexpr std::uint32_t kTimeseriesField = 1;
-  ProtoField field;
+  base::ProtoField field;
   while (!rest_.empty()) {
-    if (!ReadField(&rest_, &field)) return Fail();
-    if (field.number == kTimeseriesField && field.type == kBytes) {
+    if (!base::ReadField(&rest_, &field)) return Fail();
+    if (field.number == kTimeseriesField && field.type == base::kBytes) {
       return ReadSeries(field.bytes, series) || Fail();
     }
   }
@@ -50,17 +99,14 @@ bool WriteRequestReader::Next(WrittenSeries* series) {
 
 bool WriteRequestReader::ReadSeries(absl::string_view bytes,
                                     WrittenSeries* series) {
-  series->label_bytes = {};
-  series->samples.clear();
-  series->histograms = 0;
-  series->exemplars = 0;
-  ProtoField field;
+  series->Clear();
+  base::ProtoField field;
   const char* labels_end = bytes.data();
   bool scattered = false;
   while (!bytes.empty()) {
     const char* const start = bytes.data();
-    if (!ReadField(&bytes, &field)) return false;
-    if (field.type != kBytes) continue;
+    if (!base::ReadField(&bytes, &field)) return false;
+    if (field.type != base::kBytes) continue;
     switch (field.number) {
       case kLabelsField: {
         const auto size = static_cast<std::size_t>(bytes.data() - start);
@@ -89,10 +135,14 @@ bool WriteRequestReader::ReadSeries(absl::string_view bytes,
         }
         break;
       case kExemplarsField:
-        ++series->exemplars;
+        if (!ReadExemplar(field.bytes, &series->exemplars.emplace_back())) {
+          return false;
+        }
         break;
       case kHistogramsField:
-        ++series->histograms;
+        if (!ReadHistogram(field.bytes, &series->histograms.emplace_back())) {
+          return false;
+        }
         break;
       default:
         break;
@@ -104,8 +154,7 @@ bool WriteRequestReader::ReadSeries(absl::string_view bytes,
 absl::Status ParseWrittenLabels(absl::string_view label_bytes,
                                 model::Labels* labels) {
   std::vector<std::pair<absl::string_view, absl::string_view>> pairs;
-  ProtoField label;
-  ProtoField part;
+  base::ProtoField label;
   const auto malformed = [&](absl::string_view what) {
     std::string text;
     for (const auto& [name, value] : pairs) {
@@ -115,14 +164,12 @@ absl::Status ParseWrittenLabels(absl::string_view label_bytes,
     return absl::InvalidArgumentError(absl::StrCat(what, ": {", text, "}"));
   };
   while (!label_bytes.empty()) {
-    if (!ReadField(&label_bytes, &label)) return malformed("malformed label");
+    if (!base::ReadField(&label_bytes, &label))
+      return malformed("malformed label");
     absl::string_view name;
     absl::string_view value;
-    while (!label.bytes.empty()) {
-      if (!ReadField(&label.bytes, &part)) return malformed("malformed label");
-      if (part.type != kBytes) continue;
-      if (part.number == 1) name = part.bytes;
-      if (part.number == 2) value = part.bytes;
+    if (!ReadLabel(label.bytes, &name, &value)) {
+      return malformed("malformed label");
     }
     pairs.emplace_back(name, value);
   }

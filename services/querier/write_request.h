@@ -1,14 +1,17 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "libs/model/exemplar.h"
 #include "libs/model/labels.h"
 #include "libs/model/sample.h"
+#include "services/querier/written_histogram.h"
 
 /// Reading of Prometheus's remote-write 1.0 messages (prometheus.WriteRequest)
 /// without building them: a known series costs no label parsing.
@@ -20,9 +23,21 @@ struct WrittenSeries {
   /// labels.
   absl::string_view label_bytes;
   std::vector<model::Sample> samples;
-  std::size_t histograms = 0;
-  std::size_t exemplars = 0;
+  std::vector<WrittenHistogram> histograms;
+  std::vector<model::Exemplar> exemplars;
+  /// Only of version 2, which says it of every series.
+  std::optional<model::Metadata> metadata;
+
+  /// Forgets all, keeping the memory.
+  void Clear();
 };
+
+/// Appends one label to `*label_bytes`.
+void AppendWrittenLabel(absl::string_view name, absl::string_view value,
+                        std::string* label_bytes);
+
+/// Reads a sample of either version. False when it is malformed.
+bool ReadSample(absl::string_view bytes, model::Sample* sample);
 
 /// Walks the series of a request.
 class WriteRequestReader {

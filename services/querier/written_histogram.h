@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "libs/model/histogram.h"
+
+namespace narthex::querier {
+
+/// A native histogram of a remote-write request.
+struct WrittenHistogram {
+  std::int64_t timestamp_ms = 0;
+  model::HistogramValue value;
+};
+
+/// Reads a prometheus.Histogram, which io.prometheus.write.v2.Histogram equals
+/// field by field. False when it is malformed; whether the histogram is
+/// consistent is another question.
+bool ReadHistogram(absl::string_view bytes, WrittenHistogram* histogram);
+/// Appends the fields of that message.
+void AppendHistogram(const WrittenHistogram& histogram, std::string* out);
+
+}  // namespace narthex::querier
