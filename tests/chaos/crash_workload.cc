@@ -52,11 +52,11 @@ absl::Status Snapshot(tsdb::Db& db, const std::string& directory) {
 absl::Status Maintain(tsdb::Db& db, std::int64_t step,
                       const std::string& directory, Progress& progress) {
   absl::Status status;
-  if (step % 97 == 0) status.Update(Delete(db, step, progress));
-  if (step % 40 == 0) status.Update(db.Maintain());
-  if (step % 251 == 0) status.Update(Snapshot(db, directory));
-  if (step % 311 == 0) status.Update(db.CleanTombstones());
-  if (step % 509 == 0) status.Update(db.Flush());
+  if (step % 37 == 0) status.Update(Delete(db, step, progress));
+  if (step % 15 == 0) status.Update(db.Maintain());
+  if (step % 51 == 0) status.Update(Snapshot(db, directory));
+  if (step % 83 == 0) status.Update(db.CleanTombstones());
+  if (step % 131 == 0) status.Update(db.Flush());
   return status;
 }
 

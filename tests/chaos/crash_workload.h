@@ -27,8 +27,8 @@ struct Progress {
 /// snapshots and rewrites.
 class CrashWorkload {
  public:
-  static constexpr std::int64_t kStepMs = 30'000;
-  static constexpr std::int64_t kRetentionMs = 12 * 60 * 60 * 1000;
+  static constexpr std::int64_t kStepMs = 120'000;
+  static constexpr std::int64_t kRetentionMs = 24 * 60 * 60 * 1000;
 
   /// With the log's default, which a killed process loses nothing by, or
   /// fsynced before each acknowledgement.
