@@ -10,7 +10,7 @@ namespace narthex::tsdb {
 
 void CompactPostings::Append(SeriesId id) {
   ++size_;
-  if (size_ > 1 && id == last_ + 1) {
+  if (last_ != 0 && id == last_ + 1) {
     ++run_;
     last_ = id;
     return;
@@ -25,17 +25,22 @@ void CompactPostings::Append(SeriesId id) {
 
 void CompactPostings::Insert(SeriesId id) {
   if (size_ == 0 || id > last_) return Append(id);
-  Postings ids = Decode();
-  ids.insert(std::lower_bound(ids.begin(), ids.end(), id), id);
+  if (late_ == nullptr) late_ = std::make_unique<Postings>();
+  late_->push_back(id);
+  ++size_;
+  constexpr std::size_t kFew = 64;
+  if (late_->size() > kFew + size_ / 8) Rewrite(Decode());
+}
+
+void CompactPostings::Rewrite(const Postings& ids) {
   *this = CompactPostings();
-  for (const SeriesId one : ids) Append(one);
+  for (const SeriesId id : ids) Append(id);
 }
 
 void CompactPostings::Remove(const Postings& gone) {
   Postings ids = Decode();
   Subtract(PostingsView(gone), &ids);
-  *this = CompactPostings();
-  for (const SeriesId one : ids) Append(one);
+  Rewrite(ids);
   if (bytes_.capacity() > 2 * bytes_.size()) bytes_.shrink_to_fit();
 }
 
@@ -64,6 +69,11 @@ void CompactPostings::AppendTo(Postings* out) const {
     }
   }
   follow(run_);
+  if (late_ == nullptr) return;
+  const auto middle = std::copy(late_->begin(), late_->end(), to) -
+                      static_cast<std::ptrdiff_t>(late_->size());
+  std::sort(middle, out->data() + out->size());
+  std::inplace_merge(out->data() + before, middle, out->data() + out->size());
 }
 
 Postings CompactPostings::Decode() const {
@@ -74,7 +84,10 @@ Postings CompactPostings::Decode() const {
 
 std::size_t CompactPostings::heap_bytes() const {
   // Short strings lie in the object.
-  return bytes_.capacity() < sizeof(bytes_) / 2 ? 0 : bytes_.capacity() + 1;
+  std::size_t bytes =
+      bytes_.capacity() < sizeof(bytes_) / 2 ? 0 : bytes_.capacity() + 1;
+  if (late_ != nullptr) bytes += late_->capacity() * sizeof(SeriesId);
+  return bytes;
 }
 
 }  // namespace narthex::tsdb

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include "libs/tsdb/postings.h"
@@ -27,6 +28,7 @@ class CompactPostings {
 
  private:
   void Append(SeriesId id);
+  void Rewrite(const Postings& ids);
 
   // Varints: twice the distance from the id before (from 0 at first), or one
   // more than twice the number of ids that follow each other from there.
@@ -34,6 +36,9 @@ class CompactPostings {
   SeriesId last_ = 0;
   SeriesId run_ = 0;  // How many ids up to the last are not in bytes_ yet.
   SeriesId size_ = 0;
+  // Inserted below others, in any order; kept apart until they are many, for
+  // to put one into its place is to write all anew. Null: none.
+  std::unique_ptr<Postings> late_;
 };
 
 }  // namespace narthex::tsdb
