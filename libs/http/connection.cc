@@ -312,9 +312,9 @@ class StreamConnection final
 
   void Observe(const Response& response) {
     if (!context_.observe) return;
-    static const std::string kUnknown = "/";
+    static const std::string unknown = "/";
     context_.observe(
-        {.handler = route_ ? route_->name() : kUnknown,
+        {.handler = route_ ? route_->name() : unknown,
          .method = request_.method,
          .status = response.status(),
          .seconds = static_cast<double>(NowNs() - started_ns_) / 1e9,

@@ -95,7 +95,7 @@ absl::Status GzipDecompress(absl::string_view data, std::size_t max_bytes,
   inflateInit2(&stream, kGzipWindow);
   stream.next_in = Bytes(data.data());
   stream.avail_in = static_cast<uInt>(data.size());
-  const absl::Status status = InflateAll(stream, max_bytes, out);
+  absl::Status status = InflateAll(stream, max_bytes, out);
   inflateEnd(&stream);
   return status;
 }

@@ -46,6 +46,7 @@ std::string MetricName(const std::vector<std::string>& segments) {
 // is the more specific pattern.
 std::vector<int> Specificity(const std::vector<std::string>& segments) {
   std::vector<int> kinds;
+  kinds.reserve(segments.size());
   for (const auto& segment : segments) {
     kinds.push_back(IsRest(segment) ? 2 : IsParam(segment) ? 1 : 0);
   }
@@ -103,7 +104,7 @@ void Route::Set(absl::string_view method, const Handler& handler) {
 }
 
 void Router::Handle(absl::string_view methods, absl::string_view pattern,
-                    Handler handler, RouteOptions options) {
+                    const Handler& handler, RouteOptions options) {
   std::vector<std::string> segments =
       absl::StrSplit(absl::StripPrefix(pattern, "/"), '/');
   const bool exact = std::none_of(segments.begin(), segments.end(), IsParam);

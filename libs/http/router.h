@@ -53,12 +53,12 @@ class Router {
   /// it. Adding to a known pattern keeps its other methods and replaces those
   /// named; the options of the last addition count.
   void Handle(absl::string_view methods, absl::string_view pattern,
-              Handler handler, RouteOptions options = {});
-  void Get(absl::string_view pattern, Handler handler) {
-    Handle("GET", pattern, std::move(handler));
+              const Handler& handler, RouteOptions options = {});
+  void Get(absl::string_view pattern, const Handler& handler) {
+    Handle("GET", pattern, handler);
   }
-  void Post(absl::string_view pattern, Handler handler) {
-    Handle("POST", pattern, std::move(handler));
+  void Post(absl::string_view pattern, const Handler& handler) {
+    Handle("POST", pattern, handler);
   }
 
   /// All patterns are meant below this prefix ("" or "/prefix"); "/" itself

@@ -51,7 +51,7 @@ void NotifierMetrics::Forget(const std::string& url) {
 }
 
 AlertQueue::AlertQueue(Options options, http::Client& client,
-                       base::Clock& clock, base::Logger log,
+                       base::Clock& clock, const base::Logger& log,
                        NotifierMetrics& metrics)
     : options_(std::move(options)),
       client_(client),

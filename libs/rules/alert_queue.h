@@ -45,7 +45,7 @@ class AlertQueue {
   using Item = std::shared_ptr<const std::string>;
 
   AlertQueue(Options options, http::Client& client, base::Clock& clock,
-             base::Logger log, NotifierMetrics& metrics);
+             const base::Logger& log, NotifierMetrics& metrics);
   ~AlertQueue();
 
   const Options& options() const { return options_; }

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
-#include "libs/tmpl/url_query.h"
+#include "libs/base/url_query.h"
 
 namespace narthex::rules {
 namespace {
@@ -152,8 +152,8 @@ void AlertingRule::AppendSamples(const model::Labels& alert_labels,
                                  std::vector<ResultSample>* out) const {
   model::LabelsBuilder builder(alert_labels);
   builder.Set(model::kMetricName, kForStateMetric);
-  out->push_back({builder.Build(), time_ms,
-                  static_cast<double>(alert.active_at_ms / 1000)});
+  const std::int64_t active_at_s = alert.active_at_ms / 1000;
+  out->push_back({builder.Build(), time_ms, static_cast<double>(active_at_s)});
   builder.Set(model::kMetricName, kAlertsMetric);
   builder.Set(kStateLabel, StateName(alert.state));
   out->push_back({builder.Build(), time_ms, 1});
@@ -210,7 +210,7 @@ std::vector<OutgoingAlert> AlertingRule::TakeAlertsToSend(
     std::int64_t interval_ms, absl::string_view external_url) {
   std::vector<OutgoingAlert> alerts;
   const std::string generator_url = absl::StrCat(
-      external_url, "/graph?g0.expr=", tmpl::EscapeUrlQuery(query()),
+      external_url, "/graph?g0.expr=", base::EscapeUrlQuery(query()),
       "&g0.tab=1");
   base::MutexLock lock(mutex_);
   for (auto& [alert_labels, alert] : active_) {

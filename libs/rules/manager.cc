@@ -127,7 +127,7 @@ std::shared_ptr<Manager::Entry> Manager::FirstDue() const {
 std::shared_ptr<Manager::Entry> Manager::TakeDue() {
   base::MutexLock lock(mutex_);
   while (!stopping_) {
-    const std::shared_ptr<Entry> first = FirstDue();
+    std::shared_ptr<Entry> first = FirstDue();
     const std::int64_t now_ms = clock_.NowMs();
     if (first != nullptr && first->due_ms <= now_ms) {
       first->running = true;

@@ -21,10 +21,6 @@
 #include "libs/service/process_metrics.h"
 #include "libs/service/web_config.h"
 
-#ifndef NARTHEX_REVISION
-#define NARTHEX_REVISION "unknown"
-#endif
-
 namespace narthex::service {
 
 namespace {
@@ -86,14 +82,6 @@ bool IsOpsRoute(absl::string_view name) {
 }
 
 }  // namespace
-
-const BuildInfo& Build() {
-  static const BuildInfo info{.version = NARTHEX_VERSION,
-                              .revision = NARTHEX_REVISION,
-                              .build_date = "",
-                              .compiler = __VERSION__};
-  return info;
-}
 
 struct Process::State {
   template <typename F>

@@ -13,6 +13,7 @@
 #include "libs/http/router.h"
 #include "libs/http/server.h"
 #include "libs/metrics/metrics.h"
+#include "libs/service/build_info.h"
 #include "libs/service/flags.h"
 
 namespace narthex::service {
@@ -26,15 +27,6 @@ struct Identity {
   /// Default of --web.listen-address.
   std::string listen_address;
 };
-
-/// The part of /api/v1/status/buildinfo that is fixed at compile time.
-struct BuildInfo {
-  std::string version;
-  std::string revision;
-  std::string build_date;
-  std::string compiler;
-};
-const BuildInfo& Build();
 
 class Process;
 

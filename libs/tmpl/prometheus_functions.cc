@@ -12,10 +12,10 @@
 #include "libs/base/duration.h"
 #include "libs/base/float_format.h"
 #include "libs/base/status.h"
+#include "libs/base/url_query.h"
 #include "libs/tmpl/go_time.h"
 #include "libs/tmpl/humanize.h"
 #include "libs/tmpl/text_functions.h"
-#include "libs/tmpl/url_query.h"
 
 namespace narthex::tmpl {
 namespace {
@@ -124,7 +124,7 @@ absl::StatusOr<Value> StripDomain(Args args) {
 Function LinkFunction(int tab) {
   return {"s", [tab](Args args) {
             return Value::String(absl::StrCat(
-                "/graph?g0.expr=", EscapeUrlQuery(args[0].string_value()),
+                "/graph?g0.expr=", base::EscapeUrlQuery(args[0].string_value()),
                 "&g0.tab=", tab));
           }};
 }
@@ -258,7 +258,7 @@ FuncMap PrometheusFunctions() {
       {"urlQueryEscape",
        {"s",
         [](Args args) {
-          return Value::String(EscapeUrlQuery(args[0].string_value()));
+          return Value::String(base::EscapeUrlQuery(args[0].string_value()));
         }}},
       {"tmpl", {"sa", NoTemplates}},
   };

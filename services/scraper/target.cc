@@ -11,6 +11,7 @@
 #include "libs/base/hash.h"
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
+#include "libs/base/url_query.h"
 
 namespace narthex::scraper {
 namespace {
@@ -22,11 +23,10 @@ constexpr absl::string_view kInterval = "__scrape_interval__";
 constexpr absl::string_view kTimeout = "__scrape_timeout__";
 constexpr absl::string_view kParamPrefix = "__param_";
 
-std::string Escaped(absl::string_view text, absl::string_view kept) {
+std::string EscapedPath(absl::string_view path) {
   std::string out;
-  for (const char c : text) {
-    if (absl::ascii_isalnum(c) || absl::StrContains("-_.~", c) ||
-        absl::StrContains(kept, c)) {
+  for (const char c : path) {
+    if (absl::ascii_isalnum(c) || absl::StrContains("-_.~/$&+,:;=@%", c)) {
       out += c;
     } else {
       absl::StrAppendFormat(&out, "%%%02X", static_cast<unsigned char>(c));
@@ -47,8 +47,9 @@ std::string QueryOf(const config::ScrapeConfig& config,
   std::string query;
   for (const auto& [name, values] : params) {
     for (const std::string& value : values) {
-      absl::StrAppend(&query, query.empty() ? "?" : "&", Escaped(name, ""), "=",
-                      Escaped(value, ""));
+      absl::StrAppend(&query, query.empty() ? "?" : "&",
+                      base::EscapeUrlQuery(name), "=",
+                      base::EscapeUrlQuery(value));
     }
   }
   return query;
@@ -115,7 +116,7 @@ absl::Status FillTarget(const config::ScrapeConfig& config,
   }
   NARTHEX_RETURN_IF_ERROR(ReadTimes(labels, target));
   target->url = absl::StrCat(labels.Get(kScheme), "://", address,
-                             Escaped(labels.Get(kMetricsPath), "/$&+,:;=@%"),
+                             EscapedPath(labels.Get(kMetricsPath)),
                              QueryOf(config, labels));
   for (const model::Label& label : labels) {
     if (absl::StartsWith(label.name, "__")) builder->Del(label.name);

@@ -10,8 +10,8 @@
 #include "absl/strings/str_format.h"
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
+#include "libs/base/url_query.h"
 #include "libs/tmpl/print.h"
-#include "libs/tmpl/url_query.h"
 
 namespace narthex::tmpl::internal {
 namespace {
@@ -290,7 +290,9 @@ const FuncMap& Table() {
        {"a*", [](Args args) { return Value::String(EscapeJs(Joined(args))); }}},
       {"urlquery",
        {"a*",
-        [](Args args) { return Value::String(EscapeUrlQuery(Joined(args))); }}},
+        [](Args args) {
+          return Value::String(base::EscapeUrlQuery(Joined(args)));
+        }}},
       {"call",
        {"aa*",
         [](Args) -> absl::StatusOr<Value> {

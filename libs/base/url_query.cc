@@ -1,9 +1,9 @@
-#include "libs/tmpl/url_query.h"
+#include "libs/base/url_query.h"
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_format.h"
 
-namespace narthex::tmpl {
+namespace narthex::base {
 
 std::string EscapeUrlQuery(absl::string_view text) {
   std::string out;
@@ -21,4 +21,4 @@ std::string EscapeUrlQuery(absl::string_view text) {
   return out;
 }
 
-}  // namespace narthex::tmpl
+}  // namespace narthex::base
