@@ -128,6 +128,7 @@ void AddCounts(const google::protobuf::RepeatedPtrField<v1::NamedCount>& counts,
 std::vector<NamedCount> TopOf(const std::map<std::string, std::uint64_t>& sums,
                               std::size_t limit) {
   std::vector<NamedCount> top;
+  top.reserve(sums.size());
   for (const auto& [name, count] : sums) top.push_back({name, count});
   std::stable_sort(top.begin(), top.end(),
                    [](const NamedCount& a, const NamedCount& b) {

@@ -77,7 +77,7 @@ class Writer::Rep {
   void EnqueueRelease(
       const std::shared_ptr<const internal::ReleasedSeries>& released)
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  void Drop(PushPart part, const absl::Status& why);
+  void Drop(const PushPart& part, const absl::Status& why);
   // Takes up again what a client that is gone did not deliver.
   void Redeliver(std::vector<PushPart> parts)
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
@@ -139,6 +139,7 @@ std::vector<PushPart> Writer::Rep::Split(PushPart whole) const {
   const Owners& owners = *owners_;
   std::size_t next = 0;
   for (PushPart& part : parts) part.TakeRulesOf(whole);
+  const Owners& owners = *owners_;
   std::move(whole).ShareOut([&](storage::SeriesRef ref) -> PushPart& {
     const std::uint64_t hash =
         next < hashes.size() ? hashes[next++] : series_.HashOf(ref);
@@ -183,13 +184,13 @@ void Writer::Rep::DeliverAll(std::vector<PushPart> parts,
 
 void Writer::Rep::Enqueue(std::size_t client, PushPart part) {
   if (clients_[client]->Push(std::move(part))) return;
-  // Push() left the part as it was.
-  Drop(std::move(part), absl::ResourceExhaustedError(absl::StrCat(
-                            clients_[client]->address(),
-                            ": too many samples are waiting already")));
+  // Push() left the part as it was. NOLINTNEXTLINE(bugprone-use-after-move)
+  Drop(part, absl::ResourceExhaustedError(
+                 absl::StrCat(clients_[client]->address(),
+                              ": too many samples are waiting already")));
 }
 
-void Writer::Rep::Drop(PushPart part, const absl::Status& why) {
+void Writer::Rep::Drop(const PushPart& part, const absl::Status& why) {
   if (part.size() > 0) {
     metrics_.dropped.Inc(static_cast<double>(part.size()));
     if (!dropping_.exchange(true)) {
@@ -322,10 +323,9 @@ void Writer::Rep::Stop(milliseconds grace) {
   }
   for (auto& client : clients) {
     for (PushPart& part : client->Stop()) {
-      Drop(std::move(part),
-           absl::UnavailableError(absl::StrCat(client->address(),
-                                               ": stopped before the "
-                                               "samples were taken")));
+      Drop(part, absl::UnavailableError(absl::StrCat(client->address(),
+                                                     ": stopped before the "
+                                                     "samples were taken")));
     }
   }
 }

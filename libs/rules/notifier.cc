@@ -81,6 +81,7 @@ class Notifier::Rep {
     base::MutexLock lock(mutex_);
     Relabel(&alerts);
     std::vector<AlertQueue::Item> shared;
+    shared.reserve(alerts.size());
     for (const OutgoingAlert& alert : alerts) {
       shared.push_back(std::make_shared<const std::string>(AlertJson(alert)));
     }

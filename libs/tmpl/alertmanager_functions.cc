@@ -115,7 +115,7 @@ absl::StatusOr<Value> Json(Args args) {
   return Value::String(std::move(json));
 }
 
-FuncMap TimeFunctions(std::function<std::int64_t()> now_ms) {
+FuncMap TimeFunctions(const std::function<std::int64_t()>& now_ms) {
   return {
       {"now",
        {"",

@@ -58,7 +58,7 @@ absl::StatusOr<double> ToNumber(const Value& value) {
     case Value::Kind::kDuration:
       return static_cast<double>(value.duration_ns()) / 1e9;
     case Value::Kind::kString: {
-      const auto number = base::ParseFloat(value.string_value());
+      auto number = base::ParseFloat(value.string_value());
       if (number.ok()) return number;
       return absl::InvalidArgumentError(
           absl::StrCat("strconv.ParseFloat: parsing ",

@@ -16,7 +16,7 @@ Value Value::Float(double value) { return Value(Data(value)); }
 Value Value::String(std::string value, Safety safety) {
   return Value(Data(Text{std::move(value), safety}));
 }
-Value Value::OfTime(Time value) { return Value(Data(std::move(value))); }
+Value Value::OfTime(Time value) { return Value(Data(value)); }
 Value Value::Duration(std::int64_t nanoseconds) {
   return Value(Data(Ns{nanoseconds}));
 }

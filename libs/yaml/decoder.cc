@@ -56,12 +56,11 @@ bool ParseInteger(const Node& node, bool* negative, std::uint64_t* magnitude) {
   int base = 10;
   if (absl::ConsumePrefix(&text, "0x")) {
     base = 16;
-  } else if (absl::ConsumePrefix(&text, "0o")) {
-    base = 8;
   } else if (absl::ConsumePrefix(&text, "0b")) {
     base = 2;
-  } else if (text.size() > 1 && text[0] == '0' &&
-             text.find_first_not_of("01234567") == absl::string_view::npos) {
+  } else if (absl::ConsumePrefix(&text, "0o") ||
+             (text.size() > 1 && text[0] == '0' &&
+              text.find_first_not_of("01234567") == absl::string_view::npos)) {
     base = 8;
   }
   std::uint64_t value = 0;

@@ -172,6 +172,7 @@ void Api::GetAlerts(const http::Request& request, http::Response& response) {
     routes.clear();
     generation->route->Match(alert.labels(), &routes);
     std::vector<std::string> receivers;
+    receivers.reserve(routes.size());
     for (const Route* route : routes) receivers.push_back(route->receiver());
     if (std::none_of(receivers.begin(), receivers.end(),
                      [&](const std::string& name) {

@@ -46,6 +46,7 @@ void PrintMatchers(yaml::Emitter& out, absl::string_view name,
                    const std::vector<model::Matcher>& matchers) {
   if (matchers.empty()) return;
   std::vector<std::string> texts;
+  texts.reserve(matchers.size());
   for (const model::Matcher& matcher : matchers) {
     texts.push_back(FormatMatcher(matcher));
   }
@@ -127,6 +128,7 @@ void PrintRanges(yaml::Emitter& out, absl::string_view field,
                  const std::vector<IntRange>& ranges, Name name) {
   if (ranges.empty()) return;
   std::vector<std::string> texts;
+  texts.reserve(ranges.size());
   for (const IntRange range : ranges) {
     texts.push_back(
         range.begin == range.end

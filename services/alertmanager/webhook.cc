@@ -163,7 +163,7 @@ void WebhookNotifier::Notify(std::shared_ptr<const Notification> notification,
   request->timeout_ms = std::max<std::int64_t>(
       config_.timeout_ms > 0 ? std::min(config_.timeout_ms, left) : left, 1);
   sender_.Send(*std::move(request),
-               [done = std::move(done)](http::FetchResult result) {
+               [done = std::move(done)](const http::FetchResult& result) {
                  done(ResultOf(result));
                });
 }

@@ -81,7 +81,7 @@ class BodyParser {
   static void FinishComposites(Building& building);
   PushBody Finish();
   void NoteValuePlace();
-  void NoteInconsistency(std::string reason);
+  void NoteInconsistency(const std::string& reason);
   void CheckRepeats(const Family& family);
 
   const absl::string_view body_;
@@ -380,9 +380,9 @@ void BodyParser::FinishComposites(Building& building) {
   }
 }
 
-void BodyParser::NoteInconsistency(std::string reason) {
+void BodyParser::NoteInconsistency(const std::string& reason) {
   if (inconsistency_.ok()) {
-    inconsistency_ = absl::InvalidArgumentError(std::move(reason));
+    inconsistency_ = absl::InvalidArgumentError(reason);
   }
 }
 

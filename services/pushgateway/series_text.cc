@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/quote.h"
+#include "libs/base/status.h"
 #include "libs/model/labels.h"
 
 namespace narthex::pushgateway {
@@ -124,8 +125,7 @@ absl::Status ParseSeries(absl::string_view text, SeriesText* series) {
   if (cursor.Take('{')) {
     while (!cursor.Take('}')) {
       if (cursor.AtEnd()) return Malformed("missing '}'", text);
-      const absl::Status status = TakeLabel(cursor, text, series);
-      if (!status.ok()) return status;
+      NARTHEX_RETURN_IF_ERROR(TakeLabel(cursor, text, series));
       if (cursor.Take(',')) continue;
       if (cursor.Take('}')) break;
       return Malformed("unexpected end of label value", text);

@@ -98,7 +98,7 @@ absl::Status Store::Push(const LabelPairs& labels, absl::string_view text,
   base::MutexLock lock(mutex_);
   const auto found = groups_.find(EncodeGroupKey(labels));
   if (options_.check_consistency) {
-    const absl::Status status = Check(
+    absl::Status status = Check(
         found == groups_.end() ? nullptr : found->second.get(), body, mode);
     if (!status.ok()) {
       PushedGroup& group = GetOrCreate(labels);
