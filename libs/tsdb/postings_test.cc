@@ -128,10 +128,11 @@ TEST_CASE("matchers select the series that satisfy every one of them") {
   for (const std::string name : {"up", "http_requests", "http_errors"}) {
     for (const std::string job : {"", "api", "api-2", "node"}) {
       for (const std::string instance : {"", "a", "b", "a|b"}) {
-        index.Add(++id, {{"__name__", name},
-                         {"job", job},
-                         {"instance", instance},
-                         {"n", std::to_string(id % 7)}});
+        ++id;
+        index.Add(id, {{"__name__", name},
+                       {"job", job},
+                       {"instance", instance},
+                       {"n", std::to_string(id % 7)}});
       }
     }
   }

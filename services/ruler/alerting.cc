@@ -24,10 +24,11 @@ Alerting::Alerting(rules::NotifierOptions options, base::Clock& clock,
                    const base::Logger& log, metrics::Registry& registry)
     : discovery_metrics_(registry, "notify"),
       notifier_(options, client_, clock, log, registry),
-      discovery_(discovery::Manager::Options{}, log, discovery_metrics_,
-                 [this](std::map<std::string, discovery::TargetGroups> jobs) {
-                   Receive(jobs);
-                 }) {}
+      discovery_(
+          discovery::Manager::Options{}, log, discovery_metrics_,
+          [this](const std::map<std::string, discovery::TargetGroups>& jobs) {
+            Receive(jobs);
+          }) {}
 
 absl::StatusOr<rules::NotifierConfig> Alerting::Check(
     const config::Config& config) {
