@@ -113,8 +113,9 @@ absl::Status DbState::SnapshotOutOfOrder(const std::string& directory) {
   NARTHEX_ASSIGN_OR_RETURN(const std::set<std::int64_t> starts,
                            head_->SealedSpans(options_.block_ms));
   for (const std::int64_t start : starts) {
-    NARTHEX_RETURN_IF_ERROR(base::internal::ToStatus(
-        WriteOutOfOrderBlock(directory, start, start + options_.block_ms)));
+    const auto block =
+        WriteOutOfOrderBlock(directory, start, start + options_.block_ms);
+    NARTHEX_RETURN_IF_ERROR(block.status());
   }
   return absl::OkStatus();
 }
