@@ -139,7 +139,6 @@ std::vector<PushPart> Writer::Rep::Split(PushPart whole) const {
   const Owners& owners = *owners_;
   std::size_t next = 0;
   for (PushPart& part : parts) part.TakeRulesOf(whole);
-  const Owners& owners = *owners_;
   std::move(whole).ShareOut([&](storage::SeriesRef ref) -> PushPart& {
     const std::uint64_t hash =
         next < hashes.size() ? hashes[next++] : series_.HashOf(ref);
