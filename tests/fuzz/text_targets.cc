@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "libs/base/quote.h"
 #include "libs/config/config.h"
 #include "libs/exposition/parser.h"
 #include "libs/model/labels.h"
@@ -58,6 +59,10 @@ template <exposition::Format format>
 void RunExposition(absl::string_view input) {
   Require(Parsed(format, input, false) == Parsed(format, input, true),
           "a guess changes what is parsed");
+}
+
+void RunProtobuf(absl::string_view input) {
+  Parsed(exposition::Format::kProtobuf, input, false);
 }
 
 std::vector<std::string> TextExpositions() {
@@ -134,6 +139,8 @@ void RunRegex(absl::string_view input) {
   if (!regex.ok()) return;
   Require(plain.ok(), "a pattern that RE2 does not take");
   for (std::size_t i = 1; i < lines.size(); ++i) {
+    // Label values are UTF-8; elsewhere RE2's dot differs from Go's.
+    if (!base::IsValidUtf8(lines[i])) continue;
     const bool matches = regex->Matches(lines[i]);
     Require(
         matches ==
@@ -252,6 +259,7 @@ const std::vector<Target>& Targets() {
        TextExpositions},
       {"exposition_open_metrics",
        RunExposition<exposition::Format::kOpenMetrics>, OpenMetricsExpositions},
+      {"exposition_protobuf", RunProtobuf, ProtobufExpositions},
       {"promql", RunPromql, Queries},
       {"regex", RunRegex, Regexes},
       {"relabel", RunRelabel, Relabellings},

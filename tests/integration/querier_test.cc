@@ -214,7 +214,7 @@ TEST_CASE("what is no remote write is refused before it is decoded") {
   };
   CHECK(post("x", {{"Content-Type", "application/json"}}).code == 415);
   CHECK(post("x", {{"Content-Type",
-                    "application/x-protobuf;proto=io.prometheus.write.v2."
+                    "application/x-protobuf;proto=io.prometheus.write.v3."
                     "Request"}})
             .code == 415);
   CHECK(post("x", {{"Content-Type", "application/x-protobuf"},
@@ -259,9 +259,9 @@ TEST_CASE("remote read answers with samples and external labels") {
   REQUIRE(snappy::Uncompress(reply.body.data(), reply.body.size(), &message));
   CHECK(message == Bytes(1, Series({{"__name__", "up"}, {"site", "x"}},
                                    {{now - 1000, 1}, {now, 2}})));
-  // A client that takes nothing but chunks (type 1).
-  CHECK(read(Bytes(1, query) + Bytes(2, "\x01")).code == 400);
-  CHECK(read(Bytes(1, query) + Bytes(2, std::string("\x01\x00", 2))).code ==
+  // A client that takes nothing that is known, and one that prefers it.
+  CHECK(read(Bytes(1, query) + Bytes(2, "\x09")).code == 400);
+  CHECK(read(Bytes(1, query) + Bytes(2, std::string("\x09\x00", 2))).code ==
         200);
   CHECK(read("\xff").code == 400);
 }
