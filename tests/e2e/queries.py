@@ -82,7 +82,7 @@ def a_query_is_explained_and_logged():
         suite.start("ingester", "querier")
         check("left(behind)" in suite.querier.log_tail(), "what was left behind is not logged")
         now = written(suite)
-        suite.query("sum(sum_over_time(m[1h:1s]))", now)
+        suite.query("sum(sum_over_time(m[1d:1s]))", now)
         check("slow query" in suite.querier.log_tail(), "no slow query in the log")
         data = suite.api("/query", {"query": "sum(rate(m[1m])) * 2", "time": now, "explain": "1"})
         nodes = data["explain"]["nodes"]
