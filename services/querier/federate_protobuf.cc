@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "libs/base/proto_field.h"
 #include "libs/base/varint.h"
+#include "services/querier/written_histogram.h"
 
 namespace narthex::querier {
 namespace {
@@ -19,17 +20,6 @@ namespace {
 constexpr int kUntyped = 3;
 constexpr int kHistogram = 4;
 constexpr int kGaugeHistogram = 5;
-
-void AppendSpans(std::uint32_t number,
-                 const std::vector<model::BucketSpan>& spans,
-                 std::string* out) {
-  for (const model::BucketSpan& span : spans) {
-    std::string message;
-    base::AppendVarintField(1, base::ToZigZag(span.offset), &message);
-    base::AppendVarintField(2, span.length, &message);
-    base::AppendBytesField(number, message, out);
-  }
-}
 
 void AppendCounts(std::uint32_t number, const std::vector<double>& counts,
                   std::string* out) {

@@ -150,8 +150,6 @@ bool ReadHistogram(absl::string_view bytes, WrittenHistogram* histogram) {
   return true;
 }
 
-namespace {
-
 void AppendSpans(std::uint32_t number,
                  const std::vector<model::BucketSpan>& spans,
                  std::string* out) {
@@ -162,6 +160,8 @@ void AppendSpans(std::uint32_t number,
     base::AppendBytesField(number, message, out);
   }
 }
+
+namespace {
 
 void AppendDoubles(std::uint32_t number, const std::vector<double>& values,
                    std::string* out) {

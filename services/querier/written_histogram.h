@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "libs/model/histogram.h"
@@ -18,6 +19,10 @@ struct WrittenHistogram {
 /// field by field. False when it is malformed; whether the histogram is
 /// consistent is another question.
 bool ReadHistogram(absl::string_view bytes, WrittenHistogram* histogram);
+/// Appends spans as messages of an offset and a length, the same in remote
+/// write and in expositions.
+void AppendSpans(std::uint32_t number,
+                 const std::vector<model::BucketSpan>& spans, std::string* out);
 /// Appends the fields of that message.
 void AppendHistogram(const WrittenHistogram& histogram, std::string* out);
 

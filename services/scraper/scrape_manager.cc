@@ -7,22 +7,6 @@
 #include "libs/base/status.h"
 
 namespace narthex::scraper {
-namespace {
-
-// Without the protobuf format, which is not parsed yet.
-std::string AcceptOf(const config::ScrapeConfig& config) {
-  std::vector<exposition::Protocol> protocols;
-  for (const exposition::Protocol protocol : config.scrape_protocols) {
-    if (exposition::FormatOf(protocol) != exposition::Format::kProtobuf) {
-      protocols.push_back(protocol);
-    }
-  }
-  return exposition::AcceptHeader(protocols,
-                                  config.metric_name_escaping_scheme);
-}
-
-}  // namespace
-
 ScrapeManager::ScrapeManager(Shard shard, Scheduler& scheduler,
                              LoopContext& context,
                              discovery::Metrics& discovery_metrics)
@@ -43,7 +27,8 @@ absl::Status ScrapeManager::Apply(const config::Config& config) {
     NARTHEX_RETURN_IF_ERROR(base::Annotate(
         client.status(), absl::StrCat("scrape config ", scrape.job_name)));
     settings->client = *std::move(client);
-    settings->accept = AcceptOf(scrape);
+    settings->accept = exposition::AcceptHeader(
+        scrape.scrape_protocols, scrape.metric_name_escaping_scheme);
     settings->config = std::move(scrape);
     const std::string job = settings->config.job_name;
     jobs[job] = settings->config.discovery;
