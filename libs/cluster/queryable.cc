@@ -433,6 +433,29 @@ IngesterQueryable::HeadCardinality(std::uint32_t limit) {
   return sum;
 }
 
+absl::StatusOr<std::vector<IngesterQueryable::StorageStatus>>
+IngesterQueryable::StorageStatuses() {
+  std::vector<StorageStatus> all;
+  NARTHEX_RETURN_IF_ERROR(rep_->CallAll<v1::StorageStatusResponse>(
+      [](auto& stub, auto* context, auto* response) {
+        return stub.StorageStatus(context, {}, response);
+      },
+      [&](const v1::StorageStatusResponse& response) {
+        StorageStatus& one = all.emplace_back();
+        one.first_segment = response.first_segment();
+        one.last_segment = response.last_segment();
+        one.current_segment = response.current_segment();
+        one.replayed = response.replayed();
+        one.corruptions = response.corruptions();
+        one.retention_ms = response.retention_ms();
+        one.retention_bytes = response.retention_bytes();
+        one.retention_percentage = response.retention_percentage();
+        one.block_metas.assign(response.block_metas().begin(),
+                               response.block_metas().end());
+      }));
+  return all;
+}
+
 absl::Status IngesterQueryable::DeleteSeries(const storage::TimeRange& range,
                                              const MatcherSets& matcher_sets) {
   v1::DeleteSeriesRequest request;

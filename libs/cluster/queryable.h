@@ -87,6 +87,24 @@ class IngesterQueryable : public storage::Queryable,
   };
   absl::StatusOr<Cardinality> HeadCardinality(std::uint32_t limit);
 
+  /// How the storage of one ingester is doing.
+  struct StorageStatus {
+    /// Segments of the log replayed at the start, and the one at hand.
+    std::int64_t first_segment = 0;
+    std::int64_t last_segment = 0;
+    std::int64_t current_segment = 0;
+    bool replayed = false;
+    std::uint64_t corruptions = 0;
+    /// What is kept; 0: no bound.
+    std::int64_t retention_ms = 0;
+    std::uint64_t retention_bytes = 0;
+    double retention_percentage = 0;
+    /// The content of each block's meta.json.
+    std::vector<std::string> block_metas;
+  };
+  /// One of each ingester; answered during their replay too.
+  absl::StatusOr<std::vector<StorageStatus>> StorageStatuses();
+
   /// Marks samples as deleted on all ingesters.
   absl::Status DeleteSeries(
       const storage::TimeRange& range,

@@ -169,6 +169,28 @@ TEST_CASE("secrets are hidden and the print reads back to the same print") {
   CHECK(Good(again).Print() == printed);
 }
 
+TEST_CASE("retention rules are read, checked and printed") {
+  const std::string text =
+      "storage:\n  tsdb:\n    retention:\n      time: 15d\n      rules:\n"
+      "      - match: ['{job=\"debug\"}', up]\n        time: 2d\n"
+      "      - match: ['{__name__=~\"slo:.*\"}']\n        time: 0s\n";
+  const Config config = Good(text);
+  const auto& rules = config.storage.retention_rules;
+  REQUIRE(rules.size() == 2);
+  CHECK(rules[0].time_ms == 2 * 86'400'000);
+  REQUIRE(rules[0].matcher_sets.size() == 2);
+  CHECK(rules[0].matcher_sets[0][0].name() == "job");
+  CHECK(rules[1].time_ms == 0);
+  CHECK(Good(config.Print()).Print() == config.Print());
+  const std::string head = "storage: {tsdb: {retention: {rules: [";
+  for (const char* bad :
+       {"{match: [up]}", "{time: 1d}", "{match: [], time: 1d}",
+        "{match: ['up{'], time: 1d}", "{match: [up], time: 1d, job: x}"}) {
+    INFO(bad);
+    CHECK_FALSE(Parse(head + bad + "]}}}\n", "p.yml", "/").ok());
+  }
+}
+
 TEST_CASE("included scrape configs use their own directory and the globals") {
   base::TemporaryDirectory directory;
   const std::string sub = directory.path() + "/sub";

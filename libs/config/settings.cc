@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/quote.h"
 #include "libs/config/fields.h"
+#include "libs/promql/parser.h"
 
 namespace narthex::config {
 namespace {
@@ -17,6 +18,7 @@ void DecodeRetention(const yaml::Node& node, yaml::Decoder& parent,
   if (d.Duration("time", &value)) config->retention_time_ms = value;
   if (d.Size("size", &value)) config->retention_size_bytes = value;
   d.Field("percentage", &config->retention_percentage);
+  d.Field("rules", &config->retention_rules);
   if (config->retention_percentage.has_value() &&
       !(*config->retention_percentage >= 0 &&
         *config->retention_percentage <= 100)) {
@@ -53,7 +55,8 @@ void DecodeTsdb(const yaml::Node& node, yaml::Decoder& parent,
 void EmitRetention(const StorageConfig& config, yaml::Emitter* out) {
   if (!config.retention_time_ms.has_value() &&
       !config.retention_size_bytes.has_value() &&
-      !config.retention_percentage.has_value()) {
+      !config.retention_percentage.has_value() &&
+      config.retention_rules.empty()) {
     return;
   }
   out->Key("retention").BeginMap();
@@ -63,6 +66,16 @@ void EmitRetention(const StorageConfig& config, yaml::Emitter* out) {
   }
   if (config.retention_percentage.value_or(0) != 0) {
     out->Key("percentage").Float(*config.retention_percentage);
+  }
+  if (!config.retention_rules.empty()) {
+    out->Key("rules").BeginSequence();
+    for (const RetentionRule& rule : config.retention_rules) {
+      out->BeginMap();
+      out->Field("match", rule.match);
+      out->Key("time").Duration(rule.time_ms);
+      out->EndMap();
+    }
+    out->EndSequence();
   }
   out->EndMap();
 }
@@ -83,6 +96,27 @@ void Trim(std::vector<std::string>* names) {
 }
 
 }  // namespace
+
+absl::Status Decode(const yaml::Node& node, RetentionRule* rule) {
+  yaml::Decoder d(node);
+  d.Required("match", &rule->match);
+  if (!d.Duration("time", &rule->time_ms)) {
+    d.FailField("time", "a retention rule needs the time to keep its series");
+  }
+  if (rule->match.empty()) {
+    d.FailField("match", "a retention rule needs at least one selector");
+  }
+  for (const std::string& selector : rule->match) {
+    auto matchers = promql::ParseMetricSelector(selector);
+    if (!matchers.ok()) {
+      d.FailField("match", absl::StrCat(base::Quote(selector), ": ",
+                                        matchers.status().message()));
+      break;
+    }
+    rule->matcher_sets.push_back(*std::move(matchers));
+  }
+  return d.Done();
+}
 
 absl::Status Decode(const yaml::Node& node, StorageConfig* config) {
   yaml::Decoder d(node);

@@ -7,9 +7,32 @@
 #include <vector>
 
 #include "libs/config/http_client.h"
+#include "libs/model/matcher.h"
 #include "libs/relabel/relabel.h"
 
 namespace narthex::config {
+
+/// How long the series of some selectors are kept. Ours, not Prometheus's:
+///   storage:
+///     tsdb:
+///       retention:
+///         time: 15d
+///         rules:
+///         - match: ['{job="debug"}', 'go_gc_duration_seconds']
+///           time: 2d
+///         - match: ['{__name__=~"slo:.*"}']
+///           time: 1y
+/// A rule is about the series of at least one of its selectors; the first rule
+/// about a series decides, and 0s keeps it for ever. Blocks lose such series
+/// once all of the block is older than that.
+struct RetentionRule {
+  std::vector<std::string> match;  // As written.
+  std::vector<std::vector<model::Matcher>> matcher_sets;
+  std::int64_t time_ms = 0;
+  friend bool operator==(const RetentionRule& a, const RetentionRule& b) {
+    return a.match == b.match && a.time_ms == b.time_ms;
+  }
+};
 
 /// The `storage` section; what it leaves out is decided by flags.
 struct StorageConfig {
@@ -18,6 +41,7 @@ struct StorageConfig {
   std::optional<std::int64_t> retention_time_ms;
   std::optional<std::int64_t> retention_size_bytes;
   std::optional<double> retention_percentage;
+  std::vector<RetentionRule> retention_rules;
   double stale_series_compaction_threshold = 0;
   std::string float_chunk_encoding;  // "xor", "xor2" or empty.
   std::optional<std::int64_t> max_exemplars;
@@ -51,6 +75,7 @@ struct OtlpConfig {
   friend bool operator==(const OtlpConfig&, const OtlpConfig&) = default;
 };
 
+absl::Status Decode(const yaml::Node& node, RetentionRule* rule);
 absl::Status Decode(const yaml::Node& node, StorageConfig* config);
 absl::Status Decode(const yaml::Node& node, TracingConfig* config);
 absl::Status Decode(const yaml::Node& node, relabel::NameValidation validation,

@@ -3,15 +3,21 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "libs/base/clock.h"
 #include "libs/base/float_format.h"
 
 namespace narthex::metrics {
 namespace {
+
+constexpr std::size_t kNewestObservations = 1024;
+constexpr std::int64_t kObservationsLiveNs =
+    std::int64_t{10} * 60 * 1'000'000'000;
 
 void AddTo(std::atomic<double>& value, double by) {
   double seen = value.load(std::memory_order_relaxed);
@@ -73,6 +79,18 @@ void WriteMetric(absl::string_view name, const LabelPairs& labels,
             static_cast<double>(total), out);
 }
 
+void WriteMetric(absl::string_view name, const LabelPairs& labels,
+                 const Summary& summary, std::string* out) {
+  const Summary::Snapshot snapshot = summary.Read();
+  for (const auto& [quantile, value] : snapshot.quantiles) {
+    WriteLine(name, labels, "quantile", base::FormatFloatG(quantile), value,
+              out);
+  }
+  WriteLine(absl::StrCat(name, "_sum"), labels, "", "", snapshot.sum, out);
+  WriteLine(absl::StrCat(name, "_count"), labels, "", "",
+            static_cast<double>(snapshot.count), out);
+}
+
 [[noreturn]] void DieOfTypeClash(absl::string_view name) {
   std::fprintf(stderr, "metric %s registered twice with different types\n",
                std::string(name).c_str());
@@ -108,6 +126,48 @@ std::vector<std::uint64_t> Histogram::counts() const {
     counts[i] = counts_[i].load(std::memory_order_relaxed);
   }
   return counts;
+}
+
+Summary::Summary(std::vector<double> quantiles)
+    : quantiles_(std::move(quantiles)) {}
+
+void Summary::Observe(double value) {
+  base::MutexLock lock(mutex_);
+  sum_ += value;
+  const std::uint64_t number = count_++;
+  if (quantiles_.empty()) return;
+  const Observation one{base::Clock::System().MonotonicNs(), value};
+  if (newest_.size() < kNewestObservations) {
+    newest_.push_back(one);
+  } else {
+    newest_[number % kNewestObservations] = one;
+  }
+}
+
+Summary::Snapshot Summary::Read() const {
+  const std::int64_t oldest =
+      base::Clock::System().MonotonicNs() - kObservationsLiveNs;
+  Snapshot snapshot;
+  std::vector<double> values;
+  {
+    base::ReaderMutexLock lock(mutex_);
+    snapshot.count = count_;
+    snapshot.sum = sum_;
+    for (const Observation& one : newest_) {
+      if (one.at_ns >= oldest) values.push_back(one.value);
+    }
+  }
+  std::sort(values.begin(), values.end());
+  for (const double quantile : quantiles_) {
+    double value = std::numeric_limits<double>::quiet_NaN();
+    if (!values.empty()) {
+      const auto rank = static_cast<std::size_t>(
+          quantile * static_cast<double>(values.size()));
+      value = values[std::min(rank, values.size() - 1)];
+    }
+    snapshot.quantiles.emplace_back(quantile, value);
+  }
+  return snapshot;
 }
 
 std::vector<double> DefaultBuckets() {
@@ -164,6 +224,7 @@ struct Registry::State {
     std::vector<std::pair<LabelPairs, std::unique_ptr<Counter>>> counters;
     std::vector<std::pair<LabelPairs, std::unique_ptr<Gauge>>> gauges;
     std::vector<std::pair<LabelPairs, std::unique_ptr<Histogram>>> histograms;
+    std::vector<std::pair<LabelPairs, std::unique_ptr<Summary>>> summaries;
     std::vector<std::pair<LabelPairs, Function>> functions;
   };
 
@@ -260,6 +321,15 @@ Histogram& Registry::NewHistogram(absl::string_view name,
       [&] { return std::make_unique<Histogram>(std::move(upper_bounds)); });
 }
 
+Summary& Registry::NewSummary(absl::string_view name, absl::string_view help,
+                              std::vector<double> quantiles,
+                              const LabelPairs& labels) {
+  base::MutexLock lock(state_->mutex);
+  return FindOrMake(
+      state_->Get(name, help, "summary").summaries, labels,
+      [&] { return std::make_unique<Summary>(std::move(quantiles)); });
+}
+
 CounterFamily& Registry::NewCounterFamily(
     absl::string_view name, absl::string_view help,
     std::vector<std::string> label_names) {
@@ -315,6 +385,7 @@ std::string Registry::Expose() const {
     WriteAll(name, entry.counters, &out);
     WriteAll(name, entry.gauges, &out);
     WriteAll(name, entry.histograms, &out);
+    WriteAll(name, entry.summaries, &out);
     for (const auto& [labels, value] : entry.functions) {
       WriteLine(name, labels, "", "", value(), &out);
     }

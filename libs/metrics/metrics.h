@@ -59,6 +59,36 @@ class Histogram {
   std::atomic<double> sum_{0};
 };
 
+/// Counts observations and tells quantiles of the newest: those of the last
+/// ten minutes, at most the last 1,024. Thread-safe.
+class Summary {
+ public:
+  /// `quantiles` between 0 and 1, ascending; may be empty.
+  explicit Summary(std::vector<double> quantiles);
+  void Observe(double value) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  struct Snapshot {
+    std::uint64_t count = 0;
+    double sum = 0;
+    /// Quantile and value, which is NaN without observations.
+    std::vector<std::pair<double, double>> quantiles;
+  };
+  Snapshot Read() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  struct Observation {
+    std::int64_t at_ns = 0;
+    double value = 0;
+  };
+
+  const std::vector<double> quantiles_;
+  mutable base::Mutex mutex_;
+  std::uint64_t count_ ABSL_GUARDED_BY(mutex_) = 0;
+  double sum_ ABSL_GUARDED_BY(mutex_) = 0;
+  // A ring, written at count_.
+  std::vector<Observation> newest_ ABSL_GUARDED_BY(mutex_);
+};
+
 /// The buckets that Prometheus clients use for latencies, in seconds.
 std::vector<double> DefaultBuckets();
 /// `count` bounds from `start`, each `factor` times the one before.
@@ -115,6 +145,10 @@ class Registry {
   Histogram& NewHistogram(absl::string_view name, absl::string_view help,
                           std::vector<double> upper_bounds,
                           const LabelPairs& labels = {});
+
+  Summary& NewSummary(absl::string_view name, absl::string_view help,
+                      std::vector<double> quantiles = {},
+                      const LabelPairs& labels = {});
 
   CounterFamily& NewCounterFamily(absl::string_view name,
                                   absl::string_view help,

@@ -28,6 +28,22 @@ TEST_CASE("histograms expose cumulated buckets, sum and count") {
         "h_count{k=\"v\"} 4\n");
 }
 
+TEST_CASE("summaries expose quantiles, sum and count") {
+  Registry registry;
+  Summary& s = registry.NewSummary("s", "S.", {0.5, 0.9});
+  registry.NewSummary("t", "T.").Observe(2);
+  CHECK_THAT(registry.Expose(), Catch::Contains("s{quantile=\"0.5\"} NaN\n"));
+  for (int i = 1; i <= 10; ++i) s.Observe(i);
+  CHECK(registry.Expose() ==
+        "# HELP s S.\n# TYPE s summary\n"
+        "s{quantile=\"0.5\"} 6\ns{quantile=\"0.9\"} 10\ns_sum 55\n"
+        "s_count 10\n"
+        "# HELP t T.\n# TYPE t summary\nt_sum 2\nt_count 1\n");
+  for (int i = 0; i < 2000; ++i) s.Observe(100);
+  CHECK(s.Read().quantiles[0].second == 100);
+  CHECK(s.Read().count == 2010);
+}
+
 TEST_CASE("a family makes a metric per label values and removes it") {
   Registry registry;
   CounterFamily& family = registry.NewCounterFamily("f", "F.", {"code"});

@@ -236,6 +236,11 @@ absl::Status Block::Delete(const storage::TimeRange& range,
   if (!Overlaps(range)) return absl::OkStatus();
   NARTHEX_ASSIGN_OR_RETURN(const Postings postings,
                            PostingsForMatchers(*index_, matchers));
+  return DeleteSeries(range, postings);
+}
+
+absl::Status Block::DeleteSeries(const storage::TimeRange& range,
+                                 const Postings& postings) {
   // Deletions follow one another: each starts from what the last one wrote.
   base::MutexLock lock(mutex_);
   Tombstones tombstones = *tombstones_;

@@ -64,6 +64,10 @@ class Block : public std::enable_shared_from_this<Block> {
   absl::Status Delete(const storage::TimeRange& range,
                       const std::vector<model::Matcher>& matchers)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  /// The same for series of its index.
+  absl::Status DeleteSeries(const storage::TimeRange& range,
+                            const Postings& series)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   friend class BlockSeriesSet;

@@ -137,6 +137,27 @@ std::string FormatBlockMeta(const BlockMeta& meta) {
   return json.dump(1, '\t', false, Json::error_handler_t::replace);
 }
 
+absl::StatusOr<std::set<Ulid>> ReadUploadedBlocks(const std::string& path) {
+  NARTHEX_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path));
+  const nlohmann::json json =
+      nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto malformed = [&path](absl::string_view what) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", what));
+  };
+  if (!json.is_object() || !json.contains("uploaded") ||
+      !json["uploaded"].is_array()) {
+    return malformed("no JSON object with a list \"uploaded\"");
+  }
+  std::set<Ulid> uploaded;
+  for (const nlohmann::json& item : json["uploaded"]) {
+    if (!item.is_string()) return malformed("\"uploaded\" holds no text");
+    NARTHEX_ASSIGN_OR_RETURN(const Ulid ulid,
+                             Ulid::Parse(item.get<std::string>()));
+    uploaded.insert(ulid);
+  }
+  return uploaded;
+}
+
 absl::StatusOr<BlockMeta> ReadBlockMeta(const std::string& directory) {
   NARTHEX_ASSIGN_OR_RETURN(const std::string text,
                            base::ReadFile(PathIn(directory)));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,8 @@ namespace narthex::tsdb {
 
 /// Marks a block made of samples that came out of order.
 inline constexpr absl::string_view kHintFromOutOfOrder = "from-out-of-order";
+/// Marks a block of series that left the head early because they had ended.
+inline constexpr absl::string_view kHintFromStaleSeries = "from-stale-series";
 
 /// What a block contains.
 struct BlockStats {
@@ -60,6 +63,10 @@ struct BlockMeta {
 /// kInvalidArgument for anything but a meta.json of version 1.
 absl::StatusOr<BlockMeta> ParseBlockMeta(absl::string_view json);
 std::string FormatBlockMeta(const BlockMeta& meta);
+
+/// The blocks named in a file as uploaders of blocks keep it:
+/// {"version":1,"uploaded":["01H..."]}.
+absl::StatusOr<std::set<Ulid>> ReadUploadedBlocks(const std::string& path);
 
 /// Reads `directory`/meta.json; kNotFound when there is none.
 absl::StatusOr<BlockMeta> ReadBlockMeta(const std::string& directory);

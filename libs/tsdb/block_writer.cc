@@ -28,6 +28,11 @@ constexpr absl::string_view kPendingSeriesFile = "series.tmp";
 struct BlockWriter::Rep {
   explicit Rep(BufferedFile file) : pending(std::move(file)) {}
 
+  absl::Status CheckInterrupted() const {
+    return options.interrupted != nullptr && options.interrupted->load()
+               ? absl::CancelledError("writing of a block was interrupted")
+               : absl::OkStatus();
+  }
   std::uint32_t SymbolNumber(absl::string_view symbol);
   absl::Status CountSamples(const storage::Chunk& chunk);
   absl::Status WriteIndex();
@@ -38,6 +43,7 @@ struct BlockWriter::Rep {
 
   std::string final_directory;
   std::string directory;
+  BlockWriterOptions options;
   BlockMeta meta;
   std::unique_ptr<ChunkSegmentWriter> chunks;
   BufferedFile pending;
@@ -92,6 +98,7 @@ absl::Status BlockWriter::Rep::CopySeries(
   std::vector<IndexWriter::LabelSymbols> labels;
   std::vector<ChunkMeta> metas;
   while (reader.remaining() > 0) {
+    NARTHEX_RETURN_IF_ERROR(CheckInterrupted());
     labels.resize(reader.Uvarint());
     for (auto& [name, value] : labels) {
       name = final_number[reader.Uvarint()];
@@ -132,6 +139,7 @@ absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(
   rep->SymbolNumber("");
   rep->final_directory = final_directory;
   rep->directory = directory;
+  rep->options = options;
   rep->meta = std::move(meta);
   rep->meta.stats = {};
   if (rep->meta.compaction.sources.empty()) {
@@ -146,6 +154,7 @@ absl::StatusOr<std::unique_ptr<BlockWriter>> BlockWriter::Create(
 absl::Status BlockWriter::AddSeries(const model::Labels& labels,
                                     absl::Span<const storage::Chunk> chunks) {
   Rep& rep = *rep_;
+  NARTHEX_RETURN_IF_ERROR(rep.CheckInterrupted());
   if (rep.last_labels.has_value() && !(*rep.last_labels < labels)) {
     return absl::InvalidArgumentError(
         absl::StrCat("series ", labels.ToString(), " is not after ",

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -21,6 +22,8 @@ inline constexpr absl::string_view kDeletionSuffix = ".tmp-for-deletion";
 
 struct BlockWriterOptions {
   std::uint64_t segment_bytes = kDefaultSegmentBytes;
+  /// True makes AddSeries and Finish end with kCancelled. May be null.
+  const std::atomic<bool>* interrupted = nullptr;
 };
 
 /// Writes a block: series in label order with their encoded chunks. Nothing

@@ -237,7 +237,10 @@ absl::Status CheckpointWal(Wal& wal, int last_segment,
     return base::Annotate(written, "write checkpoint");
   }
   NARTHEX_RETURN_IF_ERROR(wal.RemoveSegmentsBelow(last_segment + 1));
-  return CleanUpCheckpoints(wal.directory());
+  metrics.checkpoints_deleted.Inc();
+  const absl::Status cleaned = CleanUpCheckpoints(wal.directory());
+  if (!cleaned.ok()) metrics.checkpoint_deletions_failed.Inc();
+  return cleaned;
 }
 
 absl::Status CleanUpCheckpoints(const std::string& directory) {

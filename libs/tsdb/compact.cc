@@ -108,6 +108,7 @@ BlockMeta MetaOfResult(const std::vector<std::shared_ptr<Block>>& blocks,
   std::set<Ulid> sources;
   int level = 0;
   bool out_of_order = true;
+  bool stale_series = true;
   for (const auto& block : blocks) {
     const BlockMeta meta = block->meta();
     result.min_ms = std::min(result.min_ms, meta.min_ms);
@@ -116,10 +117,15 @@ BlockMeta MetaOfResult(const std::vector<std::shared_ptr<Block>>& blocks,
     sources.insert(meta.compaction.sources.begin(),
                    meta.compaction.sources.end());
     out_of_order = out_of_order && meta.compaction.HasHint(kHintFromOutOfOrder);
+    stale_series =
+        stale_series && meta.compaction.HasHint(kHintFromStaleSeries);
     result.compaction.parents.push_back({meta.ulid, meta.min_ms, meta.max_ms});
   }
   result.compaction.level = level + 1;
   result.compaction.sources.assign(sources.begin(), sources.end());
+  if (stale_series) {
+    result.compaction.hints.emplace_back(kHintFromStaleSeries);
+  }
   if (out_of_order) {
     result.compaction.hints.emplace_back(kHintFromOutOfOrder);
   }

@@ -25,7 +25,7 @@ constexpr std::int64_t kStart = 1700006400000;
 
 DbOptions Options() {
   DbOptions options;
-  options.retention_ms = 0;
+  options.retention.time_ms = 0;
   options.wal.segment_bytes = kWalPageBytes;
   options.wal.compression = WalCompression::kNone;
   options.samples_per_chunk = 30;

@@ -30,6 +30,7 @@ absl::StatusOr<std::vector<std::string>> CollectNames(
     const DbState& state, const storage::TimeRange& range,
     const MatcherSets& matcher_sets, std::size_t limit, const OfHead& of_head,
     const OfBlock& of_block) {
+  NARTHEX_RETURN_IF_ERROR(state.CheckReadable(range));
   const MatcherSets all = {{}};
   std::vector<std::vector<std::string>> lists;
   for (const auto& matchers : matcher_sets.empty() ? all : matcher_sets) {
@@ -96,6 +97,7 @@ absl::StatusOr<std::unique_ptr<Db>> Db::Open(const std::string& directory,
                                    registry);
   NARTHEX_RETURN_IF_ERROR(rep->state.Lock());
   NARTHEX_RETURN_IF_ERROR(rep->state.RemoveLeftovers());
+  NARTHEX_RETURN_IF_ERROR(rep->state.SetRetention(options.retention));
   NARTHEX_RETURN_IF_ERROR(rep->state.LoadBlocks());
   NARTHEX_RETURN_IF_ERROR(rep->state.ReplayLog());
   NARTHEX_RETURN_IF_ERROR(rep->state.ReplayOutOfOrderLog());
@@ -105,6 +107,10 @@ absl::StatusOr<std::unique_ptr<Db>> Db::Open(const std::string& directory,
 absl::StatusOr<storage::SeriesRef> Db::GetOrCreateSeries(
     const model::Labels& labels) {
   return rep_->state.head().GetOrCreateSeries(labels);
+}
+
+bool Db::HasRoomForSeries() const {
+  return rep_->state.head().HasRoomForSeries();
 }
 
 std::optional<model::Labels> Db::LabelsOf(storage::SeriesRef ref) const {
@@ -129,6 +135,7 @@ void Db::ResizeExemplars(std::size_t capacity) {
 absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Db::SelectChunks(
     const storage::TimeRange& range,
     const std::vector<model::Matcher>& matchers) const {
+  NARTHEX_RETURN_IF_ERROR(rep_->state.CheckReadable(range));
   std::vector<std::unique_ptr<storage::ChunkSeriesSet>> sets;
   // The head first: what it loses to a block meanwhile is then in the list of
   // blocks.
@@ -146,11 +153,12 @@ absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Db::SelectChunks(
 absl::StatusOr<std::unique_ptr<storage::SeriesSet>> Db::SelectSamples(
     const storage::SelectHints& hints,
     const std::vector<model::Matcher>& matchers) const {
+  NARTHEX_RETURN_IF_ERROR(rep_->state.CheckReadable(hints.range));
   // The head first, as above. When it is all there is, nothing need be
   // encoded and merged.
   NARTHEX_ASSIGN_OR_RETURN(auto head,
                            rep_->state.head().SelectSamples(hints, matchers));
-  for (const auto& block : *rep_->state.blocks()) {
+  for (const auto list = rep_->state.blocks(); const auto& block : *list) {
     if (!block->Overlaps(hints.range)) continue;
     NARTHEX_ASSIGN_OR_RETURN(auto all, SelectChunks(hints.range, matchers));
     return DecodeSeriesSet(std::move(all), hints.range);
@@ -238,7 +246,12 @@ absl::Status Db::Maintain() {
   // it is the retention that helps.
   absl::Status status;
   status.Update(MoveFullChunks());
+  status.Update(ReloadBlocks());
   status.Update(CompactIfDue());
+  {
+    base::MutexLock lock(rep_->state.maintenance());
+    status.Update(rep_->state.CompactStaleIfDue());
+  }
   status.Update(ApplyRetention());
   return status;
 }
@@ -274,6 +287,25 @@ absl::Status Db::Flush() {
   return rep_->state.FlushHead();
 }
 
+absl::Status Db::ReloadBlocks() {
+  base::MutexLock lock(rep_->state.maintenance());
+  return rep_->state.ReloadBlocks();
+}
+
+absl::Status Db::SetRetention(Retention retention) {
+  return rep_->state.SetRetention(std::move(retention));
+}
+
+void Db::SetStaleThreshold(double share) {
+  rep_->state.SetStaleThreshold(share);
+}
+
+Retention Db::retention() const { return rep_->state.retention(); }
+
+std::uint64_t Db::corruption_count() const {
+  return rep_->state.corruption_count();
+}
+
 absl::Status Db::ApplyRetention() {
   NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
   base::MutexLock lock(rep_->state.maintenance());
@@ -301,6 +333,10 @@ absl::Status Db::Snapshot(const std::string& directory, bool skip_head) {
   base::MutexLock lock(rep_->state.maintenance());
   return rep_->state.Snapshot(directory, skip_head);
 }
+
+absl::Status Db::ForceLogToDisk() { return rep_->state.wal().ForceToDisk(); }
+
+void Db::Interrupt() { rep_->state.Interrupt(); }
 
 absl::Status Db::Close() { return rep_->state.Close(); }
 

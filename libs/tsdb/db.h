@@ -20,6 +20,9 @@
 #include "libs/tsdb/block.h"
 #include "libs/tsdb/compact.h"
 #include "libs/tsdb/exemplar_store.h"
+#include "libs/tsdb/replay_watch.h"
+#include "libs/tsdb/retention.h"
+#include "libs/tsdb/series_limit.h"
 #include "libs/tsdb/wal.h"
 #include "libs/tsdb/wal_records.h"
 
@@ -31,11 +34,7 @@ struct DbOptions {
   /// Span of the largest block; 0: 31 days, or a tenth of the retention when
   /// that is less.
   std::int64_t max_block_ms = 0;
-  /// Blocks wholly older than this are removed; 0: kept for ever.
-  std::int64_t retention_ms = std::int64_t{15} * 24 * 60 * 60 * 1000;
-  /// Blocks are removed, oldest first, to keep the directory below this many
-  /// bytes; 0: no bound.
-  std::uint64_t retention_bytes = 0;
+  Retention retention;
   int samples_per_chunk = 120;
   /// Samples older than the newest of their series are taken when they are
   /// at most so much older than the newest of all; 0: none.
@@ -44,10 +43,17 @@ struct DbOptions {
   int out_of_order_cap_max = 32;
   /// Blocks that overlap are compacted into one.
   bool overlapping_compaction = true;
-  /// Series of the head; 0: no bound.
-  std::size_t max_series = 0;
   /// Exemplars kept in memory, of all series; 0: none.
   std::size_t max_exemplars = 0;
+  /// Of the files that hold a block's chunks.
+  std::uint64_t block_segment_bytes = kDefaultSegmentBytes;
+  /// A file that says which blocks are uploaded (see ReadUploadedBlocks):
+  /// only those among the ones cut from the head are compacted. Empty: all.
+  std::string uploads_file;
+  SeriesBounds series;
+  /// Series that ended leave the head early for blocks of their own once they
+  /// are that share of all; 0: only when room is needed.
+  double stale_threshold = 0;
   /// Guard the directory against a second process by a file `lock`.
   bool lock_file = true;
   /// Change nothing in the directory, which another process may be using:
@@ -55,6 +61,8 @@ struct DbOptions {
   /// kFailedPrecondition.
   bool read_only = false;
   WalOptions wal;
+  /// Follows the replay, may end it, and may be called by several threads.
+  ReplayWatch replay;
 };
 
 /// A name and how often it occurs.
@@ -85,8 +93,9 @@ class Head;
 class Db {
  public:
   /// Opens or creates `directory`: loads the blocks, repairs the log and
-  /// replays it. Errors: kFailedPrecondition when another process holds the
-  /// directory, kDataLoss when a block is corrupt, and those of the system.
+  /// replays it. A block that cannot be opened is left aside, logged and
+  /// counted. Errors: kFailedPrecondition when another process holds the
+  /// directory, and those of the system.
   static absl::StatusOr<std::unique_ptr<Db>> Open(const std::string& directory,
                                                   const DbOptions& options,
                                                   base::Logger logger,
@@ -98,11 +107,15 @@ class Db {
   /// until the head forgets it, some time after its last sample; Append then
   /// answers kUnknownSeries, and asking again gives a new one.
   ///   kInvalidArgument    `labels` is empty.
-  ///   kResourceExhausted  the series is new and `max_series` is reached.
+  ///   kResourceExhausted  the series is new and a bound is reached.
   absl::StatusOr<storage::SeriesRef> GetOrCreateSeries(
       const model::Labels& labels);
   /// The labels behind a reference; nothing when it is not known.
   std::optional<model::Labels> LabelsOf(storage::SeriesRef ref) const;
+
+  /// Whether there is room for new series, with some to spare: what was
+  /// refused may be asked for again.
+  bool HasRoomForSeries() const;
 
   /// Stores what the batch holds. OK: all but those appended to `*rejected`
   /// (ascending by index) are in the write-ahead log and visible, to every
@@ -130,6 +143,7 @@ class Db {
 
   /// The series that satisfy all matchers with their chunks that overlap
   /// `range`, sorted by labels. Chunks may reach beyond the range and overlap.
+  /// kDataLoss when a block with samples of the range cannot be opened.
   absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> SelectChunks(
       const storage::TimeRange& range,
       const std::vector<model::Matcher>& matchers) const;
@@ -155,9 +169,12 @@ class Db {
   /// Oldest sample of blocks and head; nothing when there is none.
   std::optional<std::int64_t> MinTime() const;
   std::vector<BlockMeta> Blocks() const;
+  /// Blocks that cannot be opened, and damage that was cut out of the log.
+  std::uint64_t corruption_count() const;
 
   /// All that is due by now: moves full chunks of the head out of memory, then
-  /// CompactIfDue, then ApplyRetention. The first error of these.
+  /// ReloadBlocks, CompactIfDue, what is due of stale series, and
+  /// ApplyRetention. The first error of these.
   absl::Status Maintain();
   /// Moves full chunks of the head out of memory. Costs next to nothing when
   /// there are none; called every second, memory never has many of them.
@@ -172,8 +189,18 @@ class Db {
   absl::Status SetOutOfOrderWindow(std::int64_t window_ms);
   /// Writes the whole head into blocks and forgets it.
   absl::Status Flush();
-  /// Removes blocks beyond the retention.
+  /// Takes note of blocks that others put into the directory, removed from it
+  /// or repaired.
+  absl::Status ReloadBlocks();
+  /// Removes blocks beyond the retention, and from others the series that are
+  /// beyond theirs.
   absl::Status ApplyRetention();
+  /// Changes what is kept, from the next ApplyRetention on. An error, and no
+  /// change, when a share of the disk is asked for and its size is not known.
+  absl::Status SetRetention(Retention retention);
+  Retention retention() const;
+  /// Changes DbOptions::stale_threshold.
+  void SetStaleThreshold(double share);
 
   /// Deletes the samples of matching series inside `range`, durably.
   absl::Status DeleteSeries(const storage::TimeRange& range,
@@ -183,6 +210,13 @@ class Db {
   /// Puts hard links of all blocks, and the head as a block unless
   /// `skip_head`, into the new directory `directory`.
   absl::Status Snapshot(const std::string& directory, bool skip_head);
+
+  /// Forces to disk all that was acknowledged so far.
+  absl::Status ForceLogToDisk();
+
+  /// Makes what writes blocks, now or later, end within a second with
+  /// kCancelled. The database stays as it was before; only Close may follow.
+  void Interrupt();
 
   /// Ends all work and closes the log; only destruction may follow. Called by
   /// the destructor when it was not before.

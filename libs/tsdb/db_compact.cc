@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -23,13 +24,40 @@ std::int64_t BlockEnd(std::int64_t timestamp_ms, std::int64_t block_ms) {
   return timestamp_ms / block_ms * block_ms + block_ms;
 }
 
-std::int64_t LargestBlock(const DbOptions& options) {
+std::int64_t LargestBlock(const DbOptions& options,
+                          std::int64_t retention_ms) {
   if (options.max_block_ms > 0) return options.max_block_ms;
   std::int64_t largest = kLargestBlockMs;
-  if (options.retention_ms > 0) {
-    largest = std::min(largest, options.retention_ms / 10);
-  }
+  if (retention_ms > 0) largest = std::min(largest, retention_ms / 10);
   return std::max(largest, options.block_ms);
+}
+
+// Says that a block is being written as long as it lives.
+class PopulatingBlock {
+ public:
+  explicit PopulatingBlock(metrics::Gauge& gauge) : gauge_(gauge) {
+    gauge_.Set(1);
+  }
+  ~PopulatingBlock() { gauge_.Set(0); }
+  PopulatingBlock(const PopulatingBlock&) = delete;
+  PopulatingBlock& operator=(const PopulatingBlock&) = delete;
+
+ private:
+  metrics::Gauge& gauge_;
+};
+
+void ObserveChunks(const std::vector<storage::Chunk>& chunks,
+                   TsdbMetrics& metrics) {
+  for (const storage::Chunk& chunk : chunks) {
+    metrics.chunk_range_seconds.Observe(
+        static_cast<double>(chunk.max_ms - chunk.min_ms) / 1000);
+    metrics.chunk_bytes.Observe(static_cast<double>(chunk.bytes.size()));
+    // Chunks of all encodings begin with their number of samples.
+    if (chunk.bytes.size() < 2) continue;
+    const auto high = static_cast<unsigned char>(chunk.bytes[0]);
+    const auto low = static_cast<unsigned char>(chunk.bytes[1]);
+    metrics.chunk_samples.Observe(high * 256.0 + low);
+  }
 }
 
 absl::Status LinkFiles(const std::string& from, const std::string& to) {
@@ -64,9 +92,11 @@ absl::StatusOr<std::optional<BlockMeta>> DbState::WriteHeadBlock(
   meta.min_ms = min_ms;
   meta.max_ms = max_ms;
   NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<BlockWriter> writer,
-                           BlockWriter::Create(parent, meta));
+                           BlockWriter::Create(parent, meta, WriterOptions()));
+  const PopulatingBlock populating(metrics_.populating_block);
   storage::ChunkSeries series;
   while (set->Next(&series)) {
+    ObserveChunks(series.chunks, metrics_);
     NARTHEX_RETURN_IF_ERROR(writer->AddSeries(series.labels, series.chunks));
   }
   NARTHEX_RETURN_IF_ERROR(set->status());
@@ -84,7 +114,7 @@ absl::Status DbState::CutBlock(std::int64_t min_ms, std::int64_t max_ms) {
   head_->CloseTimeBefore(max_ms);
   const auto written = WriteHeadBlock(directory_, min_ms, max_ms);
   if (!written.ok()) {
-    metrics_.compactions_failed.Inc();
+    if (!absl::IsCancelled(written.status())) metrics_.compactions_failed.Inc();
     return base::Annotate(written.status(), "write block of the head");
   }
   if (written->has_value()) {
@@ -174,21 +204,43 @@ absl::Status DbState::FlushHead() {
   return CompactOutOfOrder();
 }
 
-// All but those of samples out of order that reach beyond what was cut from the
-// head. As part of another block they would hide, after the next start, what
-// the log has of their time in order.
+BlockWriterOptions DbState::WriterOptions() const {
+  BlockWriterOptions options;
+  options.segment_bytes = options_.block_segment_bytes;
+  options.interrupted = &interrupted_;
+  return options;
+}
+
+// All but those of samples out of order and of stale series that reach beyond
+// what was cut from the head. As part of another block they would hide, after
+// the next start, what the log has of their time.
 std::vector<BlockMeta> DbState::CompactableBlocks() const {
   std::vector<BlockMeta> metas = Metas();
   std::erase_if(metas, [this](const BlockMeta& meta) {
-    return meta.compaction.HasHint(kHintFromOutOfOrder) &&
+    return (meta.compaction.HasHint(kHintFromOutOfOrder) ||
+            meta.compaction.HasHint(kHintFromStaleSeries)) &&
            meta.max_ms > head_->min_valid_time();
+  });
+  if (options_.uploads_file.empty()) return metas;
+  // Blocks just cut from the head wait until they are uploaded.
+  const absl::StatusOr<std::set<Ulid>> uploaded =
+      ReadUploadedBlocks(options_.uploads_file);
+  if (!uploaded.ok()) {
+    logger_.Warn("which blocks are uploaded is not known; none of them is "
+                 "compacted",
+                 {{"err", uploaded.status().ToString()}});
+  }
+  std::erase_if(metas, [&uploaded](const BlockMeta& meta) {
+    return meta.compaction.level == 1 &&
+           (!uploaded.ok() || !uploaded->contains(meta.ulid));
   });
   return metas;
 }
 
 absl::Status DbState::CompactStoredBlocks() {
   const std::vector<std::int64_t> ranges =
-      CompactionRanges(options_.block_ms, LargestBlock(options_));
+      CompactionRanges(options_.block_ms,
+                       LargestBlock(options_, retention().time_ms));
   while (true) {
     const std::vector<BlockMeta> plan = PlanCompaction(
         CompactableBlocks(), ranges, options_.overlapping_compaction);
@@ -209,7 +261,7 @@ absl::Status DbState::CompactGroup(const std::vector<BlockMeta>& plan) {
   metrics_.compactions_triggered.Inc();
   if (overlap) metrics_.vertical_compactions.Inc();
   const absl::Status status = Rewrite(parents);
-  if (status.ok()) return absl::OkStatus();
+  if (status.ok() || absl::IsCancelled(status)) return status;
   metrics_.compactions_failed.Inc();
   // A full disk passes; other reasons would only come again.
   if (!absl::IsResourceExhausted(status)) {
@@ -248,8 +300,10 @@ bool DbState::HasNewest(const BlockList& some) const {
 
 absl::Status DbState::Rewrite(const BlockList& parents) {
   const std::int64_t start = clock_.MonotonicNs();
+  const PopulatingBlock populating(metrics_.populating_block);
   NARTHEX_ASSIGN_OR_RETURN(const std::optional<BlockMeta> made,
-                           CompactBlocks(directory_, parents, clock_.NowMs()));
+                           CompactBlocks(directory_, parents, clock_.NowMs(),
+                                         WriterOptions()));
   if (!made.has_value() && HasNewest(parents)) return absl::OkStatus();
   std::shared_ptr<Block> block;
   if (made.has_value()) {
@@ -269,17 +323,6 @@ absl::Status DbState::Rewrite(const BlockList& parents) {
                 {"ulid", block == nullptr ? "none" : made->ulid.ToString()},
                 {"seconds", seconds}});
   return RemoveBlocks(removed);
-}
-
-absl::Status DbState::ApplyRetention() {
-  const std::vector<Ulid> old =
-      BlocksBeyondRetention(Metas(), options_.retention_ms);
-  if (!old.empty()) metrics_.time_retentions.Inc();
-  NARTHEX_RETURN_IF_ERROR(RemoveBlocks(old));
-  const std::vector<Ulid> excess =
-      BlocksBeyondSize(*blocks(), wal_->SizeBytes(), options_.retention_bytes);
-  if (!excess.empty()) metrics_.size_retentions.Inc();
-  return RemoveBlocks(excess);
 }
 
 absl::Status DbState::CleanTombstones() {

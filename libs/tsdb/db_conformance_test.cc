@@ -40,7 +40,7 @@ class Copy {
   void Open() {
     registry_ = std::make_unique<metrics::Registry>();
     DbOptions options;
-    options.retention_ms = 0;
+    options.retention.time_ms = 0;
     auto db = Db::Open(path(), options, base::Logger::Discard(),
                        base::Clock::System(), *registry_);
     INFO(db.status());

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libs/base/clock.h"
@@ -36,6 +37,8 @@ class DbFixture {
   /// Compares everything with the model.
   void CheckAll();
 
+  /// For the next Open.
+  void set_options(DbOptions options) { options_ = std::move(options); }
   void Open();
   void Close();
   void Reopen() {

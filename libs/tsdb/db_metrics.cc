@@ -92,6 +92,11 @@ void RegisterBlocks(GaugesOf<LoadedBlocks> gauges) {
              [](const LoadedBlocks& blocks) {
                return static_cast<double>(blocks.list()->size());
              });
+  gauges.Add("narthex_tsdb_corrupt_blocks",
+             "Blocks that cannot be opened and are left aside.",
+             [](const LoadedBlocks& blocks) {
+               return static_cast<double>(blocks.unreadable()->size());
+             });
   gauges.Add("prometheus_tsdb_storage_blocks_bytes",
              "The number of bytes that are currently used for local storage by "
              "all blocks.",
@@ -100,6 +105,19 @@ void RegisterBlocks(GaugesOf<LoadedBlocks> gauges) {
                for (const auto list = blocks.list();
                     const auto& block : *list) {
                  bytes += static_cast<double>(block->size_bytes());
+               }
+               return bytes;
+             });
+}
+
+void RegisterSymbols(GaugesOf<LoadedBlocks> gauges) {
+  gauges.Add("prometheus_tsdb_symbol_table_size_bytes",
+             "Size of symbol table in memory for loaded blocks",
+             [](const LoadedBlocks& blocks) {
+               double bytes = 0;
+               for (const auto list = blocks.list(); const auto& block : *list) {
+                 bytes +=
+                     static_cast<double>(block->index().symbol_table_bytes());
                }
                return bytes;
              });
@@ -121,6 +139,7 @@ void RegisterStateMetrics(metrics::Registry& registry,
   RegisterHead({registry, head});
   RegisterMemory(registry, head);
   RegisterBlocks({registry, blocks});
+  RegisterSymbols({registry, blocks});
   GaugesOf<Head> both(registry, head);
   const std::weak_ptr<LoadedBlocks> weak = blocks;
   const auto lowest = [weak](const Head& of) {

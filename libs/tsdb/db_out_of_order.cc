@@ -70,7 +70,7 @@ absl::StatusOr<std::optional<BlockMeta>> DbState::WriteOutOfOrderBlock(
   meta.max_ms = max_ms;
   meta.compaction.hints.emplace_back(kHintFromOutOfOrder);
   NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<BlockWriter> writer,
-                           BlockWriter::Create(parent, meta));
+                           BlockWriter::Create(parent, meta, WriterOptions()));
   storage::ChunkSeries series;
   while (set->Next(&series)) {
     NARTHEX_RETURN_IF_ERROR(writer->AddSeries(series.labels, series.chunks));

@@ -32,7 +32,7 @@ const model::Labels kOther{{"__name__", "m"}, {"i", "2"}};
 DbOptions WithWindow(std::int64_t window_ms) {
   DbOptions options;
   options.out_of_order_window_ms = window_ms;
-  options.retention_ms = 0;
+  options.retention.time_ms = 0;
   return options;
 }
 

@@ -108,7 +108,7 @@ std::string Difference(const Model& got, const Model& want) {
 class History {
  public:
   explicit History(unsigned seed) : random_(seed) {
-    options_.retention_ms = 0;
+    options_.retention.time_ms = 0;
     options_.block_ms = Below(2) == 0 ? kHour : 2 * kHour;
     options_.samples_per_chunk = 5 + Below(116);
     options_.wal.segment_bytes = kWalPageBytes * (1 + Below(4));

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +15,7 @@
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
 #include "libs/tsdb/block.h"
+#include "libs/tsdb/block_writer.h"
 #include "libs/tsdb/db.h"
 #include "libs/tsdb/head.h"
 #include "libs/tsdb/head_replay.h"
@@ -33,6 +36,16 @@ class DbState {
   absl::Status LoadBlocks();
   absl::Status ReplayLog();
   absl::Status ReplayOutOfOrderLog();
+
+  absl::Status SetRetention(Retention retention)
+      ABSL_LOCKS_EXCLUDED(retention_mutex_);
+  Retention retention() const ABSL_LOCKS_EXCLUDED(retention_mutex_);
+  absl::Status CheckReadable(const storage::TimeRange& range) const {
+    return blocks_->CheckReadable(range);
+  }
+  std::uint64_t corruption_count() const;
+  void Interrupt() { interrupted_.store(true); }
+  void SetStaleThreshold(double share) { stale_threshold_.store(share); }
 
   std::shared_ptr<const BlockList> blocks() const { return blocks_->list(); }
   Head& head() const { return *head_; }
@@ -58,6 +71,9 @@ class DbState {
   absl::Status FlushHead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status CompactStoredBlocks()
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
+  absl::Status CompactStaleIfDue()
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
+  absl::Status ReloadBlocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status ApplyRetention() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status CleanTombstones() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status Snapshot(const std::string& directory, bool skip_head)
@@ -81,8 +97,20 @@ class DbState {
   bool HasNewest(const BlockList& some) const;
   absl::Status MarkFailed(const BlockList& blocks, const absl::Status& reason);
   absl::Status RemoveBlocks(const std::vector<Ulid>& ulids);
+  bool StaleCompactionDue() const;
+  absl::Status WriteStaleBlock(const std::vector<Head::StaleSeries>& stale,
+                               std::int64_t min_ms, std::int64_t max_ms);
   std::vector<BlockMeta> Metas() const;
   std::vector<BlockMeta> CompactableBlocks() const;
+  BlockWriterOptions WriterOptions() const;
+  void ReportUnreadable(const UnreadableBlocks& unreadable) const;
+  absl::StatusOr<UnreadableBlocks> OpenNewBlocks(
+      const std::vector<Ulid>& present);
+  absl::Status RemoveExpired(const Retention& retention);
+  absl::Status RemoveExcess(const Retention& retention);
+  absl::Status RemoveExpiredSeries(const Retention& retention)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
+  std::uint64_t BytesBesideBlocks() const;
 
   const std::string directory_;
   const DbOptions options_;
@@ -90,6 +118,7 @@ class DbState {
   base::Clock& clock_;
   metrics::Registry& registry_;
   TsdbMetrics metrics_;
+  SeriesLimit limit_;
   base::UniqueFd lock_;
 
   ExemplarStore exemplars_;
@@ -108,7 +137,14 @@ class DbState {
   const std::shared_ptr<LoadedBlocks> blocks_ =
       std::make_shared<LoadedBlocks>();
 
+  std::atomic<bool> interrupted_{false};
+  std::atomic<double> stale_threshold_;
   base::Mutex maintenance_;
+
+  mutable base::Mutex retention_mutex_;
+  Retention retention_ ABSL_GUARDED_BY(retention_mutex_);
+  // The time (see ReachedTime) up to which a block's series were examined.
+  std::map<Ulid, std::int64_t> examined_ ABSL_GUARDED_BY(retention_mutex_);
 };
 
 }  // namespace narthex::tsdb

@@ -27,9 +27,12 @@ void Raise(std::int64_t to, std::atomic<std::int64_t>& value) {
 
 }  // namespace
 
-Head::Head(const HeadOptions& options, base::Logger logger,
+Head::Head(const HeadOptions& options, SeriesLimit& limit, base::Logger logger,
            TsdbMetrics& metrics)
-    : options_(options), logger_(std::move(logger)), metrics_(metrics) {}
+    : options_(options),
+      limit_(limit),
+      logger_(std::move(logger)),
+      metrics_(metrics) {}
 
 absl::StatusOr<storage::SeriesRef> Head::GetOrCreateSeries(
     const model::Labels& labels) {
@@ -48,12 +51,7 @@ absl::StatusOr<storage::SeriesRef> Head::GetOrCreateSeries(
   }
   base::MutexLock lock(index_mutex_);
   if (const auto id = index_.Find(labels)) return *id;
-  if (options_.max_series != 0 &&
-      index_.series_count() >= options_.max_series) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the head holds its limit of ", options_.max_series,
-                     " series; not created: ", labels.ToMetricString()));
-  }
+  NARTHEX_RETURN_IF_ERROR(limit_.Admit(index_.series_count(), labels));
   if (last_id_ == std::numeric_limits<SeriesId>::max()) {
     return absl::ResourceExhaustedError(
         "all series references are used up; a new data directory is needed");
@@ -298,13 +296,16 @@ void Head::TruncateTombstones(std::int64_t min_ms) {
   }
 }
 
-storage::SeriesRef Head::ReplaySeries(const RefSeries& declared) {
+absl::StatusOr<storage::SeriesRef> Head::ReplaySeries(
+    const RefSeries& declared) {
   const SeriesId id = IdOf(declared.ref);
   base::MutexLock lock(index_mutex_);
   // Never given to another series: the log would be ambiguous.
   last_id_ = std::max(last_id_, id);
   if (const auto known = index_.Find(declared.labels)) return *known;
   if (id == 0 || declared.labels.empty() || index_.Has(id)) return 0;
+  NARTHEX_RETURN_IF_ERROR(
+      limit_.Admit(index_.series_count(), declared.labels));
   index_.Add(id, declared.labels);
   Shard& shard = shards_[ShardOf(id)];
   base::MutexLock shard_lock(shard.mutex);
@@ -312,6 +313,8 @@ storage::SeriesRef Head::ReplaySeries(const RefSeries& declared) {
   metrics_.series_created.Inc();
   return id;
 }
+
+void Head::ForgetUnused() { RemoveSeries(CollectGarbage(min_valid_time())); }
 
 void Head::ReplayTombstone(const RefTombstone& tombstone) {
   base::MutexLock lock(tombstones_mutex_);

@@ -33,6 +33,7 @@
 #include "libs/tsdb/metrics.h"
 #include "libs/tsdb/out_of_order.h"
 #include "libs/tsdb/paged_array.h"
+#include "libs/tsdb/series_limit.h"
 #include "libs/tsdb/tombstones.h"
 #include "libs/tsdb/wal.h"
 #include "libs/tsdb/wal_records.h"
@@ -41,7 +42,6 @@ namespace narthex::tsdb {
 
 struct HeadOptions {
   ChunkRules chunks;
-  std::size_t max_series = 0;  ///< 0: no bound.
   /// Samples of a chunk of those out of order.
   std::size_t out_of_order_capacity = 32;
 };
@@ -57,7 +57,9 @@ class Head : public std::enable_shared_from_this<Head> {
   static constexpr std::int64_t kNoMaxTime =
       std::numeric_limits<std::int64_t>::min();
 
-  Head(const HeadOptions& options, base::Logger logger, TsdbMetrics& metrics);
+  /// `limit` and `metrics` are used by what adds and changes series.
+  Head(const HeadOptions& options, SeriesLimit& limit, base::Logger logger,
+       TsdbMetrics& metrics);
 
   /// Where appends are logged from now on. Called once, before the first.
   void SetWal(Wal* wal) { wal_ = wal; }
@@ -94,6 +96,26 @@ class Head : public std::enable_shared_from_this<Head> {
   absl::StatusOr<std::vector<std::string>> LabelValues(
       const std::string& name,
       const std::vector<model::Matcher>& matchers) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+
+  /// A series that ended: its last sample is a staleness marker.
+  struct StaleSeries {
+    SeriesId id = 0;
+    std::int64_t min_ms = 0;
+    std::int64_t max_ms = 0;
+  };
+  /// Ascending by id.
+  std::vector<StaleSeries> ListStale() const;
+  /// As Select with trimmed edges, of these series.
+  absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> SelectStale(
+      storage::TimeRange range, const std::vector<StaleSeries>& stale) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+  /// Forgets those of the series that got no sample since they were listed and
+  /// have none out of order:
+  /// blocks that selections can see hold all of them. Waits for selections
+  /// under way and forgets nothing when they take longer than a minute. Not
+  /// to be called together with Truncate or MoveFullChunks.
+  void ForgetStale(const std::vector<StaleSeries>& stale)
       ABSL_LOCKS_EXCLUDED(index_mutex_);
 
   /// Deletes the samples of matching series inside `range`, durably.
@@ -153,6 +175,8 @@ class Head : public std::enable_shared_from_this<Head> {
   std::int64_t FirstSampleTime() const;
 
   std::size_t series_count() const ABSL_LOCKS_EXCLUDED(index_mutex_);
+  /// Whether no limit of series is near.
+  bool HasRoomForSeries() const { return limit_.HasRoom(series_count()); }
   bool HasSeries(storage::SeriesRef ref) const
       ABSL_LOCKS_EXCLUDED(index_mutex_);
   /// Series whose last sample is a staleness marker.
@@ -174,9 +198,12 @@ class Head : public std::enable_shared_from_this<Head> {
 
   /// For replay, before the head is used otherwise. Returns the reference
   /// under which these labels are known, which is another one when they were
-  /// declared before; 0 when the reference cannot be kept.
-  storage::SeriesRef ReplaySeries(const RefSeries& series)
+  /// declared before; 0 when the reference cannot be kept. kResourceExhausted
+  /// when the series is new and the limit is reached.
+  absl::StatusOr<storage::SeriesRef> ReplaySeries(const RefSeries& series)
       ABSL_LOCKS_EXCLUDED(index_mutex_);
+  /// Forgets series that have no samples, but those made since the last time.
+  void ForgetUnused() ABSL_LOCKS_EXCLUDED(index_mutex_);
   /// Applies samples without logging them; returns how many references were
   /// unknown. Samples before min_valid_time and out of order are left out.
   std::size_t ReplaySamples(absl::Span<const RefSample> samples);
@@ -330,6 +357,10 @@ class Head : public std::enable_shared_from_this<Head> {
   void EndReading(std::uint64_t reader) const
       ABSL_LOCKS_EXCLUDED(readers_mutex_);
   void WaitForReaders(std::int64_t min_ms) ABSL_LOCKS_EXCLUDED(readers_mutex_);
+  bool WaitForReadersUnderWay() ABSL_LOCKS_EXCLUDED(readers_mutex_);
+  absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> SelectIds(
+      storage::TimeRange range, const Postings& ids, Edges edges) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
 
   absl::Status MoveChunksOf(Shard& shard, absl::Span<const SeriesId> ids,
                             HeadChunkFiles& files);
@@ -343,6 +374,7 @@ class Head : public std::enable_shared_from_this<Head> {
       ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
 
   const HeadOptions options_;
+  SeriesLimit& limit_;
   const base::Logger logger_;
   TsdbMetrics& metrics_;
   Wal* wal_ = nullptr;

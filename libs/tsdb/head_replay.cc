@@ -1,6 +1,8 @@
 #include "libs/tsdb/head_replay.h"
 
+#include <algorithm>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -26,6 +28,7 @@ struct Decoded {
   std::size_t skipped_histograms = 0;
   std::vector<RefExemplar> exemplars;
   bool skipped = false;
+  bool ends_segment = false;
 
   void Clear() {
     series.clear();
@@ -35,6 +38,7 @@ struct Decoded {
     skipped_histograms = 0;
     exemplars.clear();
     skipped = false;
+    ends_segment = false;
   }
 };
 
@@ -122,10 +126,14 @@ struct ReadResult {
 // Reads the segments of `directory` after `after`, in order, up to the first
 // flaw.
 absl::StatusOr<std::optional<WalFlaw>> ReadSegments(
-    const std::string& directory, int after, Pipe& pipe, int* count) {
+    const std::string& directory, int after, const ReplayWatch& watch,
+    Pipe& pipe, int* count) {
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<int> segments,
                            ListWalSegments(directory));
-  const auto visit = [&pipe](absl::string_view record) -> absl::Status {
+  const auto visit = [&](absl::string_view record) -> absl::Status {
+    if (watch.stopping && watch.stopping()) {
+      return absl::CancelledError("replay of the log was interrupted");
+    }
     std::unique_ptr<Decoded> decoded = pipe.TakeEmpty();
     NARTHEX_RETURN_IF_ERROR(Decode(record, decoded.get()));
     pipe.Push(std::move(decoded));
@@ -140,15 +148,23 @@ absl::StatusOr<std::optional<WalFlaw>> ReadSegments(
                          "segment ", expected, " before it is missing"))};
     }
     expected = segment + 1;
+    if (watch.progress) {
+      watch.progress({std::max(segments.front(), after + 1), segments.back(),
+                      segment});
+    }
     NARTHEX_ASSIGN_OR_RETURN(std::optional<WalFlaw> flaw,
                              ReadWalSegment(directory, segment, visit));
+    std::unique_ptr<Decoded> end = pipe.TakeEmpty();
+    end->ends_segment = true;
+    pipe.Push(std::move(end));
     if (flaw.has_value()) return flaw;
     ++*count;
   }
   return std::nullopt;
 }
 
-absl::StatusOr<ReadResult> ReadLog(const std::string& directory, Pipe& pipe) {
+absl::StatusOr<ReadResult> ReadLog(const std::string& directory,
+                                   const ReplayWatch& watch, Pipe& pipe) {
   ReadResult result;
   int after = -1;
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<WalCheckpoint> checkpoints,
@@ -159,10 +175,12 @@ absl::StatusOr<ReadResult> ReadLog(const std::string& directory, Pipe& pipe) {
     result.checkpoint = newest.path;
     NARTHEX_ASSIGN_OR_RETURN(
         result.checkpoint_flaw,
-        ReadSegments(newest.path, -1, pipe, &result.segments));
+        ReadSegments(newest.path, -1, {watch.stopping, {}, {}}, pipe,
+                     &result.segments));
   }
   NARTHEX_ASSIGN_OR_RETURN(
-      result.flaw, ReadSegments(directory, after, pipe, &result.segments));
+      result.flaw,
+      ReadSegments(directory, after, watch, pipe, &result.segments));
   return result;
 }
 
@@ -185,9 +203,25 @@ class Replayer {
   }
 
  private:
+  // 0 when the head does not take the series.
+  storage::SeriesRef Declare(const RefSeries& declared) {
+    const auto known = head_.ReplaySeries(declared);
+    if (known.ok()) return *known;
+    ++result_.refused_series;
+    return 0;
+  }
+
+  // Before the limit is reached, series make room whose samples are all in
+  // blocks: they had none for two of these spans.
+  void MakeRoom() {
+    if (head_.empty() || head_.max_time() < make_room_at_ms_) return;
+    make_room_at_ms_ = head_.max_time() + kUnusedMs;
+    if (!head_.HasRoomForSeries()) head_.ForgetUnused();
+  }
+
   void ApplySeries(const std::vector<RefSeries>& series) {
     for (const RefSeries& declared : series) {
-      const storage::SeriesRef known = head_.ReplaySeries(declared);
+      const storage::SeriesRef known = Declare(declared);
       if (known != declared.ref) {
         other_refs_[declared.ref] = known;
       } else if (!other_refs_.empty()) {
@@ -210,6 +244,7 @@ class Replayer {
     }
     result_.unknown_refs += head_.ReplaySamples(samples);
     result_.samples += samples.size();
+    MakeRoom();
   }
 
   void ApplyHistograms(std::vector<RefHistogram>& histograms,
@@ -237,9 +272,12 @@ class Replayer {
     }
   }
 
+  static constexpr std::int64_t kUnusedMs = 10 * 60 * 1000;
+
   Head& head_;
   ReplayResult result_;
   OtherRefs other_refs_;
+  std::int64_t make_room_at_ms_ = std::numeric_limits<std::int64_t>::min();
 };
 
 void ReportFlaw(const std::string& directory, const WalFlaw& flaw,
@@ -254,17 +292,19 @@ void ReportFlaw(const std::string& directory, const WalFlaw& flaw,
 }  // namespace
 
 absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
+                                       const ReplayWatch& watch,
                                        const base::Logger& logger,
                                        TsdbMetrics& metrics, WalRepair repair) {
   Pipe pipe;
   absl::StatusOr<ReadResult> read = absl::InternalError("not read");
   std::thread reader([&] {
-    read = ReadLog(directory, pipe);
+    read = ReadLog(directory, watch, pipe);
     pipe.Finish();
   });
   Replayer replayer(head);
   while (std::unique_ptr<Decoded> decoded = pipe.Pop()) {
     replayer.Apply(*decoded);
+    if (decoded->ends_segment && watch.segment_applied) watch.segment_applied();
     pipe.GiveBack(std::move(decoded));
   }
   reader.join();
@@ -284,6 +324,12 @@ absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
   }
   metrics.wal_skipped_records.Inc(static_cast<double>(result.skipped_records));
   metrics.wal_unknown_refs.Inc(static_cast<double>(result.unknown_refs));
+  metrics.replay_refused_series.Inc(static_cast<double>(result.refused_series));
+  if (result.refused_series > 0) {
+    logger.Warn("series left out of the replay because a limit is reached; "
+                "their samples stay in the log and are not served",
+                {{"series", result.refused_series}});
+  }
   if (result.unknown_refs > 0) {
     logger.Warn("write-ahead log refers to unknown series",
                 {{"samples", result.unknown_refs}});

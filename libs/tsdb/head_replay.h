@@ -10,6 +10,7 @@
 #include "libs/storage/storage.h"
 #include "libs/tsdb/head.h"
 #include "libs/tsdb/metrics.h"
+#include "libs/tsdb/replay_watch.h"
 
 namespace narthex::tsdb {
 
@@ -22,6 +23,8 @@ struct ReplayResult {
   std::uint64_t samples = 0;
   std::uint64_t unknown_refs = 0;
   std::uint64_t skipped_records = 0;
+  /// Series that the head's limit left out.
+  std::uint64_t refused_series = 0;
   int segments = 0;
   OtherRefs other_refs;
 };
@@ -37,6 +40,7 @@ enum class WalRepair {
 /// which is logged and counted, and what came before is kept. Records of kinds
 /// that are not kept are skipped and counted.
 absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
+                                       const ReplayWatch& watch,
                                        const base::Logger& logger,
                                        TsdbMetrics& metrics,
                                        WalRepair repair = WalRepair::kCutOff);

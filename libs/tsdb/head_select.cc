@@ -128,6 +128,12 @@ std::vector<Head::Selected> Head::Measure(
 absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Head::Select(
     storage::TimeRange range, const std::vector<model::Matcher>& matchers,
     Edges edges) const {
+  NARTHEX_ASSIGN_OR_RETURN(const Postings ids, FindSeries(matchers));
+  return SelectIds(range, ids, edges);
+}
+
+absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Head::SelectIds(
+    storage::TimeRange range, const Postings& ids, Edges edges) const {
   // Blocks hold what is in order before some time, not what is out of order;
   // but of that, trimmed chunks are none.
   storage::TimeRange out_of_order = range;
@@ -136,7 +142,6 @@ absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Head::Select(
   auto set =
       std::make_unique<SeriesSet>(shared_from_this(), reader, range, edges);
   if (range.min_ms > range.max_ms && !has_out_of_order()) return set;
-  NARTHEX_ASSIGN_OR_RETURN(const Postings ids, FindSeries(matchers));
   ChunkLists chunks;
   std::vector<Selected> selected = Measure(ids, range, out_of_order, &chunks);
   {

@@ -29,6 +29,10 @@ class IndexReader : public PostingsSource {
   int version() const { return version_; }
   std::uint64_t size_bytes() const { return file_.data().size(); }
   std::size_t symbol_count() const { return symbol_count_; }
+  /// What finding symbols takes in memory.
+  std::uint64_t symbol_table_bytes() const {
+    return symbol_samples_.size() * sizeof(symbol_samples_[0]);
+  }
 
   absl::StatusOr<absl::string_view> Symbol(std::uint32_t ref) const;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace narthex::tsdb {
 
 std::shared_ptr<const BlockList> LoadedBlocks::list() const {
@@ -32,6 +34,33 @@ void LoadedBlocks::Exchange(const std::shared_ptr<Block>& added,
     blocks->insert(at, added);
   }
   list_ = std::move(blocks);
+}
+
+std::shared_ptr<const UnreadableBlocks> LoadedBlocks::unreadable() const {
+  base::ReaderMutexLock lock(mutex_);
+  return unreadable_;
+}
+
+void LoadedBlocks::SetUnreadable(UnreadableBlocks blocks) {
+  base::MutexLock lock(mutex_);
+  unreadable_ = std::make_shared<const UnreadableBlocks>(std::move(blocks));
+}
+
+absl::Status LoadedBlocks::CheckReadable(
+    const storage::TimeRange& range) const {
+  for (const auto list = unreadable(); const UnreadableBlock& block : *list) {
+    if (!block.meta.has_value() || block.meta->min_ms > range.max_ms ||
+        block.meta->max_ms <= range.min_ms) {
+      continue;
+    }
+    return absl::DataLossError(absl::StrCat(
+        "block ", block.ulid.ToString(), " holds samples of this time (",
+        block.meta->min_ms, " to ", block.meta->max_ms,
+        ") and cannot be read; repair it, or remove it to be answered without "
+        "them: ",
+        block.reason.message()));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace narthex::tsdb

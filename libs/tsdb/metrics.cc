@@ -11,10 +11,6 @@ std::vector<double> LongBuckets() {
   return metrics::ExponentialBuckets(1, 2, 14);
 }
 
-std::vector<double> ShortBuckets() {
-  return metrics::ExponentialBuckets(0.001, 4, 8);
-}
-
 }  // namespace
 
 WriteLogMetrics::WriteLogMetrics(metrics::Registry& r, absl::string_view prefix)
@@ -36,8 +32,12 @@ WriteLogMetrics::WriteLogMetrics(metrics::Registry& r, absl::string_view prefix)
           absl::StrCat(prefix, "_segment_current"),
           "Write log segment index that TSDB is currently writing to.")),
       fsync_seconds(
-          r.NewHistogram(absl::StrCat(prefix, "_fsync_duration_seconds"),
-                         "Duration of write log fsync.", ShortBuckets())) {}
+          r.NewSummary(absl::StrCat(prefix, "_fsync_duration_seconds"),
+                       "Duration of write log fsync.", {0.5, 0.9, 0.99})),
+      bytes_saved(r.NewCounterFamily(
+          absl::StrCat(prefix, "_record_bytes_saved_total"),
+          "Total number of bytes saved by the optional record compression.",
+          {"compression"})) {}
 
 TsdbMetrics::TsdbMetrics(metrics::Registry& r)
     : series_created(
@@ -95,10 +95,9 @@ TsdbMetrics::TsdbMetrics(metrics::Registry& r)
       active_appenders(
           r.NewGauge("prometheus_tsdb_head_active_appenders",
                      "Number of currently active appender transactions")),
-      gc_seconds(r.NewHistogram("prometheus_tsdb_head_gc_duration_seconds",
-                                "Runtime of garbage collection in the head "
-                                "block.",
-                                ShortBuckets())),
+      gc_seconds(r.NewSummary("prometheus_tsdb_head_gc_duration_seconds",
+                              "Runtime of garbage collection in the head "
+                              "block.")),
       chunks_mapped(
           r.NewCounter("prometheus_tsdb_mmap_chunks_total",
                        "Total number of chunks that were memory-mapped.")),
@@ -122,15 +121,24 @@ TsdbMetrics::TsdbMetrics(metrics::Registry& r)
                        "Total number of unknown series references "
                        "encountered during WBL replay.",
                        {{"type", "samples"}})),
+      replay_refused_series(r.NewCounter(
+          "narthex_tsdb_wal_replay_refused_series_total",
+          "Series left out of the replay because a limit was reached.")),
       wal_truncate_seconds(
-          r.NewHistogram("prometheus_tsdb_wal_truncate_duration_seconds",
-                         "Duration of WAL truncation.", ShortBuckets())),
+          r.NewSummary("prometheus_tsdb_wal_truncate_duration_seconds",
+                       "Duration of WAL truncation.")),
       checkpoints_created(
           r.NewCounter("prometheus_tsdb_checkpoint_creations_total",
                        "Total number of checkpoint creations attempted.")),
       checkpoints_failed(
           r.NewCounter("prometheus_tsdb_checkpoint_creations_failed_total",
                        "Total number of checkpoint creations that failed.")),
+      checkpoints_deleted(
+          r.NewCounter("prometheus_tsdb_checkpoint_deletions_total",
+                       "Total number of checkpoint deletions attempted.")),
+      checkpoint_deletions_failed(
+          r.NewCounter("prometheus_tsdb_checkpoint_deletions_failed_total",
+                       "Total number of checkpoint deletions that failed.")),
       replay_seconds(r.NewGauge("prometheus_tsdb_data_replay_duration_seconds",
                                 "Time taken to replay the data on disk.")),
       compactions(r.NewCounter("prometheus_tsdb_compactions_total",
@@ -173,10 +181,51 @@ TsdbMetrics::TsdbMetrics(metrics::Registry& r)
       retention_limit_seconds(
           r.NewGauge("prometheus_tsdb_retention_limit_seconds",
                      "How long to retain samples in storage.")),
+      retention_limit_percentage(
+          r.NewGauge("prometheus_tsdb_retention_limit_percentage",
+                     "Share of the disk to be retained in the tsdb blocks, "
+                     "configured 0 means disabled")),
+      series_expired(r.NewCounter(
+          "narthex_tsdb_retention_series_removed_total",
+          "Series removed from blocks because a retention rule says so.")),
       tombstone_cleanup_seconds(
           r.NewHistogram("prometheus_tsdb_tombstone_cleanup_seconds",
                          "The time taken to recompact blocks to remove "
                          "tombstones.",
-                         LongBuckets())) {}
+                         LongBuckets())),
+      clean_start(r.NewGauge(
+          "prometheus_tsdb_clean_start",
+          "-1: lockfile is disabled. 0: a lockfile from a previous execution "
+          "was replaced. 1: lockfile creation was clean")),
+      stale_compactions(r.NewCounter(
+          "prometheus_tsdb_stale_series_compactions_triggered_total",
+          "Total number of compactions of stale series triggered.")),
+      compactions_skipped(r.NewCounter(
+          "prometheus_tsdb_compactions_skipped_total",
+          "Total number of skipped compactions due to disabled auto "
+          "compaction.")),
+      populating_block(
+          r.NewGauge("prometheus_tsdb_compaction_populating_block",
+                     "Set to 1 when a block is currently being written to the "
+                     "disk.")),
+      chunk_range_seconds(r.NewHistogram(
+          "prometheus_tsdb_compaction_chunk_range_seconds",
+          "Final time range of chunks on their first compaction",
+          metrics::ExponentialBuckets(100, 4, 10))),
+      chunk_samples(r.NewHistogram(
+          "prometheus_tsdb_compaction_chunk_samples",
+          "Final number of samples on their first compaction",
+          metrics::ExponentialBuckets(4, 1.5, 12))),
+      chunk_bytes(
+          r.NewHistogram("prometheus_tsdb_compaction_chunk_size_bytes",
+                         "Final size of chunks on their first compaction",
+                         metrics::ExponentialBuckets(32, 1.5, 12))) {
+  // Nothing of a snapshot of memory or of a file of head chunks is read back:
+  // all of it is in the log too.
+  r.NewCounter("prometheus_tsdb_snapshot_replay_error_total",
+               "Total number snapshot replays that failed.");
+  r.NewCounter("prometheus_tsdb_mmap_chunk_corruptions_total",
+               "Total number of memory-mapped chunk corruptions.");
+}
 
 }  // namespace narthex::tsdb

@@ -16,7 +16,9 @@ struct WriteLogMetrics {
   metrics::Counter& truncations;
   metrics::Counter& truncations_failed;
   metrics::Gauge& segment_current;
-  metrics::Histogram& fsync_seconds;
+  metrics::Summary& fsync_seconds;
+  /// By compression.
+  metrics::CounterFamily& bytes_saved;
 };
 
 /// The metrics of a database, under Prometheus's names. Those that are read
@@ -41,7 +43,7 @@ struct TsdbMetrics {
   metrics::Counter& truncations;
   metrics::Counter& truncations_failed;
   metrics::Gauge& active_appenders;
-  metrics::Histogram& gc_seconds;
+  metrics::Summary& gc_seconds;
   metrics::Counter& chunks_mapped;
   metrics::Gauge& chunk_files_bytes;
 
@@ -51,9 +53,12 @@ struct TsdbMetrics {
   metrics::Counter& wal_skipped_records;
   metrics::Counter& wal_unknown_refs;
   metrics::Counter& wbl_unknown_refs;
-  metrics::Histogram& wal_truncate_seconds;
+  metrics::Counter& replay_refused_series;
+  metrics::Summary& wal_truncate_seconds;
   metrics::Counter& checkpoints_created;
   metrics::Counter& checkpoints_failed;
+  metrics::Counter& checkpoints_deleted;
+  metrics::Counter& checkpoint_deletions_failed;
   metrics::Gauge& replay_seconds;
 
   // Blocks.
@@ -68,7 +73,17 @@ struct TsdbMetrics {
   metrics::Counter& size_retentions;
   metrics::Gauge& retention_limit_bytes;
   metrics::Gauge& retention_limit_seconds;
+  metrics::Gauge& retention_limit_percentage;
+  metrics::Counter& series_expired;
   metrics::Histogram& tombstone_cleanup_seconds;
+  metrics::Gauge& clean_start;
+  metrics::Counter& stale_compactions;
+  metrics::Counter& compactions_skipped;
+  metrics::Gauge& populating_block;
+  /// Of chunks on their way from the head into a block.
+  metrics::Histogram& chunk_range_seconds;
+  metrics::Histogram& chunk_samples;
+  metrics::Histogram& chunk_bytes;
 };
 
 }  // namespace narthex::tsdb

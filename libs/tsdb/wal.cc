@@ -19,7 +19,9 @@ Wal::Wal(std::string directory, const WalOptions& options, base::Logger logger,
     : directory_(std::move(directory)),
       options_(options),
       logger_(std::move(logger)),
-      metrics_(metrics) {}
+      metrics_(metrics),
+      bytes_saved_(metrics.bytes_saved.With(
+          {std::string(WalCompressionName(options.compression))})) {}
 
 absl::StatusOr<std::unique_ptr<Wal>> Wal::Open(const std::string& directory,
                                                const WalOptions& options,
@@ -58,6 +60,8 @@ absl::Status Wal::Log(absl::Span<const std::string> records) {
   for (const std::string& record : records) {
     if (record.empty()) continue;
     waiter.payloads.push_back(CompressRecord(record, options_.compression));
+    bytes_saved_.Inc(static_cast<double>(record.size() -
+                                         waiter.payloads.back().bytes.size()));
   }
   if (waiter.payloads.empty()) return absl::OkStatus();
   std::vector<Waiter*> group;
@@ -130,7 +134,7 @@ absl::Status Wal::Flush() {
                   "write-ahead log ", path_,
                   ": the remains of a write that failed cannot be removed"))
             : base::WriteAll(file_.get(), buffer_, path_);
-  if (status.ok() && options_.sync == WalSync::kGroup) status = Sync();
+  if (status.ok() && options_.sync == WalSync::kGroup) status = Sync(file_.get(), path_);
   if (status.ok()) {
     const std::uint64_t pages = written_ / kWalPageBytes;
     written_ += buffer_.size();
@@ -156,11 +160,9 @@ void Wal::Rewind() {
           ::lseek(file_.get(), end, SEEK_SET) != end;
 }
 
-absl::Status Wal::Sync() {
+absl::Status Wal::Sync(int fd, const std::string& path) {
   const std::int64_t start = base::Clock::System().MonotonicNs();
-  if (::fdatasync(file_.get()) != 0) {
-    return base::ErrnoStatus(errno, "fsync", path_);
-  }
+  if (::fdatasync(fd) != 0) return base::ErrnoStatus(errno, "fsync", path);
   metrics_.fsync_seconds.Observe(
       static_cast<double>(base::Clock::System().MonotonicNs() - start) * 1e-9);
   return absl::OkStatus();
@@ -190,8 +192,17 @@ absl::Status Wal::FinishSegment() {
   const std::size_t used = static_cast<std::size_t>(written_ % kWalPageBytes);
   if (used != 0) buffer_.append(kWalPageBytes - used, '\0');
   NARTHEX_RETURN_IF_ERROR(Flush());
-  NARTHEX_RETURN_IF_ERROR(Sync());
+  NARTHEX_RETURN_IF_ERROR(Sync(file_.get(), path_));
   return OpenSegment(segment_.load() + 1);
+}
+
+absl::Status Wal::ForceToDisk() {
+  Lead();
+  // A descriptor of its own: the segment may be finished and closed meanwhile.
+  const base::UniqueFd file(file_ ? ::dup(file_.get()) : -1);
+  const std::string path = path_;
+  StopLeading();
+  return file ? Sync(file.get(), path) : absl::OkStatus();
 }
 
 absl::StatusOr<int> Wal::NextSegment() {
@@ -231,7 +242,7 @@ absl::Status Wal::Close() {
   Lead();
   absl::Status status = absl::OkStatus();
   if (file_) {
-    status = Sync();
+    status = Sync(file_.get(), path_);
     file_.reset();
   }
   StopLeading();

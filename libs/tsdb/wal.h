@@ -22,8 +22,9 @@ namespace narthex::tsdb {
 /// When records are forced to the disk's platter. Without it a killed process
 /// loses nothing; a lost machine may lose what the kernel had not written.
 enum class WalSync {
-  kSegment,  ///< When a segment is full, as Prometheus.
-  kGroup,    ///< Before every acknowledgement.
+  kSegment,   ///< When a segment is full, as Prometheus.
+  kInterval,  ///< Also whenever the owner calls ForceToDisk, at intervals.
+  kGroup,     ///< Before every acknowledgement.
 };
 
 struct WalOptions {
@@ -53,6 +54,9 @@ class Wal {
   /// succeed.
   absl::Status Log(absl::Span<const std::string> records)
       ABSL_LOCKS_EXCLUDED(mutex_);
+
+  /// Forces to disk what was logged so far. Logging goes on meanwhile.
+  absl::Status ForceToDisk() ABSL_LOCKS_EXCLUDED(mutex_);
 
   /// Ends the current segment, so that everything logged so far is in
   /// segments below the returned one.
@@ -86,7 +90,7 @@ class Wal {
   absl::Status Flush();
   absl::Status OpenSegment(int number);
   absl::Status FinishSegment();
-  absl::Status Sync();
+  absl::Status Sync(int fd, const std::string& path);
   void Rewind();
   void Lead() ABSL_LOCKS_EXCLUDED(mutex_);
   void StopLeading() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -95,6 +99,7 @@ class Wal {
   const WalOptions options_;
   const base::Logger logger_;
   WriteLogMetrics& metrics_;
+  metrics::Counter& bytes_saved_;
 
   mutable base::Mutex mutex_;
   base::CondVar changed_;

@@ -107,6 +107,18 @@ absl::StatusOr<WalCompression> ParseWalCompression(absl::string_view text) {
                    "\", expected none, snappy or zstd"));
 }
 
+absl::string_view WalCompressionName(WalCompression compression) {
+  switch (compression) {
+    case WalCompression::kSnappy:
+      return "snappy";
+    case WalCompression::kZstd:
+      return "zstd";
+    case WalCompression::kNone:
+      break;
+  }
+  return "none";
+}
+
 WalPayload CompressRecord(absl::string_view record,
                           WalCompression compression) {
   WalPayload payload;

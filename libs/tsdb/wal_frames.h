@@ -18,6 +18,9 @@ enum class WalCompression : std::uint8_t { kNone, kSnappy, kZstd };
 /// Accepts "none", "snappy", "zstd"; kInvalidArgument otherwise.
 absl::StatusOr<WalCompression> ParseWalCompression(absl::string_view text);
 
+/// What ParseWalCompression takes.
+absl::string_view WalCompressionName(WalCompression compression);
+
 inline constexpr std::size_t kWalPageBytes = 32 << 10;
 inline constexpr std::size_t kWalFragmentHeaderBytes = 7;
 

@@ -1,6 +1,7 @@
 #include "services/ingester/app.h"
 
 #include <algorithm>
+#include <functional>
 #include <thread>
 
 #include "libs/base/mutex.h"
@@ -14,17 +15,22 @@ namespace narthex::ingester {
 namespace {
 
 constexpr std::chrono::milliseconds kMoveChunksEvery{1'000};
-constexpr int kMaintainEvery = 60;  // Times that.
 constexpr std::chrono::milliseconds kStopGrace{5'000};
+// At most what a lost machine may lose under --storage.tsdb.wal-fsync=interval.
+constexpr std::chrono::milliseconds kSyncEvery{1'000};
 
-// Lets a database move full chunks out of memory every second and do all else
-// that is due once a minute.
-class Maintenance {
+// Calls a function again and again, at intervals of a clock that nobody sets.
+class Periodic {
  public:
-  Maintenance(tsdb::Db& db, base::Logger log)
-      : db_(db), log_(std::move(log)), thread_([this] { Run(); }) {}
+  Periodic(std::string what, std::chrono::milliseconds interval,
+           std::function<absl::Status()> call, base::Logger log)
+      : what_(std::move(what)),
+        interval_(interval),
+        call_(std::move(call)),
+        log_(std::move(log)),
+        thread_([this] { Run(); }) {}
 
-  ~Maintenance() {
+  ~Periodic() {
     {
       base::MutexLock lock(mutex_);
       stopping_ = true;
@@ -32,28 +38,27 @@ class Maintenance {
     }
     thread_.join();
   }
+  Periodic(const Periodic&) = delete;
+  Periodic& operator=(const Periodic&) = delete;
 
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mutex_) {
-    for (int round = 1;; ++round) {
+    while (true) {
       {
         base::MutexLock lock(mutex_);
-        if (!stopping_) stop_.WaitFor(mutex_, kMoveChunksEvery);
+        if (!stopping_) stop_.WaitFor(mutex_, interval_);
         if (stopping_) return;
       }
-      if (round % kMaintainEvery != 0) {
-        // Chunks that cannot be moved stay: the next maintenance tells why.
-        db_.MoveFullChunks().IgnoreError();
-        continue;
-      }
-      const absl::Status status = db_.Maintain();
-      if (!status.ok()) {
-        log_.Error("maintenance of the database", {{"err", status.ToString()}});
+      const absl::Status status = call_();
+      if (!status.ok() && !absl::IsCancelled(status)) {
+        log_.Error(what_, {{"err", status.ToString()}});
       }
     }
   }
 
-  tsdb::Db& db_;
+  const std::string what_;
+  const std::chrono::milliseconds interval_;
+  const std::function<absl::Status()> call_;
   const base::Logger log_;
   base::Mutex mutex_;
   base::CondVar stop_;
@@ -73,7 +78,9 @@ struct IngesterApp::Running {
 
   Metrics metrics;
   std::unique_ptr<tsdb::Db> db;
-  std::unique_ptr<Maintenance> maintenance;
+  std::unique_ptr<Periodic> maintenance;
+  std::unique_ptr<Periodic> moving;
+  std::unique_ptr<Periodic> syncing;
   std::unique_ptr<IngesterService> service;
   std::unique_ptr<rpc::Server> server;
 };
@@ -95,42 +102,70 @@ absl::StatusOr<config::StorageConfig> IngesterApp::LoadStorageConfig() const {
 absl::Status IngesterApp::Reload() {
   NARTHEX_ASSIGN_OR_RETURN(const config::StorageConfig storage,
                            LoadStorageConfig());
-  if (exemplars_) {
-    running_->db->ResizeExemplars(MaxExemplars(storage));
-  }
-  return running_->db->SetOutOfOrderWindow(storage.out_of_order_time_window_ms);
+  if (exemplars_) running_->db->ResizeExemplars(MaxExemplars(storage));
+  running_->db->SetStaleThreshold(storage.stale_series_compaction_threshold);
+  NARTHEX_RETURN_IF_ERROR(running_->db->SetOutOfOrderWindow(
+      storage.out_of_order_time_window_ms));
+  return running_->db->SetRetention(options_.RetentionOf(storage));
 }
 
 absl::Status IngesterApp::Start(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(const config::StorageConfig storage,
                            LoadStorageConfig());
-  NARTHEX_ASSIGN_OR_RETURN(tsdb::DbOptions db_options, options_.ForDb());
-  db_options.out_of_order_window_ms = storage.out_of_order_time_window_ms;
+  NARTHEX_ASSIGN_OR_RETURN(tsdb::DbOptions db_options,
+                           options_.ForDb(storage));
   NARTHEX_ASSIGN_OR_RETURN(exemplars_, options_.ExemplarsEnabled());
   if (exemplars_) db_options.max_exemplars = MaxExemplars(storage);
   running_ = std::make_unique<Running>(process.registry());
-  NARTHEX_ASSIGN_OR_RETURN(
-      running_->db, tsdb::Db::Open(options_.path, db_options, process.log(),
-                                   process.clock(), process.registry()));
-  process.OnStop("database", [this, log = process.log()] {
-    const absl::Status status = running_->db->Close();
+  Running& r = *running_;
+  process.OnStop("database", [&r, log = process.log()] {
+    if (r.db == nullptr) return;
+    const absl::Status status = r.db->Close();
     if (!status.ok()) {
       log.Error("closing the database", {{"err", status.ToString()}});
     }
   });
-  running_->maintenance =
-      std::make_unique<Maintenance>(*running_->db, process.log());
-  process.OnStop("maintenance", [this] { running_->maintenance.reset(); });
-  running_->service = std::make_unique<IngesterService>(
-      *running_->db, options_.path + "/snapshots", process.clock(),
-      process.log(), running_->metrics);
-  NARTHEX_ASSIGN_OR_RETURN(
-      running_->server,
-      rpc::Server::Start(options_.grpc_address, {running_->service.get()}));
-  process.OnStop("grpc", [this] {
-    running_->service->EndPushStreams();
-    running_->server->Stop(kStopGrace);
+  process.OnStop("maintenance", [&r] {
+    if (r.db != nullptr) r.db->Interrupt();
+    r.syncing.reset();
+    r.moving.reset();
+    r.maintenance.reset();
   });
+  r.service = std::make_unique<IngesterService>(
+      options_.path + "/snapshots", process.clock(), process.log(), r.metrics);
+  NARTHEX_ASSIGN_OR_RETURN(r.server, rpc::Server::Start(options_.grpc_address,
+                                                        {r.service.get()}));
+  r.server->SetServing(false);
+  process.OnStop("grpc", [&r] {
+    r.service->EndPushStreams();
+    r.server->Stop(kStopGrace);
+  });
+  db_options.replay.stopping = [&process] { return process.stopping(); };
+  db_options.replay.progress = [&r](const tsdb::ReplayProgress& progress) {
+    r.service->SetReplayProgress(progress);
+  };
+  NARTHEX_ASSIGN_OR_RETURN(
+      r.db, tsdb::Db::Open(options_.path, db_options, process.log(),
+                           process.clock(), process.registry()));
+  r.maintenance = std::make_unique<Periodic>(
+      "maintenance of the database",
+      std::chrono::milliseconds(options_.block_reload_ms),
+      [&r] { return r.db->Maintain(); }, process.log());
+  // Chunks that cannot be moved stay: the next maintenance tells why.
+  r.moving = std::make_unique<Periodic>(
+      "moving chunks", kMoveChunksEvery,
+      [&r] {
+        r.db->MoveFullChunks().IgnoreError();
+        return absl::OkStatus();
+      },
+      process.log());
+  if (db_options.wal.sync == tsdb::WalSync::kInterval) {
+    r.syncing = std::make_unique<Periodic>(
+        "forcing the write-ahead log to disk", kSyncEvery,
+        [&r] { return r.db->ForceLogToDisk(); }, process.log());
+  }
+  r.service->Serve(*r.db);
+  r.server->SetServing(true);
   if (!options_.config_file.empty()) {
     process.OnReload("storage", [this] { return Reload(); });
     process.ConfigLoaded();

@@ -26,10 +26,10 @@ class IngesterApp : public service::App {
   int grpc_port() const;
 
  private:
+  struct Running;
   absl::StatusOr<config::StorageConfig> LoadStorageConfig() const;
   absl::Status Reload();
 
-  struct Running;
   Options options_;
   bool exemplars_ = false;
   std::unique_ptr<Running> running_;

@@ -6,6 +6,7 @@
 #include "libs/cluster/writer.h"
 #include "libs/promql/engine.h"
 #include "services/ingester/app.h"
+#include "services/ingester/memory_budget.h"
 
 namespace narthex::ingester {
 namespace {
@@ -219,6 +220,68 @@ TEST_CASE("labels, cardinality, deletion and snapshots are served") {
   CHECK(base::Exists(directory.path() + "/snapshots/" + snapshot->at(0)));
   REQUIRE(queryable->DeleteSeries(range, {one}).ok());
   CHECK(ReadAll(ingester).size() == 2);
+}
+
+TEST_CASE("a memory budget is a size, a share or what the group gives") {
+  const MemoryBounds machine{1000, 0};
+  const MemoryBounds group{1000, 500};
+  CHECK(MemoryBudget("0", machine).value() == 0);
+  CHECK(MemoryBudget("8GB", machine).value() == std::uint64_t{8} << 30);
+  CHECK(MemoryBudget("50%", machine).value() == 500);
+  CHECK(MemoryBudget("50%", group).value() == 250);
+  CHECK(MemoryBudget("auto", machine).value() == 0);
+  CHECK(MemoryBudget("auto", group).value() == 400);
+  for (const char* bad : {"", "8", "120%", "0%", "x%", "-1GB", "lots"}) {
+    INFO(bad);
+    CHECK_FALSE(MemoryBudget(bad, machine).ok());
+  }
+  CHECK(MemoryBounds::OfThisProcess().machine_bytes > 1 << 20);
+}
+
+TEST_CASE("flags and configuration say together what is kept") {
+  const std::int64_t day = 24 * 60 * 60 * 1000;
+  Options options;
+  CHECK(options.RetentionOf({}).time_ms == 15 * day);
+  options.retention_bytes = 1 << 20;
+  CHECK(options.RetentionOf({}).time_ms == 0);
+  CHECK(options.RetentionOf({}).bytes == 1 << 20);
+  options.retention_ms = 3 * day;
+  config::StorageConfig storage;
+  storage.retention_time_ms = 2 * day;
+  storage.retention_size_bytes = 5;
+  storage.retention_percentage = 40;
+  storage.retention_rules.push_back({{"up"}, {{}}, day});
+  const tsdb::Retention both = options.RetentionOf(storage);
+  CHECK(both.time_ms == 2 * day);
+  CHECK(both.bytes == 5);
+  CHECK(both.percentage == 40);
+  REQUIRE(both.rules.size() == 1);
+  CHECK(both.rules[0].time_ms == day);
+}
+
+TEST_CASE("a reload changes what is kept and a bad one does not") {
+  const base::TemporaryDirectory directory;
+  const std::string file = directory.path() + "/p.yml";
+  const auto configure = [&file](const std::string& retention) {
+    REQUIRE(base::WriteFileAtomically(
+                file, "storage: {tsdb: {retention: {" + retention + "}}}\n")
+                .ok());
+  };
+  configure("time: 3d");
+  Ingester ingester(directory.path() + "/data", {"--config.file=" + file});
+  const auto shows = [&ingester](const std::string& line) {
+    return ingester.process().registry().Expose().find("\n" + line + "\n") !=
+           std::string::npos;
+  };
+  CHECK(shows("prometheus_tsdb_retention_limit_seconds 259200"));
+  configure("time: 1d, rules: [{match: [up], time: 1h}]");
+  REQUIRE(ingester.process().Reload().ok());
+  CHECK(shows("prometheus_tsdb_retention_limit_seconds 86400"));
+  CHECK(shows("prometheus_config_last_reload_successful 1"));
+  configure("time: 1d, rules: [{match: ['up{'], time: 1h}]");
+  CHECK_FALSE(ingester.process().Reload().ok());
+  CHECK(shows("prometheus_tsdb_retention_limit_seconds 86400"));
+  CHECK(shows("prometheus_config_last_reload_successful 0"));
 }
 
 TEST_CASE("bad flags are refused with the reason") {

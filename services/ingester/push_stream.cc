@@ -1,5 +1,7 @@
 #include "services/ingester/push_stream.h"
 
+#include <optional>
+
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 
@@ -99,7 +101,10 @@ storage::SeriesRef PushStream::Known(storage::SeriesRef ref, std::size_t index,
   if (known == kUnknown) {
     unknown->push_back({index, storage::RejectReason::kUnknownSeries});
   } else if (known == kRefused) {
-    unknown->push_back({index, storage::RejectReason::kLimit});
+    // Whoever is told that a series is unknown declares it again.
+    unknown->push_back({index, db_.HasRoomForSeries()
+                                   ? storage::RejectReason::kUnknownSeries
+                                   : storage::RejectReason::kLimit});
     return kUnknown;
   }
   return known;

@@ -44,7 +44,40 @@ std::string SnapshotName(std::int64_t now_ms) {
       absl::StrFormat("-%08x%08x", now_ms & 0xffffffff, ++serial));
 }
 
+grpc::Status NotReplayed() {
+  return {grpc::StatusCode::UNAVAILABLE,
+          "the ingester is still replaying its write-ahead log"};
+}
+
 }  // namespace
+
+void IngesterService::SetReplayProgress(const tsdb::ReplayProgress& progress) {
+  base::MutexLock lock(mutex_);
+  replay_ = progress;
+}
+
+grpc::Status IngesterService::StorageStatus(
+    grpc::ServerContext*, const v1::StorageStatusRequest*,
+    v1::StorageStatusResponse* response) {
+  {
+    base::ReaderMutexLock lock(mutex_);
+    response->set_first_segment(replay_.first);
+    response->set_last_segment(replay_.last);
+    response->set_current_segment(replay_.current);
+  }
+  const tsdb::Db* const db = db_.load();
+  if (db == nullptr) return grpc::Status::OK;
+  response->set_replayed(true);
+  response->set_corruptions(db->corruption_count());
+  const tsdb::Retention retention = db->retention();
+  response->set_retention_ms(retention.time_ms);
+  response->set_retention_bytes(retention.bytes);
+  response->set_retention_percentage(retention.percentage);
+  for (const tsdb::BlockMeta& meta : db->Blocks()) {
+    response->add_block_metas(tsdb::FormatBlockMeta(meta));
+  }
+  return grpc::Status::OK;
+}
 
 void IngesterService::EndPushStreams() {
   base::MutexLock lock(mutex_);
@@ -55,6 +88,8 @@ void IngesterService::EndPushStreams() {
 grpc::Status IngesterService::Push(
     grpc::ServerContext* context,
     grpc::ServerReaderWriter<v1::PushResponse, v1::PushRequest>* stream) {
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
   {
     base::MutexLock lock(mutex_);
     if (stopping_) {
@@ -63,7 +98,7 @@ grpc::Status IngesterService::Push(
     push_streams_.insert(context);
   }
   metrics_.push_streams.Add(1);
-  PushStream push(db_, metrics_, log_.With({{"peer", context->peer()}}));
+  PushStream push(*db, metrics_, log_.With({{"peer", context->peer()}}));
   v1::PushRequest request;
   while (stream->Read(&request)) {
     if (!stream->Write(push.Handle(request))) break;
@@ -75,13 +110,13 @@ grpc::Status IngesterService::Push(
 }
 
 absl::Status IngesterService::SendSeries(
-    const v1::SelectRequest& request, grpc::ServerContext* context,
+    const tsdb::Db& db, const v1::SelectRequest& request, grpc::ServerContext* context,
     grpc::ServerWriter<v1::SelectResponse>* writer) {
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<model::Matcher> matchers,
                            cluster::FromWire(request.matchers()));
   NARTHEX_ASSIGN_OR_RETURN(
       const auto set,
-      db_.SelectChunks({request.min_ms(), request.max_ms()}, matchers));
+      db.SelectChunks({request.min_ms(), request.max_ms()}, matchers));
   v1::SelectResponse message;
   std::size_t bytes = 0;
   std::uint64_t sent = 0;
@@ -107,14 +142,15 @@ absl::Status IngesterService::SendSeries(
 }
 
 absl::Status IngesterService::SendLabels(
-    const v1::SelectRequest& request, grpc::ServerContext* context,
+    const tsdb::Db& db, const v1::SelectRequest& request,
+    grpc::ServerContext* context,
     grpc::ServerWriter<v1::SelectResponse>* writer) {
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<model::Matcher> matchers,
                            cluster::FromWire(request.matchers()));
   storage::SelectHints hints;
   hints.range = {request.min_ms(), request.max_ms()};
   hints.newest_only = true;
-  NARTHEX_ASSIGN_OR_RETURN(const auto set, db_.SelectSamples(hints, matchers));
+  NARTHEX_ASSIGN_OR_RETURN(const auto set, db.SelectSamples(hints, matchers));
   v1::SelectResponse message;
   std::size_t bytes = 0;
   std::uint64_t sent = 0;
@@ -142,21 +178,25 @@ absl::Status IngesterService::SendLabels(
 grpc::Status IngesterService::Select(
     grpc::ServerContext* context, const v1::SelectRequest* request,
     grpc::ServerWriter<v1::SelectResponse>* writer) {
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
   metrics_.selects.Inc();
   return rpc::ToGrpc(request->labels_only()
-                         ? SendLabels(*request, context, writer)
-                         : SendSeries(*request, context, writer));
+                         ? SendLabels(*db, *request, context, writer)
+                         : SendSeries(*db, *request, context, writer));
 }
 
 grpc::Status IngesterService::Evaluate(
     grpc::ServerContext* context, const v1::EvaluateRequest* request,
     grpc::ServerWriter<v1::EvaluateResponse>* writer) {
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
   metrics_.fragments.Inc();
   const std::function<bool()> is_cancelled = [context] {
     return context->IsCancelled();
   };
   const service::HangupWatch::Scope watch(hangups_, is_cancelled);
-  const auto samples = EvaluateOver(db_, clock_, *request, context->deadline(),
+  const auto samples = EvaluateOver(*db, clock_, *request, context->deadline(),
                                     watch.cancelled(), writer);
   if (!samples.ok()) return rpc::ToGrpc(samples.status());
   metrics_.fragment_samples.Inc(static_cast<double>(*samples));
@@ -166,9 +206,11 @@ grpc::Status IngesterService::Evaluate(
 grpc::Status IngesterService::LabelNames(grpc::ServerContext*,
                                          const v1::LabelNamesRequest* request,
                                          v1::LabelNamesResponse* response) {
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
   const auto sets = cluster::FromWire(request->matcher_sets());
   if (!sets.ok()) return rpc::ToGrpc(sets.status());
-  const auto names = db_.LabelNames({request->min_ms(), request->max_ms()},
+  const auto names = db->LabelNames({request->min_ms(), request->max_ms()},
                                     *sets, request->limit());
   if (!names.ok()) return rpc::ToGrpc(names.status());
   for (const std::string& name : *names) response->add_names(name);
@@ -178,10 +220,12 @@ grpc::Status IngesterService::LabelNames(grpc::ServerContext*,
 grpc::Status IngesterService::LabelValues(grpc::ServerContext*,
                                           const v1::LabelValuesRequest* request,
                                           v1::LabelValuesResponse* response) {
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
   const auto sets = cluster::FromWire(request->matcher_sets());
   if (!sets.ok()) return rpc::ToGrpc(sets.status());
   const auto values =
-      db_.LabelValues(request->name(), {request->min_ms(), request->max_ms()},
+      db->LabelValues(request->name(), {request->min_ms(), request->max_ms()},
                       *sets, request->limit());
   if (!values.ok()) return rpc::ToGrpc(values.status());
   for (const std::string& value : *values) response->add_values(value);
@@ -191,10 +235,12 @@ grpc::Status IngesterService::LabelValues(grpc::ServerContext*,
 grpc::Status IngesterService::Exemplars(
     grpc::ServerContext*, const v1::ExemplarsRequest* request,
     grpc::ServerWriter<v1::ExemplarsResponse>* writer) {
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
   const auto sets = cluster::FromWire(request->matcher_sets());
   if (!sets.ok()) return rpc::ToGrpc(sets.status());
   for (const tsdb::SeriesExemplars& one :
-       db_.SelectExemplars({request->min_ms(), request->max_ms()}, *sets)) {
+       db->SelectExemplars({request->min_ms(), request->max_ms()}, *sets)) {
     v1::ExemplarsResponse response;
     response.set_labels(std::string(one.labels.encoded()));
     for (const model::Exemplar& exemplar : one.exemplars) {
@@ -208,7 +254,9 @@ grpc::Status IngesterService::Exemplars(
 grpc::Status IngesterService::Cardinality(grpc::ServerContext*,
                                           const v1::CardinalityRequest* request,
                                           v1::CardinalityResponse* response) {
-  const tsdb::Cardinality counts = db_.GetCardinality(request->limit());
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
+  const tsdb::Cardinality counts = db->GetCardinality(request->limit());
   response->set_series(counts.series);
   response->set_label_pairs(counts.label_pairs);
   response->set_chunks(counts.chunks);
@@ -224,11 +272,13 @@ grpc::Status IngesterService::Cardinality(grpc::ServerContext*,
 grpc::Status IngesterService::DeleteSeries(
     grpc::ServerContext*, const v1::DeleteSeriesRequest* request,
     v1::DeleteSeriesResponse*) {
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
   const auto sets = cluster::FromWire(request->matcher_sets());
   if (!sets.ok()) return rpc::ToGrpc(sets.status());
   for (const auto& matchers : *sets) {
     const absl::Status status =
-        db_.DeleteSeries({request->min_ms(), request->max_ms()}, matchers);
+        db->DeleteSeries({request->min_ms(), request->max_ms()}, matchers);
     if (!status.ok()) return rpc::ToGrpc(status);
   }
   return grpc::Status::OK;
@@ -237,22 +287,28 @@ grpc::Status IngesterService::DeleteSeries(
 grpc::Status IngesterService::CleanTombstones(grpc::ServerContext*,
                                               const v1::CleanTombstonesRequest*,
                                               v1::CleanTombstonesResponse*) {
-  return rpc::ToGrpc(db_.CleanTombstones());
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
+  return rpc::ToGrpc(db->CleanTombstones());
 }
 
 grpc::Status IngesterService::Snapshot(grpc::ServerContext*,
                                        const v1::SnapshotRequest* request,
                                        v1::SnapshotResponse* response) {
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
   const std::string name = SnapshotName(clock_.NowMs());
   response->set_name(name);
-  return rpc::ToGrpc(db_.Snapshot(absl::StrCat(snapshot_directory_, "/", name),
+  return rpc::ToGrpc(db->Snapshot(absl::StrCat(snapshot_directory_, "/", name),
                                   request->skip_head()));
 }
 
 grpc::Status IngesterService::Flush(grpc::ServerContext*,
                                     const v1::FlushRequest*,
                                     v1::FlushResponse*) {
-  return rpc::ToGrpc(db_.Flush());
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
+  return rpc::ToGrpc(db->Flush());
 }
 
 }  // namespace narthex::ingester

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <set>
 #include <string>
 
@@ -13,18 +14,25 @@
 
 namespace narthex::ingester {
 
-/// Serves the Ingester contract over one database. Thread-safe.
+/// Serves the Ingester contract over one database, which may still be opened
+/// when the first calls come. Thread-safe.
 class IngesterService : public v1::Ingester::Service {
  public:
   /// All references must outlive the service. Snapshots go below
   /// `snapshot_directory`.
-  IngesterService(tsdb::Db& db, std::string snapshot_directory,
-                  base::Clock& clock, base::Logger log, Metrics& metrics)
-      : db_(db),
-        snapshot_directory_(std::move(snapshot_directory)),
+  IngesterService(std::string snapshot_directory, base::Clock& clock,
+                  base::Logger log, Metrics& metrics)
+      : snapshot_directory_(std::move(snapshot_directory)),
         clock_(clock),
         log_(std::move(log)),
         metrics_(metrics) {}
+
+  /// Serves `db`, which must outlive the service, from now on. Before that
+  /// every call but StorageStatus is answered by UNAVAILABLE.
+  void Serve(tsdb::Db& db) { db_.store(&db); }
+  /// How far the replay has come; told before Serve().
+  void SetReplayProgress(const tsdb::ReplayProgress& progress)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   /// Ends the push streams after the batch at hand; writers keep what has
   /// not been answered. Other calls end by themselves.
@@ -63,16 +71,21 @@ class IngesterService : public v1::Ingester::Service {
   grpc::Status Flush(grpc::ServerContext* context,
                      const v1::FlushRequest* request,
                      v1::FlushResponse* response) override;
+  grpc::Status StorageStatus(grpc::ServerContext* context,
+                             const v1::StorageStatusRequest* request,
+                             v1::StorageStatusResponse* response) override
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  absl::Status SendLabels(const v1::SelectRequest& request,
+  absl::Status SendLabels(const tsdb::Db& db, const v1::SelectRequest& request,
                           grpc::ServerContext* context,
                           grpc::ServerWriter<v1::SelectResponse>* writer);
-  absl::Status SendSeries(const v1::SelectRequest& request,
+  absl::Status SendSeries(const tsdb::Db& db, const v1::SelectRequest& request,
                           grpc::ServerContext* context,
                           grpc::ServerWriter<v1::SelectResponse>* writer);
 
-  tsdb::Db& db_;
+  // Null until Serve().
+  std::atomic<tsdb::Db*> db_{nullptr};
   const std::string snapshot_directory_;
   base::Clock& clock_;
   const base::Logger log_;
@@ -82,6 +95,7 @@ class IngesterService : public v1::Ingester::Service {
   base::Mutex mutex_;
   std::set<grpc::ServerContext*> push_streams_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  tsdb::ReplayProgress replay_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace narthex::ingester

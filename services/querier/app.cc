@@ -157,7 +157,8 @@ absl::Status QuerierApp::AddRoutes(service::Process& process) {
                    [&r] { return r.config.snapshot()->loaded_ms; },
                    [&r](std::uint32_t limit) {
                      return r.ingesters->HeadCardinality(limit);
-                   }});
+                   },
+                   [&r] { return r.ingesters->StorageStatuses(); }});
   const auto external_labels = [&r] {
     auto snapshot = r.config.snapshot();
     return std::shared_ptr<const model::Labels>(snapshot,

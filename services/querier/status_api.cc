@@ -12,7 +12,10 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/duration.h"
 #include "libs/base/status.h"
+#include "libs/config/fields.h"
 #include "libs/promql/ast.h"
 #include "services/querier/params.h"
 
@@ -63,9 +66,74 @@ void WriteBuildInfo(JsonWriter* json) {
       .EndObject();
 }
 
-void WriteRuntimeInfo(const StatusSource& source, JsonWriter* json) {
+using StorageStatus = cluster::IngesterQueryable::StorageStatus;
+
+// In Prometheus's words: "15d or 512GiB". All ingesters are meant to keep the
+// same.
+std::string RetentionText(const StorageStatus& status) {
+  std::vector<std::string> bounds;
+  if (status.retention_ms > 0) {
+    bounds.push_back(base::FormatDuration(status.retention_ms));
+  }
+  if (status.retention_bytes > 0) {
+    bounds.push_back(config::FormatSize(
+        static_cast<std::int64_t>(status.retention_bytes)));
+  }
+  if (status.retention_percentage > 0) {
+    bounds.push_back(absl::StrCat(status.retention_percentage, "%"));
+  }
+  return absl::StrJoin(bounds, " or ");
+}
+
+// The progress of the ingester that has most left to do.
+absl::Status WalReplay(const StatusSource& source, Answer* answer) {
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<StorageStatus> all,
+                           source.storage());
+  StorageStatus slowest;
+  for (const StorageStatus& one : all) {
+    if (&one == &all.front() || one.last_segment - one.current_segment >
+                                    slowest.last_segment -
+                                        slowest.current_segment) {
+      slowest = one;
+    }
+  }
+  answer->data()
+      .BeginObject()
+      .Key("min")
+      .Int(slowest.first_segment)
+      .Key("max")
+      .Int(slowest.last_segment)
+      .Key("current")
+      .Int(slowest.current_segment)
+      .EndObject();
+  return absl::OkStatus();
+}
+
+absl::Status TsdbBlocks(const StatusSource& source, Answer* answer) {
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<StorageStatus> all,
+                           source.storage());
+  JsonWriter& json = answer->data();
+  json.BeginObject().Key("blocks").BeginArray();
+  for (const StorageStatus& one : all) {
+    for (const std::string& meta : one.block_metas) json.Raw()->append(meta);
+  }
+  json.EndArray().EndObject();
+  return absl::OkStatus();
+}
+
+absl::Status RuntimeInfo(const StatusSource& source, Answer* answer) {
+  // Most of it is known without the ingesters.
+  std::vector<StorageStatus> ingesters;
+  if (auto all = source.storage(); all.ok()) {
+    ingesters = *std::move(all);
+  } else {
+    answer->warnings.emplace_back(all.status().message());
+  }
+  std::uint64_t corruptions = 0;
+  for (const StorageStatus& one : ingesters) corruptions += one.corruptions;
   service::Process& process = source.process;
-  json->BeginObject()
+  answer->data()
+      .BeginObject()
       .Key("startTime")
       .Time(process.start_time_ms())
       .Key("CWD")
@@ -79,7 +147,7 @@ void WriteRuntimeInfo(const StatusSource& source, JsonWriter* json) {
       .Key("lastConfigTime")
       .Time(source.reloaded_ms())
       .Key("corruptionCount")
-      .Int(0)
+      .Int(static_cast<std::int64_t>(corruptions))
       .Key("goroutineCount")
       .Int(ThreadCount())
       .Key("GOMAXPROCS")
@@ -91,8 +159,9 @@ void WriteRuntimeInfo(const StatusSource& source, JsonWriter* json) {
       .Key("GODEBUG")
       .String("")
       .Key("storageRetention")
-      .String("")
+      .String(ingesters.empty() ? "" : RetentionText(ingesters.front()))
       .EndObject();
+  return absl::OkStatus();
 }
 
 void WriteCounts(
@@ -181,13 +250,15 @@ void AddStatusRoutes(ApiRoutes& routes, http::Router& router,
     json->EndObject();
   });
   get("/status/buildinfo", WriteBuildInfo);
-  get("/status/runtimeinfo",
-      [shared](JsonWriter* json) { WriteRuntimeInfo(*shared, json); });
-  // An ingester serves nothing before its replay has ended.
-  get("/status/walreplay", [](JsonWriter* json) {
-    json->BeginObject().Key("min").Int(0).Key("max").Int(0);
-    json->Key("current").Int(0).EndObject();
-  });
+  const auto ask = [&routes, shared](absl::string_view path, auto function) {
+    routes.Add("GET", path,
+               [shared, function](const http::Request&, Answer* answer) {
+                 return function(*shared, answer);
+               });
+  };
+  ask("/status/runtimeinfo", RuntimeInfo);
+  ask("/status/walreplay", WalReplay);
+  ask("/status/tsdb/blocks", TsdbBlocks);
   get("/features", WriteFeatures);
   get("/notifications",
       [](JsonWriter* json) { json->BeginArray().EndArray(); });

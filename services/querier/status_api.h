@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "libs/cluster/queryable.h"
@@ -22,10 +23,14 @@ struct StatusSource {
   std::function<absl::StatusOr<cluster::IngesterQueryable::Cardinality>(
       std::uint32_t)>
       cardinality;
+  /// How the storage of each ingester is doing.
+  std::function<
+      absl::StatusOr<std::vector<cluster::IngesterQueryable::StorageStatus>>()>
+      storage;
 };
 
-/// /status/{config,flags,buildinfo,runtimeinfo,tsdb,walreplay}, /features,
-/// /notifications and /version.
+/// /status/{config,flags,buildinfo,runtimeinfo,tsdb,tsdb/blocks,walreplay},
+/// /features, /notifications and /version.
 void AddStatusRoutes(ApiRoutes& routes, http::Router& router,
                      StatusSource source);
 

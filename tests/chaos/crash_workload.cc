@@ -64,7 +64,7 @@ absl::Status Maintain(tsdb::Db& db, std::int64_t step,
 
 tsdb::DbOptions CrashWorkload::Options(tsdb::WalSync sync) {
   tsdb::DbOptions options;
-  options.retention_ms = kRetentionMs;
+  options.retention.time_ms = kRetentionMs;
   options.samples_per_chunk = 20;
   options.wal.sync = sync;
   options.wal.segment_bytes = 2 * tsdb::kWalPageBytes;

@@ -1,0 +1,84 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
+#include "libs/tsdb/db_state.h"
+
+namespace narthex::tsdb {
+namespace {
+
+// When the head is full, stale series leave it if they are that many.
+constexpr double kWorthwhileShare = 0.02;
+
+}  // namespace
+
+bool DbState::StaleCompactionDue() const {
+  const auto stale = static_cast<double>(head_->stale_series_count());
+  const auto all = static_cast<double>(head_->series_count());
+  if (stale == 0) return false;
+  const double threshold = stale_threshold_.load();
+  return (threshold > 0 && stale >= threshold * all) ||
+         (stale >= kWorthwhileShare * all && !head_->HasRoomForSeries());
+}
+
+// Moves series that ended into blocks, which overlap with the one that the
+// head will become, so that their memory is free for new ones.
+absl::Status DbState::CompactStaleIfDue() {
+  if (!StaleCompactionDue()) return absl::OkStatus();
+  metrics_.stale_compactions.Inc();
+  const std::vector<Head::StaleSeries> stale = head_->ListStale();
+  std::int64_t first = model::kMaxTime;
+  std::int64_t last = model::kMinTime;
+  for (const Head::StaleSeries& one : stale) {
+    first = std::min(first, one.min_ms);
+    last = std::max(last, one.max_ms);
+  }
+  first = std::max(first, head_->min_valid_time());
+  while (first <= last) {
+    const std::int64_t end =
+        std::min(first / options_.block_ms * options_.block_ms +
+                     options_.block_ms,
+                 last + 1);
+    NARTHEX_RETURN_IF_ERROR(base::Annotate(WriteStaleBlock(stale, first, end),
+                                           "write block of stale series"));
+    first = end;
+  }
+  head_->ForgetStale(stale);
+  return absl::OkStatus();
+}
+
+absl::Status DbState::WriteStaleBlock(
+    const std::vector<Head::StaleSeries>& stale, std::int64_t min_ms,
+    std::int64_t max_ms) {
+  NARTHEX_ASSIGN_OR_RETURN(
+      const std::unique_ptr<storage::ChunkSeriesSet> set,
+      head_->SelectStale({min_ms, max_ms - 1}, stale));
+  BlockMeta meta;
+  meta.ulid = Ulid::New(clock_.NowMs());
+  meta.min_ms = min_ms;
+  meta.max_ms = max_ms;
+  meta.compaction.hints.emplace_back(kHintFromStaleSeries);
+  NARTHEX_ASSIGN_OR_RETURN(
+      const std::unique_ptr<BlockWriter> writer,
+      BlockWriter::Create(directory_, meta, WriterOptions()));
+  storage::ChunkSeries series;
+  while (set->Next(&series)) {
+    NARTHEX_RETURN_IF_ERROR(writer->AddSeries(series.labels, series.chunks));
+  }
+  NARTHEX_RETURN_IF_ERROR(set->status());
+  if (writer->series_count() == 0) return absl::OkStatus();
+  NARTHEX_RETURN_IF_ERROR(writer->Finish());
+  NARTHEX_ASSIGN_OR_RETURN(
+      const std::shared_ptr<Block> block,
+      Block::Open(absl::StrCat(directory_, "/", meta.ulid.ToString())));
+  blocks_->Exchange(block, {});
+  logger_.Info("block of stale series written",
+               {{"ulid", meta.ulid.ToString()},
+                {"min_ms", min_ms},
+                {"max_ms", max_ms},
+                {"series", block->meta().stats.series}});
+  return absl::OkStatus();
+}
+
+}  // namespace narthex::tsdb
