@@ -17,9 +17,9 @@ struct MeasuredHead {
   metrics::Registry registry;
   TsdbMetrics metrics{registry};
   SeriesLimit limit{{}, registry};
-  std::shared_ptr<Head> head = std::make_shared<Head>(
-      HeadOptions{{120 * kMinute, 120}}, limit, base::Logger::Discard(),
-      metrics);
+  std::shared_ptr<Head> head =
+      std::make_shared<Head>(HeadOptions{{120 * kMinute, 120}}, limit,
+                             base::Logger::Discard(), metrics);
 
   // Series that live for an hour, as those of containers do.
   void Live(int generation) {
