@@ -168,6 +168,12 @@ bool Exists(const std::string& path) {
   return fs::exists(path, error);
 }
 
+void SetDirectory(const std::string& directory, std::string* path) {
+  if (path->empty() || path->front() == '/') return;
+  *path =
+      (std::filesystem::path(directory) / *path).lexically_normal().string();
+}
+
 std::vector<std::string> Glob(const std::string& pattern) {
   glob_t found{};
   std::vector<std::string> paths;

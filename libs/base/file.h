@@ -75,6 +75,9 @@ absl::Status RemoveAll(const std::string& path);
 absl::StatusOr<std::vector<std::string>> ListDirectory(const std::string& path);
 bool Exists(const std::string& path);
 
+/// Makes `*path` begin at `directory` unless it is empty or absolute.
+void SetDirectory(const std::string& directory, std::string* path);
+
 /// Paths matching a shell pattern, sorted; empty when none does.
 std::vector<std::string> Glob(const std::string& pattern);
 

@@ -90,9 +90,7 @@ void Emit(const AlertingConfig& config, yaml::Emitter* out) {
 void SetDirectory(const std::string& directory, AlertingConfig* config) {
   for (AlertmanagerConfig& alertmanager : config->alertmanagers) {
     SetDirectory(directory, &alertmanager.http);
-    for (auto& file : alertmanager.discovery.files) {
-      for (std::string& path : file.files) SetDirectory(directory, &path);
-    }
+    SetDirectory(directory, &alertmanager.discovery);
   }
 }
 

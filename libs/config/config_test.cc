@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "libs/base/file.h"
+#include "libs/discovery/file.h"
 #include "libs/http/client.h"
 
 namespace narthex::config {
@@ -19,6 +20,12 @@ Config Good(absl::string_view text) {
 std::string ErrorOf(absl::string_view text) {
   const auto config = Parse(text, "p.yml", "/etc/p");
   return config.ok() ? "" : std::string(config.status().message());
+}
+
+/// The first pattern of the first file_sd_configs entry.
+std::string FilesOf(const discovery::Configs& configs) {
+  const auto& first = configs.providers.at("file").front();
+  return first.As<discovery::FileConfig>()->files.front();
 }
 
 TEST_CASE("an empty file gives the defaults") {
@@ -77,7 +84,7 @@ TEST_CASE("relative paths begin at the directory of the file") {
   const ScrapeConfig& scrape = config.scrape_configs[0];
   CHECK(scrape.http.authorization->credentials_file == "/etc/p/token");
   CHECK(scrape.http.tls.ca_file == "/etc/ca.pem");
-  CHECK(scrape.discovery.files[0].files[0] == "/etc/p/t/*.json");
+  CHECK(FilesOf(scrape.discovery) == "/etc/p/t/*.json");
 }
 
 TEST_CASE("external labels take values from the environment") {
@@ -211,7 +218,7 @@ TEST_CASE("included scrape configs use their own directory and the globals") {
   REQUIRE(all.size() == 2);
   CHECK(all[1].job_name == "b");
   CHECK(all[1].scrape_interval_ms == 7'000);
-  CHECK(all[1].discovery.files[0].files[0] == sub + "/t.json");
+  CHECK(FilesOf(all[1].discovery) == sub + "/t.json");
   REQUIRE(base::WriteFileAtomically(sub + "/x.yml",
                                     "scrape_configs: [{job_name: a}]\n")
               .ok());

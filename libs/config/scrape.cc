@@ -403,9 +403,7 @@ void SetDirectory(const std::string& directory, GlobalConfig* config) {
 void SetDirectory(const std::string& directory, ScrapeConfig* config) {
   SetDirectory(directory, &config->scrape_failure_log_file);
   SetDirectory(directory, &config->http);
-  for (auto& file : config->discovery.files) {
-    for (std::string& path : file.files) SetDirectory(directory, &path);
-  }
+  SetDirectory(directory, &config->discovery);
 }
 
 }  // namespace narthex::config

@@ -1,39 +1,32 @@
 #pragma once
 
-#include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "libs/discovery/provider_config.h"
 #include "libs/discovery/target_group.h"
 #include "libs/yaml/decoder.h"
 #include "libs/yaml/emitter.h"
 
 namespace narthex::discovery {
 
-/// One entry of file_sd_configs.
-struct FileConfig {
-  /// Paths ending in .json, .yml or .yaml, with at most one "*", in the last
-  /// part.
-  std::vector<std::string> files;
-  std::int64_t refresh_interval_ms = 5 * 60 * 1000;
-
-  friend bool operator==(const FileConfig&, const FileConfig&) = default;
-};
-
 /// The discovery parts of a scrape config or of an alertmanager config.
 struct Configs {
   std::vector<TargetGroup> static_groups;  // Sources are "0", "1", ...
-  std::vector<FileConfig> files;
+  /// By the kind's name ("file"); lists that are not empty.
+  std::map<std::string, std::vector<ProviderConfig>> providers;
 
   friend bool operator==(const Configs&, const Configs&) = default;
 };
 
-/// Takes static_configs and file_sd_configs out of the map that `d` reads. A
-/// kind of discovery that Prometheus knows and we do not is an error saying
-/// "known to Prometheus, not supported yet".
+/// Takes static_configs and all lists of kinds.h out of the map that `d`
+/// reads. A kind that Prometheus knows and we do not is an error that says
+/// so.
 void DecodeConfigs(yaml::Decoder& d, Configs* configs);
-/// Prints the same fields into the open map.
+/// Prints the fields into the open map, sorted by name.
 void EmitConfigs(const Configs& configs, yaml::Emitter* out);
+/// Makes relative paths begin at `directory`.
+void SetDirectory(const std::string& directory, Configs* configs);
 
 }  // namespace narthex::discovery

@@ -4,7 +4,8 @@
 
 #include <chrono>
 
-#include "libs/discovery/file_provider.h"
+#include "libs/base/clock.h"
+#include "libs/http/client.h"
 
 namespace narthex::discovery {
 
@@ -14,15 +15,28 @@ Manager::Manager(Options options, base::Logger logger, Metrics& metrics,
       logger_(std::move(logger)),
       metrics_(metrics),
       callback_(std::move(callback)),
+      client_(std::make_unique<http::Client>()),
       thread_([this] { Run(); }) {}
 
 Manager::~Manager() { Stop(); }
 
-Manager::Running* Manager::FindRunning(const FileConfig& config) {
+Manager::Running* Manager::FindRunning(const ProviderConfig& config) {
   for (auto& [id, running] : running_) {
     if (running.config == config) return &running;
   }
   return nullptr;
+}
+
+Provider* Manager::Join(const ProviderConfig& config, const std::string& job) {
+  if (Running* running = FindRunning(config)) {
+    running->jobs.insert(job);
+    return nullptr;
+  }
+  std::unique_ptr<Provider> provider =
+      config.Make({*client_, logger_, metrics_, job});
+  Provider* const started = provider.get();
+  running_.emplace(next_id_++, Running{config, {job}, {}, std::move(provider)});
+  return started;
 }
 
 void Manager::ApplyConfig(const std::map<std::string, Configs>& jobs) {
@@ -39,18 +53,12 @@ void Manager::ApplyConfig(const std::map<std::string, Configs>& jobs) {
       for (const TargetGroup& group : configs.static_groups) {
         groups.push_back(std::make_shared<const TargetGroup>(group));
       }
-      for (const FileConfig& file : configs.files) {
-        if (Running* running = FindRunning(file)) {
-          running->jobs.insert(job);
-          continue;
+      for (const auto& [kind, list] : configs.providers) {
+        for (const ProviderConfig& config : list) {
+          if (Provider* provider = Join(config, job)) {
+            started.emplace_back(next_id_ - 1, provider);
+          }
         }
-        Running running;
-        running.config = file;
-        running.jobs.insert(job);
-        running.provider =
-            std::make_unique<FileProvider>(file, logger_, metrics_);
-        started.emplace_back(next_id_, running.provider.get());
-        running_.emplace(next_id_++, std::move(running));
       }
     }
     for (auto it = running_.begin(); it != running_.end();) {
@@ -137,6 +145,8 @@ void Manager::Run() {
       for (const auto& group : groups) targets += group->targets.size();
       metrics_.discovered_targets.With({metrics_.name, job})
           .Set(static_cast<double>(targets));
+      metrics_.last_update.With({metrics_.name, job})
+          .Set(static_cast<double>(base::Clock::System().NowMs()) / 1000);
     }
     next = SteadyClock::now() + interval;
     metrics_.sent_updates.Inc();

@@ -14,6 +14,7 @@
 #include "libs/discovery/config.h"
 #include "libs/discovery/metrics.h"
 #include "libs/discovery/provider.h"
+#include "libs/discovery/provider_config.h"
 #include "libs/discovery/target_group.h"
 
 namespace narthex::discovery {
@@ -41,15 +42,15 @@ class Manager {
   /// Stops.
   ~Manager();
 
-  /// Replaces the jobs. Providers have read what they can read at once when
-  /// this returns.
+  /// Replaces the jobs. Providers have read what they can read without the
+  /// network when this returns.
   void ApplyConfig(const std::map<std::string, Configs>& jobs);
   /// No callback runs after this.
   void Stop();
 
  private:
   struct Running {
-    FileConfig config;
+    ProviderConfig config;
     std::set<std::string> jobs;
     std::map<std::string, std::shared_ptr<const TargetGroup>> groups;
     std::unique_ptr<Provider> provider;
@@ -59,13 +60,17 @@ class Manager {
   void Run();
   std::map<std::string, TargetGroups> Snapshot() const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  Running* FindRunning(const FileConfig& config)
+  /// The entry of a provider that is to be started, null when it runs.
+  Provider* Join(const ProviderConfig& config, const std::string& job)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Running* FindRunning(const ProviderConfig& config)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   const base::Logger logger_;
   Metrics& metrics_;
   const Callback callback_;
+  const std::unique_ptr<http::Client> client_;
 
   base::Mutex apply_mutex_;  // One ApplyConfig() or Stop() at a time.
   mutable base::Mutex mutex_;

@@ -1,4 +1,4 @@
-#include "libs/discovery/file_provider.h"
+#include "libs/discovery/file.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -14,6 +14,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/quote.h"
 #include "libs/base/status.h"
 
 namespace narthex::discovery {
@@ -22,6 +23,19 @@ namespace {
 constexpr absl::string_view kFilePathLabel = "__meta_filepath";
 constexpr std::uint32_t kEvents = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM |
                                   IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB;
+
+bool IsFilePattern(absl::string_view path) {
+  const std::size_t dot = path.rfind('.');
+  if (dot == absl::string_view::npos) return false;
+  const absl::string_view extension = path.substr(dot + 1);
+  if (extension != "json" && extension != "yml" && extension != "yaml" &&
+      extension != "JSON" && extension != "YML" && extension != "YAML") {
+    return false;
+  }
+  const std::size_t star = path.find('*');
+  return star == absl::string_view::npos ||
+         path.find('/', star) == absl::string_view::npos;
+}
 
 std::string SourceOf(const std::string& path, std::size_t index) {
   return absl::StrCat(path, ":", index);
@@ -45,6 +59,43 @@ void AddRemovals(const std::string& path, std::size_t first, std::size_t end,
 }
 
 }  // namespace
+
+absl::Status Decode(const yaml::Node& node, FileConfig* config) {
+  yaml::Decoder d(node);
+  d.Field("files", &config->files);
+  d.Duration("refresh_interval", &config->refresh_interval_ms);
+  NARTHEX_RETURN_IF_ERROR(d.Done());
+  if (config->files.empty()) {
+    return node.Error(
+        "file service discovery config must contain at least one path name");
+  }
+  for (const std::string& file : config->files) {
+    if (!IsFilePattern(file)) {
+      return node.Error(absl::StrCat("path name ", base::Quote(file),
+                                     " is not valid for file discovery"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Emit(const FileConfig& config, yaml::Emitter* out) {
+  out->BeginMap();
+  out->Field("files", config.files);
+  out->Key("refresh_interval").Duration(config.refresh_interval_ms);
+  out->EndMap();
+}
+
+void SetDirectory(const std::string& directory, FileConfig* config) {
+  for (std::string& file : config->files) {
+    base::SetDirectory(directory, &file);
+  }
+}
+
+std::unique_ptr<Provider> MakeProvider(const FileConfig& config,
+                                       const ProviderContext& context) {
+  return std::make_unique<FileProvider>(config, context.logger,
+                                        context.metrics);
+}
 
 absl::StatusOr<std::vector<TargetGroup>> ReadTargetGroups(
     const std::string& path) {

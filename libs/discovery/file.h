@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <thread>
@@ -8,11 +10,27 @@
 
 #include "libs/base/file.h"
 #include "libs/base/log.h"
-#include "libs/discovery/config.h"
-#include "libs/discovery/metrics.h"
 #include "libs/discovery/provider.h"
+#include "libs/yaml/emitter.h"
+#include "libs/yaml/node.h"
 
 namespace narthex::discovery {
+
+/// One entry of file_sd_configs.
+struct FileConfig {
+  /// Paths ending in .json, .yml or .yaml, with at most one "*", in the last
+  /// part.
+  std::vector<std::string> files;
+  std::int64_t refresh_interval_ms = 5 * 60 * 1000;
+
+  friend bool operator==(const FileConfig&, const FileConfig&) = default;
+};
+
+absl::Status Decode(const yaml::Node& node, FileConfig* config);
+void Emit(const FileConfig& config, yaml::Emitter* out);
+void SetDirectory(const std::string& directory, FileConfig* config);
+std::unique_ptr<Provider> MakeProvider(const FileConfig& config,
+                                       const ProviderContext& context);
 
 /// Reads target groups from JSON and YAML files, again whenever one of their
 /// directories changes and every refresh interval. A file that cannot be read

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/base/mutex.h"
+#include "libs/discovery/fetcher.h"
+#include "libs/discovery/provider.h"
+
+namespace narthex::discovery {
+
+/// Asks for all targets at once and again every interval, the base of all
+/// mechanisms that cannot be watched. A refresh that fails is counted and
+/// logged and leaves the targets as they are; a group that is missing from
+/// the next answer is removed.
+class RefreshProvider : public Provider {
+ public:
+  /// All groups that there are. Runs on the provider's own thread and may
+  /// block in the fetcher; whatever else it waits for must end soon after
+  /// `fetcher.cancelled()`.
+  using Refresh =
+      std::function<absl::StatusOr<std::vector<TargetGroup>>(Fetcher& fetcher)>;
+
+  struct Options {
+    /// The kind's name, as in metrics and logs. At most 12 characters name
+    /// the thread.
+    std::string mechanism;
+    std::int64_t interval_ms = 0;
+    /// Null for the defaults.
+    std::shared_ptr<const http::ClientConfig> client = nullptr;
+  };
+
+  RefreshProvider(Options options, const ProviderContext& context,
+                  Refresh refresh);
+  ~RefreshProvider() override;
+
+  void Start(Update update) override;
+  void Stop() override ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  void Run();
+  void RefreshOnce();
+  /// False when stopped.
+  bool WaitUntil(std::int64_t deadline_ns) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const Options options_;
+  const base::Logger logger_;
+  const RefreshMetrics metrics_;
+  const Refresh refresh_;
+  Fetcher fetcher_;
+  Update update_;
+  /// Sources of the groups that the consumer has.
+  std::set<std::string> known_;
+
+  base::Mutex mutex_;
+  base::CondVar changed_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace narthex::discovery
