@@ -21,7 +21,7 @@ absl::Status Decode(const yaml::Node& node, relabel::NameValidation validation,
                              "[v2] but got ",
                              config->api_version));
   }
-  DecodeHttpClient(d, &config->http);
+  http::DecodeClientConfig(d, &config->http);
   if (d.Take("sigv4") != nullptr) {
     d.FailField("sigv4", "known to Prometheus, not supported yet");
   }
@@ -43,7 +43,7 @@ absl::Status Decode(const yaml::Node& node, relabel::NameValidation validation,
 
 void Emit(const AlertmanagerConfig& config, yaml::Emitter* out) {
   out->BeginMap();
-  EmitHttpClient(config.http, out);
+  http::EmitClientConfig(config.http, out);
   EmitText("scheme", config.scheme, out);
   EmitText("path_prefix", config.path_prefix, out);
   EmitDuration("timeout", config.timeout_ms, out);

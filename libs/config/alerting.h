@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "libs/config/http_client.h"
 #include "libs/discovery/config.h"
+#include "libs/http/client_config.h"
 #include "libs/relabel/relabel.h"
 
 namespace narthex::config {
@@ -16,7 +16,7 @@ struct AlertmanagerConfig {
   std::string path_prefix;
   std::int64_t timeout_ms = 10'000;
   std::string api_version = "v2";
-  HttpClientConfig http;
+  http::ClientConfig http;
   discovery::Configs discovery;
   /// Of the alertmanagers found / of the alerts sent to them.
   std::vector<relabel::Rule> relabel_configs;

@@ -5,7 +5,6 @@
 
 #include "libs/base/file.h"
 #include "libs/discovery/file.h"
-#include "libs/http/client.h"
 
 namespace narthex::config {
 namespace {
@@ -231,23 +230,6 @@ TEST_CASE("included scrape configs use their own directory and the globals") {
 
 TEST_CASE("a missing file is kNotFound") {
   CHECK(absl::IsNotFound(Load("/nonexistent/p.yml").status()));
-}
-
-TEST_CASE("client settings are handed to the HTTP client") {
-  const Config config = Good(
-      "scrape_configs:\n"
-      "- job_name: a\n"
-      "  authorization: {credentials: t}\n"
-      "  tls_config: {server_name: s, insecure_skip_verify: true}\n"
-      "  follow_redirects: false\n"
-      "  http_headers: {X-A: {values: [v], secrets: [w]}}\n");
-  const auto client = ToClientConfig(config.scrape_configs[0].http);
-  REQUIRE(client.ok());
-  CHECK((*client)->credentials == "t");
-  CHECK((*client)->tls.server_name == "s");
-  CHECK((*client)->tls.insecure_skip_verify);
-  CHECK_FALSE((*client)->follow_redirects);
-  CHECK((*client)->headers.fields().size() == 2);
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "libs/config/fields.h"
 
-#include <filesystem>
-
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
@@ -35,24 +33,6 @@ bool IsReservedHeader(const std::string& lower_name) {
 }
 
 }  // namespace
-
-void SetDirectory(const std::string& directory, std::string* path) {
-  if (path->empty() || path->front() == '/') return;
-  *path =
-      (std::filesystem::path(directory) / *path).lexically_normal().string();
-}
-
-std::string RedactUrl(const std::string& url) {
-  const std::size_t scheme = url.find("://");
-  if (scheme == std::string::npos) return url;
-  const std::size_t start = scheme + 3;
-  const std::size_t authority_end = url.find_first_of("/?#", start);
-  const std::size_t at = url.substr(0, authority_end).rfind('@');
-  if (at == std::string::npos || at < start) return url;
-  const std::size_t colon = url.find(':', start);
-  if (colon == std::string::npos || colon > at) return url;
-  return absl::StrCat(url.substr(0, colon + 1), "xxxxx", url.substr(at));
-}
 
 std::string FormatSize(std::int64_t bytes) {
   std::string out;
@@ -105,44 +85,6 @@ void EmitRules(absl::string_view field, const std::vector<relabel::Rule>& rules,
   out->Key(field).BeginSequence();
   for (const relabel::Rule& rule : rules) relabel::Emit(rule, out);
   out->EndSequence();
-}
-
-void EmitText(absl::string_view field, const std::string& text,
-              yaml::Emitter* out) {
-  if (!text.empty()) out->Field(field, text);
-}
-
-void EmitSecret(absl::string_view field, const std::string& text,
-                yaml::Emitter* out) {
-  if (!text.empty()) out->Field(field, kHiddenSecret);
-}
-
-void EmitTrue(absl::string_view field, bool value, yaml::Emitter* out) {
-  if (value) out->Field(field, true);
-}
-
-void EmitCount(absl::string_view field, std::uint64_t value,
-               yaml::Emitter* out) {
-  if (value != 0) out->Field(field, static_cast<std::int64_t>(value));
-}
-
-void EmitDuration(absl::string_view field, std::int64_t milliseconds,
-                  yaml::Emitter* out) {
-  if (milliseconds != 0) out->Key(field).Duration(milliseconds);
-}
-
-void EmitList(absl::string_view field, const std::vector<std::string>& list,
-              yaml::Emitter* out) {
-  if (!list.empty()) out->Field(field, list);
-}
-
-void EmitMap(absl::string_view field,
-             const std::map<std::string, std::string>& map,
-             yaml::Emitter* out) {
-  if (map.empty()) return;
-  out->Key(field).BeginMap();
-  for (const auto& [name, value] : map) out->Field(name, value);
-  out->EndMap();
 }
 
 }  // namespace narthex::config

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/quote.h"
 #include "libs/config/fields.h"
+#include "libs/http/url.h"
 
 namespace narthex::config {
 namespace {
@@ -92,7 +93,7 @@ absl::Status Decode(const yaml::Node& node, relabel::NameValidation validation,
                              base::Quote(config->protobuf_message)));
   }
   CheckHeaders(d, config->headers, kAuthorizationMessage);
-  DecodeHttpClient(d, &config->http);
+  http::DecodeClientConfig(d, &config->http);
   d.Field("queue_config", &config->queue);
   d.Field("metadata_config", &config->metadata);
   for (const char* field : {"sigv4", "azuread", "google_iam"}) {
@@ -113,7 +114,7 @@ absl::Status Decode(const yaml::Node& node, RemoteReadConfig* config) {
   CheckHeaders(d, config->headers, kAuthorizationMessage);
   d.Field("read_recent", &config->read_recent);
   d.Field("name", &config->name);
-  DecodeHttpClient(d, &config->http);
+  http::DecodeClientConfig(d, &config->http);
   d.Field("required_matchers", &config->required_matchers);
   d.Field("filter_external_labels", &config->filter_external_labels);
   return d.Done();
@@ -121,7 +122,7 @@ absl::Status Decode(const yaml::Node& node, RemoteReadConfig* config) {
 
 void Emit(const RemoteWriteConfig& config, yaml::Emitter* out) {
   out->BeginMap();
-  out->Field("url", RedactUrl(config.url));
+  out->Field("url", http::RedactUrl(config.url));
   EmitDuration("remote_timeout", config.remote_timeout_ms, out);
   EmitMap("headers", config.headers, out);
   EmitRules("write_relabel_configs", config.write_relabel_configs, out);
@@ -130,7 +131,7 @@ void Emit(const RemoteWriteConfig& config, yaml::Emitter* out) {
   EmitTrue("send_native_histograms", config.send_native_histograms, out);
   EmitTrue("round_robin_dns", config.round_robin_dns, out);
   EmitText("protobuf_message", config.protobuf_message, out);
-  EmitHttpClient(config.http, out);
+  http::EmitClientConfig(config.http, out);
   EmitQueue(config.queue, out);
   out->Key("metadata_config").BeginMap();
   out->Field("send", config.metadata.send);
@@ -143,13 +144,13 @@ void Emit(const RemoteWriteConfig& config, yaml::Emitter* out) {
 
 void Emit(const RemoteReadConfig& config, yaml::Emitter* out) {
   out->BeginMap();
-  out->Field("url", RedactUrl(config.url));
+  out->Field("url", http::RedactUrl(config.url));
   EmitDuration("remote_timeout", config.remote_timeout_ms, out);
   EmitCount("chunked_read_limit", config.chunked_read_limit, out);
   EmitMap("headers", config.headers, out);
   EmitTrue("read_recent", config.read_recent, out);
   EmitText("name", config.name, out);
-  EmitHttpClient(config.http, out);
+  http::EmitClientConfig(config.http, out);
   EmitMap("required_matchers", config.required_matchers, out);
   EmitTrue("filter_external_labels", config.filter_external_labels, out);
   out->EndMap();

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "libs/config/http_client.h"
+#include "libs/http/client_config.h"
 #include "libs/relabel/relabel.h"
 
 namespace narthex::config {
@@ -41,7 +41,7 @@ struct RemoteWriteConfig {
   bool send_native_histograms = false;
   bool round_robin_dns = false;
   std::string protobuf_message = "prometheus.WriteRequest";
-  HttpClientConfig http;
+  http::ClientConfig http;
   QueueConfig queue;
   MetadataConfig metadata;
   friend bool operator==(const RemoteWriteConfig&,
@@ -55,7 +55,7 @@ struct RemoteReadConfig {
   std::map<std::string, std::string> headers;
   bool read_recent = false;
   std::string name;
-  HttpClientConfig http;
+  http::ClientConfig http;
   std::map<std::string, std::string> required_matchers;
   bool filter_external_labels = true;
   friend bool operator==(const RemoteReadConfig&,

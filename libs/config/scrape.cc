@@ -295,7 +295,7 @@ absl::Status Decode(const yaml::Node& node, const GlobalConfig& global,
   yaml::Decoder d(node);
   DecodeScrapeFields(d, config);
   DecodeSwitches(d, global, config);
-  DecodeHttpClient(d, &config->http);
+  http::DecodeClientConfig(d, &config->http);
   discovery::DecodeConfigs(d, &config->discovery);
   SettleIntervals(d, global.scrape_interval_ms, global.scrape_timeout_ms,
                   &config->scrape_interval_ms, &config->scrape_timeout_ms, "");
@@ -388,7 +388,7 @@ void Emit(const ScrapeConfig& config, yaml::Emitter* out) {
   EmitText("metric_name_escaping_scheme", config.metric_name_escaping_scheme,
            out);
   EmitTrue("extra_scrape_metrics", config.extra_scrape_metrics, out);
-  EmitHttpClient(config.http, out);
+  http::EmitClientConfig(config.http, out);
   EmitRules("relabel_configs", config.relabel_configs, out);
   EmitRules("metric_relabel_configs", config.metric_relabel_configs, out);
   discovery::EmitConfigs(config.discovery, out);

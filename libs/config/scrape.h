@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "libs/config/http_client.h"
 #include "libs/discovery/config.h"
 #include "libs/exposition/format.h"
+#include "libs/http/client_config.h"
 #include "libs/model/labels.h"
 #include "libs/relabel/relabel.h"
 
@@ -78,7 +78,7 @@ struct ScrapeConfig {
   /// "allow-utf-8", "underscores", "dots" or "values".
   std::string metric_name_escaping_scheme;
   bool extra_scrape_metrics = false;
-  HttpClientConfig http;
+  http::ClientConfig http;
   discovery::Configs discovery;
   std::vector<relabel::Rule> relabel_configs;
   std::vector<relabel::Rule> metric_relabel_configs;

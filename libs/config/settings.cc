@@ -198,7 +198,7 @@ void Emit(const TracingConfig& config, yaml::Emitter* out) {
     out->Key("sampling_fraction").Float(config.sampling_fraction);
   }
   EmitTrue("insecure", config.insecure, out);
-  EmitTls(config.tls, out);
+  http::EmitTls(config.tls, out);
   EmitMap("headers", config.headers, out);
   EmitText("compression", config.compression, out);
   EmitDuration("timeout", config.timeout_ms, out);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "libs/config/http_client.h"
+#include "libs/http/client_config.h"
 #include "libs/model/matcher.h"
 #include "libs/relabel/relabel.h"
 
@@ -54,7 +54,7 @@ struct TracingConfig {
   std::string endpoint;
   double sampling_fraction = 0;
   bool insecure = false;
-  TlsConfig tls;
+  http::TlsConfig tls;
   std::map<std::string, std::string> headers;
   std::string compression;
   std::int64_t timeout_ms = 0;

@@ -8,53 +8,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "libs/http/client_config.h"
 #include "libs/http/message.h"
 
 namespace narthex::http {
-
-/// How to verify the server and show who we are. Files are read at each new
-/// connection, so that rotated ones are picked up.
-struct TlsOptions {
-  std::string ca_file;
-  std::string cert_file;
-  std::string key_file;
-  /// The same as PEM text; at most one of the two forms.
-  std::string ca;
-  std::string cert;
-  std::string key;
-  /// Name to verify and to send, when it is not the host of the URL.
-  std::string server_name;
-  bool insecure_skip_verify = false;
-  /// "TLS10" .. "TLS13", empty for the library's choice.
-  std::string min_version;
-  std::string max_version;
-};
-
-/// How requests of one kind are sent: Prometheus's HTTP client configuration.
-/// Shared by all of them, immutable. A secret is given as text or as a file,
-/// which is read at use.
-struct ClientConfig {
-  /// Basic authentication when one of the user names is set.
-  std::string username;
-  std::string username_file;
-  std::string password;
-  std::string password_file;
-  /// `Authorization: <type> <credentials>` when credentials are set.
-  std::string authorization_type = "Bearer";
-  std::string credentials;
-  std::string credentials_file;
-  TlsOptions tls;
-  /// Empty: none, unless `proxy_from_environment`.
-  std::string proxy_url;
-  /// Comma-separated hosts that are asked directly.
-  std::string no_proxy;
-  bool proxy_from_environment = false;
-  Headers proxy_connect_headers;
-  bool follow_redirects = true;
-  bool enable_http2 = true;
-  /// Sent with every request, not forwarded to another host.
-  Headers headers;
-};
 
 struct FetchRequest {
   std::string url = {};
@@ -69,6 +26,11 @@ struct FetchRequest {
   std::int64_t max_body_bytes = 0;
   /// Asks for gzip and decodes it.
   bool accept_gzip = true;
+  /// Path of a Unix socket to connect to in place of the URL's host.
+  std::string unix_socket = {};
+  /// When set, takes the body piece by piece as it comes, which for a stream
+  /// may be for ever. Runs on the client's thread.
+  std::function<void(absl::string_view)> on_body = {};
 };
 
 /// What came back. An HTTP error status is an answer, not an error.

@@ -6,6 +6,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/quote.h"
+#include "libs/http/message.h"
+#include "libs/http/url.h"
 
 namespace narthex::http {
 
@@ -14,14 +16,6 @@ namespace {
 // OpenSSL's X509_V_ERR_ codes that people meet.
 constexpr long kCertNotYetValid = 9;
 constexpr long kCertExpired = 10;
-
-std::string WithoutPort(const std::string& host_port) {
-  const auto colon = host_port.rfind(':');
-  if (colon == std::string::npos || absl::EndsWith(host_port, "]")) {
-    return host_port;
-  }
-  return host_port.substr(0, colon);
-}
 
 std::string SystemReason(int os_error) {
   switch (os_error) {
@@ -37,6 +31,10 @@ std::string SystemReason(int os_error) {
       return "read: connection reset by peer";
     case EPIPE:
       return "write: broken pipe";
+    case ENOENT:
+      return "connect: no such file or directory";
+    case EACCES:
+      return "connect: permission denied";
     default:
       return "connect: connection refused";
   }
@@ -50,31 +48,48 @@ std::string CertificateReason(const FetchFailure& failure) {
   // Of a wrong name OpenSSL knows nothing: libcurl compares it.
   if (absl::StrContains(failure.detail, "subject name")) {
     return absl::StrCat("x509: certificate is not valid for ",
-                        WithoutPort(UrlHostPort(failure.url)));
+                        UrlHost(failure.url));
   }
   return "x509: certificate signed by unknown authority";
 }
 
+std::string DialReason(const FetchFailure& failure, const std::string& peer) {
+  const std::string reason = SystemReason(failure.os_error);
+  if (!failure.unix_socket.empty()) {
+    return absl::StrCat("dial unix ", failure.unix_socket, ": ", reason);
+  }
+  if (!failure.proxy.empty()) {
+    return absl::StrCat("proxyconnect tcp: dial tcp ", peer, ": ", reason);
+  }
+  return absl::StrCat("dial tcp ", peer, ": ", reason);
+}
+
 std::string Reason(const FetchFailure& failure) {
-  const std::string peer =
-      failure.peer.empty() ? UrlHostPort(failure.url) : failure.peer;
+  std::string peer = failure.peer;
+  if (peer.empty()) {
+    peer = UrlHostPort(failure.proxy.empty() ? failure.url : failure.proxy);
+  }
   switch (failure.code) {
     case CURLE_OPERATION_TIMEDOUT:
       return "context deadline exceeded";
     case CURLE_COULDNT_CONNECT:
-      return absl::StrCat("dial tcp ", peer, ": ",
-                          SystemReason(failure.os_error));
+      return DialReason(failure, peer);
     case CURLE_COULDNT_RESOLVE_HOST:
-      return absl::StrCat("dial tcp: lookup ",
-                          WithoutPort(UrlHostPort(failure.url)),
+      return absl::StrCat("dial tcp: lookup ", UrlHost(failure.url),
                           ": no such host");
     case CURLE_COULDNT_RESOLVE_PROXY:
-      return absl::StrCat("proxyconnect tcp: ", failure.detail);
+      return absl::StrCat("proxyconnect tcp: dial tcp: lookup ",
+                          UrlHost(failure.proxy), ": no such host");
     case CURLE_GOT_NOTHING:
       return "EOF";
     case CURLE_PARTIAL_FILE:
       return "unexpected EOF";
     case CURLE_RECV_ERROR:
+      // A proxy that does not let us through says why in its status.
+      if (failure.connect_code >= 300) {
+        return std::string(StatusText(failure.connect_code));
+      }
+      [[fallthrough]];
     case CURLE_SEND_ERROR:
       return failure.os_error == 0
                  ? std::string("unexpected EOF")
@@ -103,22 +118,21 @@ std::string Reason(const FetchFailure& failure) {
   }
 }
 
-std::string MethodWord(absl::string_view method) {
+}  // namespace
+
+std::string RequestName(absl::string_view method, const std::string& url) {
   std::string word = absl::AsciiStrToLower(method);
   if (!word.empty()) {
     word[0] = absl::ascii_toupper(static_cast<unsigned char>(word[0]));
   }
-  return word;
+  return absl::StrCat(word, " ", base::Quote(RedactUrl(url)));
 }
-
-}  // namespace
 
 absl::Status FetchError(const FetchFailure& failure) {
   std::string text = Reason(failure);
   // Go names the request only until the answer's head has come.
   if (!failure.got_head) {
-    text = absl::StrCat(MethodWord(failure.method), " ",
-                        base::Quote(failure.url), ": ", text);
+    text = absl::StrCat(RequestName(failure.method, failure.url), ": ", text);
   }
   switch (failure.code) {
     case CURLE_OPERATION_TIMEDOUT:
@@ -131,15 +145,6 @@ absl::Status FetchError(const FetchFailure& failure) {
     default:
       return absl::UnavailableError(text);
   }
-}
-
-std::string UrlHostPort(absl::string_view url) {
-  const auto scheme = url.find("://");
-  if (scheme != absl::string_view::npos) url.remove_prefix(scheme + 3);
-  url = url.substr(0, url.find_first_of("/?#"));
-  const auto user = url.rfind('@');
-  if (user != absl::string_view::npos) url.remove_prefix(user + 1);
-  return std::string(url);
 }
 
 }  // namespace narthex::http

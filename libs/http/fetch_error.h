@@ -18,6 +18,11 @@ struct FetchFailure {
   int os_error = 0;
   /// "ip:port" of the peer, empty when none was reached.
   std::string peer;
+  /// The proxy's URL, empty when there is none.
+  std::string proxy;
+  /// The proxy's answer to CONNECT, 0 when it was not asked that.
+  int connect_code = 0;
+  std::string unix_socket;
   /// Whether the answer's head had come already.
   bool got_head = false;
   /// OpenSSL's verdict on the server's certificate.
@@ -26,11 +31,11 @@ struct FetchFailure {
   std::string detail;
 };
 
+/// `Get "http://a:1/"`, as Go begins the errors of a request.
+std::string RequestName(absl::string_view method, const std::string& url);
+
 /// Words a failure as Go's net/http does, e.g. `Get "http://a:1/": dial tcp
 /// 127.0.0.1:1: connect: connection refused`.
 absl::Status FetchError(const FetchFailure& failure);
-
-/// The host of a URL with its port, as it stands there.
-std::string UrlHostPort(absl::string_view url);
 
 }  // namespace narthex::http

@@ -84,7 +84,7 @@ class TlsSite {
   }
 
   // "200", or the error.
-  std::string Fetch(const TlsOptions& tls) {
+  std::string Fetch(const TlsConfig& tls) {
     auto config = std::make_shared<ClientConfig>();
     config->tls = tls;
     std::string body;
@@ -112,22 +112,22 @@ TEST_CASE("a client verifies the server as it is told") {
   tls.key_file = identity.key_file;
   TlsSite site(tls);
 
-  TlsOptions trusted;
+  TlsConfig trusted;
   trusted.ca_file = identity.cert_file;
   trusted.server_name = kName;
   CHECK(site.Fetch(trusted) == "200");
-  TlsOptions as_text;
+  TlsConfig as_text;
   as_text.ca = identity.cert;
   as_text.server_name = kName;
   CHECK(site.Fetch(as_text) == "200");
-  TlsOptions insecure;
+  TlsConfig insecure;
   insecure.insecure_skip_verify = true;
   CHECK(site.Fetch(insecure) == "200");
 
   CHECK(absl::EndsWith(site.Fetch({}),
                        "tls: failed to verify certificate: x509: certificate "
                        "signed by unknown authority"));
-  TlsOptions wrong_name = trusted;
+  TlsConfig wrong_name = trusted;
   wrong_name.server_name = "";
   CHECK_THAT(site.Fetch(wrong_name),
              Catch::EndsWith("x509: certificate is not valid for 127.0.0.1"));
@@ -142,10 +142,10 @@ TEST_CASE("a server that verifies clients lets only known ones in") {
   tls.client_auth = ServerTls::ClientAuth::kRequireAndVerify;
   TlsSite site(tls);
 
-  TlsOptions anonymous;
+  TlsConfig anonymous;
   anonymous.insecure_skip_verify = true;
   CHECK(site.Fetch(anonymous) != "200");
-  TlsOptions known = anonymous;
+  TlsConfig known = anonymous;
   known.cert_file = identity.cert_file;
   known.key_file = identity.key_file;
   CHECK(site.Fetch(known) == "200");

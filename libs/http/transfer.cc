@@ -9,7 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/clock.h"
 #include "libs/base/file.h"
+#include "libs/base/quote.h"
 #include "libs/base/status.h"
+#include "libs/http/proxy.h"
+#include "libs/http/url.h"
 
 namespace narthex::http {
 
@@ -21,39 +24,29 @@ constexpr std::int64_t kMaxReserveBytes = 64 << 20;
 
 std::int64_t NowNs() { return base::Clock::System().MonotonicNs(); }
 
-// The text, or else the content of the file without surrounding space.
-absl::StatusOr<std::string> Secret(const std::string& text,
-                                   const std::string& file) {
-  if (file.empty()) return text;
-  NARTHEX_ASSIGN_OR_RETURN(const std::string content, base::ReadFile(file));
-  return std::string(absl::StripAsciiWhitespace(content));
-}
-
-long TlsVersion(const std::string& name, bool is_max) {
-  struct Row {
-    const char* name;
-    long min;
-    long max;
-  };
-  constexpr Row kRows[] = {
-      {"TLS10", CURL_SSLVERSION_TLSv1_0, CURL_SSLVERSION_MAX_TLSv1_0},
-      {"TLS11", CURL_SSLVERSION_TLSv1_1, CURL_SSLVERSION_MAX_TLSv1_1},
-      {"TLS12", CURL_SSLVERSION_TLSv1_2, CURL_SSLVERSION_MAX_TLSv1_2},
-      {"TLS13", CURL_SSLVERSION_TLSv1_3, CURL_SSLVERSION_MAX_TLSv1_3}};
-  for (const Row& row : kRows) {
-    if (name == row.name) return is_max ? row.max : row.min;
+// What may only be seen by the host that it was meant for.
+bool IsSensitive(absl::string_view header) {
+  for (const char* name :
+       {"Authorization", "Cookie", "Cookie2", "Www-Authenticate",
+        "Proxy-Authorization", "Proxy-Authenticate"}) {
+    if (absl::EqualsIgnoreCase(header, name)) return true;
   }
-  return is_max ? 0 : static_cast<long>(CURL_SSLVERSION_TLSv1_2);
+  return false;
 }
 
-void SetBlob(CURL* easy, CURLoption option, const std::string& pem) {
-  if (pem.empty()) return;
-  curl_blob blob{const_cast<char*>(pem.data()), pem.size(), CURL_BLOB_COPY};
-  curl_easy_setopt(easy, option, &blob);
+// Credentials for a domain are good for its subdomains, as in Go's net/http.
+bool IsSameOrSubdomain(absl::string_view host, absl::string_view parent) {
+  if (host == parent) return true;
+  if (parent.empty() || host.find_first_of(":%") != absl::string_view::npos) {
+    return false;
+  }
+  return absl::EndsWith(host, parent) && host.size() > parent.size() &&
+         host[host.size() - parent.size() - 1] == '.';
 }
 
-void SetText(CURL* easy, CURLoption option, const std::string& text) {
-  if (!text.empty()) curl_easy_setopt(easy, option, text.c_str());
+const std::shared_ptr<const ClientConfig>& DefaultConfig() {
+  static const auto config = std::make_shared<const ClientConfig>();
+  return config;
 }
 
 }  // namespace
@@ -64,8 +57,8 @@ Transfer::Transfer(Client::FetchId id, FetchRequest request, std::string* body,
       request_(std::move(request)),
       body_(body),
       done_(std::move(done)),
-      config_(request_.config ? request_.config
-                              : std::make_shared<const ClientConfig>()),
+      config_(request_.config ? request_.config : DefaultConfig()),
+      first_host_(UrlHost(request_.url)),
       started_ns_(NowNs()) {}
 
 absl::Status Transfer::Configure(CURL* easy, const ClientOptions& options) {
@@ -98,10 +91,19 @@ absl::Status Transfer::Configure(CURL* easy, const ClientOptions& options) {
   if (request_.accept_gzip) {
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
   }
+  if (!request_.unix_socket.empty()) {
+    curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH,
+                     request_.unix_socket.c_str());
+  }
+  // A stream may be silent for long: notice when its peer has vanished.
+  if (request_.on_body) curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   SetMethod();
-  if (absl::StartsWithIgnoreCase(request_.url, "https:")) SetTls();
-  SetProxy();
-  return SetHeaders(options);
+  absl::Status status = SetProxy();
+  if (status.ok()) status = SetTls();
+  if (status.ok()) status = SetHeaders(options);
+  return status.ok() ? status
+                     : base::Annotate(
+                           status, RequestName(request_.method, request_.url));
 }
 
 void Transfer::SetMethod() {
@@ -121,83 +123,100 @@ void Transfer::SetMethod() {
   }
 }
 
+void Transfer::AddHeader(absl::string_view name, absl::string_view value) {
+  // libcurl sends an empty field only when it ends in a semicolon.
+  const std::string line =
+      value.empty() ? absl::StrCat(name, ";") : absl::StrCat(name, ": ", value);
+  AddHeaderLine(line.c_str());
+}
+
+void Transfer::AddHeaderLine(const char* line) {
+  header_list_.reset(curl_slist_append(header_list_.release(), line));
+}
+
 absl::Status Transfer::SetHeaders(const ClientOptions& options) {
-  List list;
-  const auto add = [&list](absl::string_view name, absl::string_view value) {
-    // libcurl sends an empty field only when it ends in a semicolon.
-    const std::string line = value.empty() ? absl::StrCat(name, ";")
-                                           : absl::StrCat(name, ": ", value);
-    list.reset(curl_slist_append(list.release(), line.c_str()));
-  };
+  header_list_.reset();
   bool has_agent = false;
-  const auto add_all = [&](const Headers& headers) {
-    for (const auto& [name, value] : headers.fields()) {
-      has_agent |= absl::EqualsIgnoreCase(name, "User-Agent");
-      add(name, value);
-    }
-  };
-  if (!foreign_host_) add_all(config_->headers);
   for (const auto& [name, value] : request_.headers.fields()) {
-    const bool secret = absl::EqualsIgnoreCase(name, "Authorization") ||
-                        absl::EqualsIgnoreCase(name, "Cookie");
-    if (foreign_host_ && secret) continue;
+    if (foreign_host_ && IsSensitive(name)) continue;
     has_agent |= absl::EqualsIgnoreCase(name, "User-Agent");
-    add(name, value);
+    AddHeader(name, value);
   }
-  if (!has_agent) add("User-Agent", options.user_agent);
+  if (!has_agent) AddHeader("User-Agent", options.user_agent);
   // Waiting for "100 Continue" would cost a second with simple servers.
-  list.reset(curl_slist_append(list.release(), "Expect:"));
+  AddHeaderLine("Expect:");
   if (!request_.headers.Has("Content-Type") && !request_.body.empty()) {
-    list.reset(curl_slist_append(list.release(), "Content-Type:"));
+    AddHeaderLine("Content-Type:");
   }
-  NARTHEX_RETURN_IF_ERROR(AddAuthorization(&list));
-  if (connect_to_ != nullptr) add("Host", UrlHostPort(request_.url));
-  header_list_ = std::move(list);
+  if (!foreign_host_) {
+    NARTHEX_RETURN_IF_ERROR(AddConfiguredHeaders());
+    NARTHEX_RETURN_IF_ERROR(AddAuthorization());
+  }
+  if (connect_to_ != nullptr) AddHeader("Host", UrlHostPort(request_.url));
   curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, header_list_.get());
   return absl::OkStatus();
 }
 
-absl::Status Transfer::AddAuthorization(List* list) {
-  const ClientConfig& c = *config_;
-  if (foreign_host_) return absl::OkStatus();
-  std::string line;
-  if (!c.username.empty() || !c.username_file.empty()) {
-    NARTHEX_ASSIGN_OR_RETURN(const std::string user,
-                             Secret(c.username, c.username_file));
-    NARTHEX_ASSIGN_OR_RETURN(const std::string password,
-                             Secret(c.password, c.password_file));
-    line = absl::StrCat("Authorization: Basic ",
-                        absl::Base64Escape(absl::StrCat(user, ":", password)));
-  } else if (!c.credentials.empty() || !c.credentials_file.empty()) {
-    NARTHEX_ASSIGN_OR_RETURN(const std::string credentials,
-                             Secret(c.credentials, c.credentials_file));
-    line =
-        absl::StrCat("Authorization: ", c.authorization_type, " ", credentials);
-  } else {
-    return absl::OkStatus();
+absl::Status Transfer::AddConfiguredHeaders() {
+  for (const auto& [name, header] : config_->http_headers) {
+    for (const std::string& value : header.values) AddHeader(name, value);
+    for (const std::string& value : header.secrets) AddHeader(name, value);
+    for (const std::string& file : header.files) {
+      auto value = base::ReadFile(file);
+      if (!value.ok()) {
+        return base::Annotate(
+            value.status(), absl::StrCat("unable to read headers file ", file));
+      }
+      AddHeader(name, absl::StripAsciiWhitespace(*value));
+    }
   }
-  list->reset(curl_slist_append(list->release(), line.c_str()));
   return absl::OkStatus();
 }
 
-void Transfer::SetTls() {
-  const TlsOptions& tls = config_->tls;
-  SetText(easy_, CURLOPT_CAINFO, tls.ca_file);
-  SetText(easy_, CURLOPT_SSLCERT, tls.cert_file);
-  SetText(easy_, CURLOPT_SSLKEY, tls.key_file);
-  SetBlob(easy_, CURLOPT_CAINFO_BLOB, tls.ca);
-  SetBlob(easy_, CURLOPT_SSLCERT_BLOB, tls.cert);
-  SetBlob(easy_, CURLOPT_SSLKEY_BLOB, tls.key);
-  // Loaded authorities are kept a while, but a rotated file must be seen.
-  curl_easy_setopt(easy_, CURLOPT_CA_CACHE_TIMEOUT, 60L);
-  curl_easy_setopt(
-      easy_, CURLOPT_SSLVERSION,
-      TlsVersion(tls.min_version, false) | TlsVersion(tls.max_version, true));
-  if (tls.insecure_skip_verify) {
-    curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYPEER, 0L);
-    curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYHOST, 0L);
+absl::Status Transfer::AddAuthorization() {
+  // What the caller says goes.
+  if (request_.headers.Has("Authorization")) return absl::OkStatus();
+  std::string value;
+  if (config_->basic_auth.has_value()) {
+    const BasicAuth& basic = *config_->basic_auth;
+    const auto user = ReadSecret(basic.username, basic.username_file);
+    if (!user.ok()) {
+      return base::Annotate(user.status(),
+                            "unable to read basic auth username");
+    }
+    const auto password = ReadSecret(basic.password, basic.password_file);
+    if (!password.ok()) {
+      return base::Annotate(password.status(),
+                            "unable to read basic auth password");
+    }
+    value = absl::StrCat(
+        "Basic ", absl::Base64Escape(absl::StrCat(*user, ":", *password)));
+  } else if (config_->authorization.has_value()) {
+    const Authorization& authorization = *config_->authorization;
+    const auto credentials =
+        ReadSecret(authorization.credentials, authorization.credentials_file);
+    if (!credentials.ok()) {
+      return base::Annotate(credentials.status(),
+                            "unable to read authorization credentials");
+    }
+    value = absl::StrCat(authorization.type, " ", *credentials);
+  } else if (config_->oauth2.has_value()) {
+    value = token_;
+  } else {
+    return absl::OkStatus();
   }
-  if (!tls.server_name.empty()) SetServerName();
+  AddHeader("Authorization", value);
+  return absl::OkStatus();
+}
+
+absl::Status Transfer::SetTls() {
+  const bool https = absl::StartsWithIgnoreCase(request_.url, "https:");
+  if (!https && !absl::StartsWithIgnoreCase(proxy_, "https:")) {
+    return absl::OkStatus();
+  }
+  NARTHEX_RETURN_IF_ERROR(tls_.Apply(config_->tls, easy_));
+  if (https && !config_->tls.server_name.empty()) SetServerName();
+  return absl::OkStatus();
 }
 
 // libcurl takes the name to verify from the URL: ask for the wanted name but
@@ -229,21 +248,29 @@ void Transfer::SetServerName() {
   curl_easy_setopt(easy_, CURLOPT_CONNECT_TO, connect_to_.get());
 }
 
-void Transfer::SetProxy() {
-  if (config_->proxy_from_environment) return;
+absl::Status Transfer::SetProxy() {
+  proxy_ = ProxyFor(config_->proxy, request_.url);
   // An empty text also keeps libcurl from reading the environment.
-  curl_easy_setopt(easy_, CURLOPT_PROXY, config_->proxy_url.c_str());
-  if (config_->proxy_url.empty()) return;
-  SetText(easy_, CURLOPT_NOPROXY, config_->no_proxy);
+  curl_easy_setopt(easy_, CURLOPT_PROXY, proxy_.c_str());
+  if (proxy_.empty()) return absl::OkStatus();
+  // Whether to use it is decided: libcurl must not think again.
+  curl_easy_setopt(easy_, CURLOPT_NOPROXY, "");
+  curl_easy_setopt(easy_, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   curl_easy_setopt(easy_, CURLOPT_HEADEROPT,
                    static_cast<long>(CURLHEADER_SEPARATE));
+  if (!absl::StartsWithIgnoreCase(request_.url, "https:")) {
+    return absl::OkStatus();
+  }
   List list;
-  for (const auto& [name, value] : config_->proxy_connect_headers.fields()) {
-    const std::string line = absl::StrCat(name, ": ", value);
-    list.reset(curl_slist_append(list.release(), line.c_str()));
+  for (const auto& [name, values] : config_->proxy.proxy_connect_header) {
+    for (const std::string& value : values) {
+      const std::string line = absl::StrCat(name, ": ", value);
+      list.reset(curl_slist_append(list.release(), line.c_str()));
+    }
   }
   proxy_header_list_ = std::move(list);
   curl_easy_setopt(easy_, CURLOPT_PROXYHEADER, proxy_header_list_.get());
+  return absl::OkStatus();
 }
 
 std::int64_t Transfer::TimeLeftMs() const {
@@ -254,6 +281,10 @@ std::int64_t Transfer::TimeLeftMs() const {
 std::size_t Transfer::OnBody(char* data, std::size_t, std::size_t size,
                              void* self) {
   auto& transfer = *static_cast<Transfer*>(self);
+  if (transfer.request_.on_body) {
+    transfer.request_.on_body(absl::string_view(data, size));
+    return size;
+  }
   const std::int64_t limit = transfer.request_.max_body_bytes;
   if (limit > 0 &&
       transfer.body_->size() + size > static_cast<std::size_t>(limit)) {
@@ -329,7 +360,8 @@ bool Transfer::FollowRedirect() {
     request_.headers.Remove("Content-Type");
     request_.headers.Remove("Content-Encoding");
   }
-  foreign_host_ |= UrlHostPort(next) != UrlHostPort(request_.url);
+  // Stays so, even if a later redirect leads back.
+  foreign_host_ |= !IsSameOrSubdomain(UrlHost(next), first_host_);
   request_.url = next;
   connect_to_ = nullptr;
   return true;
@@ -340,10 +372,15 @@ FetchFailure Transfer::Failure(CURLcode code) const {
   failure.code = code;
   failure.method = request_.method;
   failure.url = request_.url;
+  failure.proxy = proxy_;
+  failure.unix_socket = request_.unix_socket;
   failure.got_head = result_.code != 0 && code != CURLE_TOO_MANY_REDIRECTS;
   failure.detail = error_;
   long os_error = 0;
   long port = 0;
+  long connect_code = 0;
+  curl_easy_getinfo(easy_, CURLINFO_HTTP_CONNECTCODE, &connect_code);
+  failure.connect_code = static_cast<int>(connect_code);
   char* ip = nullptr;
   curl_easy_getinfo(easy_, CURLINFO_OS_ERRNO, &os_error);
   curl_easy_getinfo(easy_, CURLINFO_PRIMARY_IP, &ip);

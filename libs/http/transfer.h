@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "libs/http/client.h"
 #include "libs/http/fetch_error.h"
+#include "libs/http/tls_material.h"
 
 namespace narthex::http {
 
@@ -40,11 +41,14 @@ class Transfer {
   using List = std::unique_ptr<curl_slist, FreeList>;
 
   absl::Status SetHeaders(const ClientOptions& options);
-  absl::Status AddAuthorization(List* list);
+  absl::Status AddConfiguredHeaders();
+  absl::Status AddAuthorization();
+  void AddHeader(absl::string_view name, absl::string_view value);
+  void AddHeaderLine(const char* line);
   void SetMethod();
-  void SetTls();
+  absl::Status SetTls();
   void SetServerName();
-  void SetProxy();
+  absl::Status SetProxy();
   bool FollowRedirect();
   FetchFailure Failure(CURLcode code) const;
   std::int64_t TimeLeftMs() const;
@@ -59,6 +63,7 @@ class Transfer {
   std::string* const body_;
   Client::Callback done_;
   const std::shared_ptr<const ClientConfig> config_;
+  const std::string first_host_;
   const std::int64_t started_ns_;
 
   CURL* easy_ = nullptr;
@@ -66,6 +71,9 @@ class Transfer {
   List header_list_;
   List proxy_header_list_;
   List connect_to_;
+  TlsMaterial tls_;
+  std::string proxy_;
+  std::string token_;
   char error_[CURL_ERROR_SIZE] = {};
   int redirects_ = 0;
   bool foreign_host_ = false;

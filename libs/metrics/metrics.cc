@@ -325,9 +325,9 @@ Summary& Registry::NewSummary(absl::string_view name, absl::string_view help,
                               std::vector<double> quantiles,
                               const LabelPairs& labels) {
   base::MutexLock lock(state_->mutex);
-  return FindOrMake(
-      state_->Get(name, help, "summary").summaries, labels,
-      [&] { return std::make_unique<Summary>(std::move(quantiles)); });
+  return FindOrMake(state_->Get(name, help, "summary").summaries, labels, [&] {
+    return std::make_unique<Summary>(std::move(quantiles));
+  });
 }
 
 CounterFamily& Registry::NewCounterFamily(

@@ -66,8 +66,7 @@ class Block : public std::enable_shared_from_this<Block> {
       ABSL_LOCKS_EXCLUDED(mutex_);
   /// The same for series of its index.
   absl::Status DeleteSeries(const storage::TimeRange& range,
-                            const Postings& series)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+                            const Postings& series) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   friend class BlockSeriesSet;

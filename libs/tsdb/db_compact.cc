@@ -24,8 +24,7 @@ std::int64_t BlockEnd(std::int64_t timestamp_ms, std::int64_t block_ms) {
   return timestamp_ms / block_ms * block_ms + block_ms;
 }
 
-std::int64_t LargestBlock(const DbOptions& options,
-                          std::int64_t retention_ms) {
+std::int64_t LargestBlock(const DbOptions& options, std::int64_t retention_ms) {
   if (options.max_block_ms > 0) return options.max_block_ms;
   std::int64_t largest = kLargestBlockMs;
   if (retention_ms > 0) largest = std::min(largest, retention_ms / 10);
@@ -226,9 +225,10 @@ std::vector<BlockMeta> DbState::CompactableBlocks() const {
   const absl::StatusOr<std::set<Ulid>> uploaded =
       ReadUploadedBlocks(options_.uploads_file);
   if (!uploaded.ok()) {
-    logger_.Warn("which blocks are uploaded is not known; none of them is "
-                 "compacted",
-                 {{"err", uploaded.status().ToString()}});
+    logger_.Warn(
+        "which blocks are uploaded is not known; none of them is "
+        "compacted",
+        {{"err", uploaded.status().ToString()}});
   }
   std::erase_if(metas, [&uploaded](const BlockMeta& meta) {
     return meta.compaction.level == 1 &&
@@ -238,9 +238,8 @@ std::vector<BlockMeta> DbState::CompactableBlocks() const {
 }
 
 absl::Status DbState::CompactStoredBlocks() {
-  const std::vector<std::int64_t> ranges =
-      CompactionRanges(options_.block_ms,
-                       LargestBlock(options_, retention().time_ms));
+  const std::vector<std::int64_t> ranges = CompactionRanges(
+      options_.block_ms, LargestBlock(options_, retention().time_ms));
   while (true) {
     const std::vector<BlockMeta> plan = PlanCompaction(
         CompactableBlocks(), ranges, options_.overlapping_compaction);
@@ -301,9 +300,9 @@ bool DbState::HasNewest(const BlockList& some) const {
 absl::Status DbState::Rewrite(const BlockList& parents) {
   const std::int64_t start = clock_.MonotonicNs();
   const PopulatingBlock populating(metrics_.populating_block);
-  NARTHEX_ASSIGN_OR_RETURN(const std::optional<BlockMeta> made,
-                           CompactBlocks(directory_, parents, clock_.NowMs(),
-                                         WriterOptions()));
+  NARTHEX_ASSIGN_OR_RETURN(
+      const std::optional<BlockMeta> made,
+      CompactBlocks(directory_, parents, clock_.NowMs(), WriterOptions()));
   if (!made.has_value() && HasNewest(parents)) return absl::OkStatus();
   std::shared_ptr<Block> block;
   if (made.has_value()) {

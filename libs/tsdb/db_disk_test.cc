@@ -73,8 +73,7 @@ absl::Status AppendUntilError(Db& db, const std::vector<model::Labels>& series,
 
 std::unique_ptr<Db> OpenIn(const std::string& directory, base::Clock& clock,
                            metrics::Registry& registry) {
-  auto db =
-      Db::Open(directory, {}, base::Logger::Discard(), clock, registry);
+  auto db = Db::Open(directory, {}, base::Logger::Discard(), clock, registry);
   INFO(db.status());
   REQUIRE(db.ok());
   return *std::move(db);
@@ -90,8 +89,7 @@ void FullDiskIsSurvived(const std::string& root) {
   {
     const std::unique_ptr<Db> db = OpenIn(directory, clock, registry);
     FillUp(root);
-    const absl::Status full =
-        AppendUntilError(*db, series, &time, &expected);
+    const absl::Status full = AppendUntilError(*db, series, &time, &expected);
     INFO(full);
     CHECK(absl::IsResourceExhausted(full));
     CHECK(absl::StrContains(full.message(), directory + "/wal/"));
@@ -158,8 +156,7 @@ TEST_CASE("a clock that jumps removes nothing and stops no maintenance") {
     expected[up][time] = 1;
     if (i % 120 != 0) continue;
     // Ten years on, and back again.
-    const std::int64_t jump =
-        (i % 240 == 0 ? 1 : -1) * 3650 * 24 * kHour;
+    const std::int64_t jump = (i % 240 == 0 ? 1 : -1) * 3650 * 24 * kHour;
     clock.Advance(jump);
     REQUIRE(db->Maintain().ok());
   }

@@ -111,16 +111,16 @@ void RegisterBlocks(GaugesOf<LoadedBlocks> gauges) {
 }
 
 void RegisterSymbols(GaugesOf<LoadedBlocks> gauges) {
-  gauges.Add("prometheus_tsdb_symbol_table_size_bytes",
-             "Size of symbol table in memory for loaded blocks",
-             [](const LoadedBlocks& blocks) {
-               double bytes = 0;
-               for (const auto list = blocks.list(); const auto& block : *list) {
-                 bytes +=
-                     static_cast<double>(block->index().symbol_table_bytes());
-               }
-               return bytes;
-             });
+  gauges.Add(
+      "prometheus_tsdb_symbol_table_size_bytes",
+      "Size of symbol table in memory for loaded blocks",
+      [](const LoadedBlocks& blocks) {
+        double bytes = 0;
+        for (const auto list = blocks.list(); const auto& block : *list) {
+          bytes += static_cast<double>(block->index().symbol_table_bytes());
+        }
+        return bytes;
+      });
 }
 
 // The oldest time of all that is stored.

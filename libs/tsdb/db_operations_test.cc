@@ -52,8 +52,8 @@ std::size_t SamplesOf(const SeriesModel& model, const model::Labels& labels) {
 }  // namespace
 
 TEST_CASE("a corrupt block is left aside and the others are served") {
-  const std::string file = GENERATE(as<std::string>(), "index", "tombstones",
-                                    "chunks/000001");
+  const std::string file =
+      GENERATE(as<std::string>(), "index", "tombstones", "chunks/000001");
   INFO(file);
   DbFixture fixture(SmallBlocks());
   AppendHours(fixture, {kUp}, 10);
@@ -168,7 +168,8 @@ TEST_CASE("series are kept as long as the first rule about them says") {
   CHECK(SamplesOf(kept, kSlo) ==
         static_cast<std::size_t>((kStart + 30 * kHour - (end - 18 * kHour)) /
                                  (10 * kMinute)));
-  CHECK_FALSE(Exposes(fixture, "narthex_tsdb_retention_series_removed_total 0"));
+  CHECK_FALSE(
+      Exposes(fixture, "narthex_tsdb_retention_series_removed_total 0"));
   for (const BlockMeta& block : fixture.db().Blocks()) {
     CHECK(block.stats.tombstones == 0);
   }
@@ -182,8 +183,7 @@ TEST_CASE("series are kept as long as the first rule about them says") {
     options.retention.rules[1].time_ms = 14 * kHour;
     REQUIRE(fixture.db().SetRetention(options.retention).ok());
     REQUIRE(fixture.db().Maintain().ok());
-    CHECK(fixture.Select(kAllTime).at(kSlo).begin()->first ==
-          end - 14 * kHour);
+    CHECK(fixture.Select(kAllTime).at(kSlo).begin()->first == end - 14 * kHour);
   }
 }
 
@@ -227,8 +227,8 @@ TEST_CASE("a burst of series is refused by job while known series go on") {
     ++refused;
   }
   CHECK(refused == 990);
-  CHECK(Exposes(fixture,
-                "narthex_tsdb_series_refused_total{job=\"noisy\"} 990"));
+  CHECK(
+      Exposes(fixture, "narthex_tsdb_series_refused_total{job=\"noisy\"} 990"));
   CHECK_FALSE(fixture.db().HasRoomForSeries());
   fixture.Append(known, kStart + 1000, 2);
   fixture.CheckAll();
@@ -240,10 +240,10 @@ TEST_CASE("jobs beyond a hundred are counted together") {
   DbFixture fixture(options);
   fixture.Append({kUp}, kStart, 1);
   for (int i = 0; i < 150; ++i) {
-    CHECK_FALSE(fixture.db()
-                    .GetOrCreateSeries(
-                        {{"__name__", "m"}, {"job", absl::StrCat(i)}})
-                    .ok());
+    CHECK_FALSE(
+        fixture.db()
+            .GetOrCreateSeries({{"__name__", "m"}, {"job", absl::StrCat(i)}})
+            .ok());
   }
   CHECK(Exposes(fixture,
                 "narthex_tsdb_series_refused_total{job=\"(other)\"} 50"));
@@ -331,9 +331,8 @@ TEST_CASE("a replay tells how far it is and ends when it is asked to") {
   base::FakeClock clock(kStart);
   {
     metrics::Registry registry;
-    const auto interrupted =
-        Db::Open(fixture.path(), options, base::Logger::Discard(), clock,
-                 registry);
+    const auto interrupted = Db::Open(fixture.path(), options,
+                                      base::Logger::Discard(), clock, registry);
     CHECK(absl::IsCancelled(interrupted.status()));
     CHECK(seen.size() == 2);
   }
@@ -367,8 +366,8 @@ TEST_CASE("blocks wait for their upload before they are compacted") {
   REQUIRE(blocks.size() >= 5);
   std::string list;
   for (const BlockMeta& block : blocks) {
-    absl::StrAppend(&list, list.empty() ? "" : ",", "\"",
-                    block.ulid.ToString(), "\"");
+    absl::StrAppend(&list, list.empty() ? "" : ",", "\"", block.ulid.ToString(),
+                    "\"");
   }
   REQUIRE(base::WriteFileAtomically(
               options.uploads_file,
@@ -404,11 +403,13 @@ TEST_CASE("series that ended leave the head for blocks when room is needed") {
     // Staleness markers are no numbers to compare.
     SeriesModel model = fixture.Select(kAllTime);
     for (auto& [labels, samples] : model) {
-      std::erase_if(samples, [](const auto& s) { return s.second != s.second; });
+      std::erase_if(samples,
+                    [](const auto& s) { return s.second != s.second; });
     }
     return model;
   };
-  for (const model::Labels& labels : ended) fixture.expected()[labels].erase(end);
+  for (const model::Labels& labels : ended)
+    fixture.expected()[labels].erase(end);
   REQUIRE(selected() == fixture.expected());
   REQUIRE(fixture.db().Maintain().ok());
   CHECK(Exposes(fixture, "prometheus_tsdb_head_series 50"));

@@ -29,9 +29,8 @@ absl::StatusOr<std::uint64_t> BoundBytes(const Retention& retention,
   if (retention.percentage <= 0) return retention.bytes;
   NARTHEX_ASSIGN_OR_RETURN(const std::uint64_t disk, DiskBytes(directory));
   // Never 0, which would mean no bound.
-  const auto share =
-      1 + static_cast<std::uint64_t>(static_cast<double>(disk) *
-                                     retention.percentage / 100);
+  const auto share = 1 + static_cast<std::uint64_t>(static_cast<double>(disk) *
+                                                    retention.percentage / 100);
   return retention.bytes == 0 ? share : std::min(share, retention.bytes);
 }
 
@@ -45,8 +44,8 @@ std::int64_t EndOf(const BlockList& blocks) {
 
 absl::Status DbState::SetRetention(Retention retention) {
   NARTHEX_RETURN_IF_ERROR(BoundBytes(retention, directory_));
-  metrics_.retention_limit_seconds.Set(
-      static_cast<double>(retention.time_ms) / 1000);
+  metrics_.retention_limit_seconds.Set(static_cast<double>(retention.time_ms) /
+                                       1000);
   metrics_.retention_limit_bytes.Set(static_cast<double>(retention.bytes));
   metrics_.retention_limit_percentage.Set(retention.percentage);
   base::MutexLock lock(retention_mutex_);

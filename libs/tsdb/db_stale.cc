@@ -36,10 +36,9 @@ absl::Status DbState::CompactStaleIfDue() {
   }
   first = std::max(first, head_->min_valid_time());
   while (first <= last) {
-    const std::int64_t end =
-        std::min(first / options_.block_ms * options_.block_ms +
-                     options_.block_ms,
-                 last + 1);
+    const std::int64_t end = std::min(
+        first / options_.block_ms * options_.block_ms + options_.block_ms,
+        last + 1);
     NARTHEX_RETURN_IF_ERROR(base::Annotate(WriteStaleBlock(stale, first, end),
                                            "write block of stale series"));
     first = end;
@@ -51,9 +50,8 @@ absl::Status DbState::CompactStaleIfDue() {
 absl::Status DbState::WriteStaleBlock(
     const std::vector<Head::StaleSeries>& stale, std::int64_t min_ms,
     std::int64_t max_ms) {
-  NARTHEX_ASSIGN_OR_RETURN(
-      const std::unique_ptr<storage::ChunkSeriesSet> set,
-      head_->SelectStale({min_ms, max_ms - 1}, stale));
+  NARTHEX_ASSIGN_OR_RETURN(const std::unique_ptr<storage::ChunkSeriesSet> set,
+                           head_->SelectStale({min_ms, max_ms - 1}, stale));
   BlockMeta meta;
   meta.ulid = Ulid::New(clock_.NowMs());
   meta.min_ms = min_ms;

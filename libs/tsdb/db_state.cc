@@ -70,9 +70,10 @@ absl::Status DbState::Lock() {
   }
   metrics_.clean_start.Set(left_behind ? 0 : 1);
   if (left_behind) {
-    logger_.Warn("a lock file is left from an earlier run that did not end "
-                 "well",
-                 {{"path", path}});
+    logger_.Warn(
+        "a lock file is left from an earlier run that did not end "
+        "well",
+        {{"path", path}});
   }
   return absl::OkStatus();
 }

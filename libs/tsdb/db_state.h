@@ -71,8 +71,7 @@ class DbState {
   absl::Status FlushHead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status CompactStoredBlocks()
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
-  absl::Status CompactStaleIfDue()
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
+  absl::Status CompactStaleIfDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status ReloadBlocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status ApplyRetention() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status CleanTombstones() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);

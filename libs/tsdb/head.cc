@@ -304,8 +304,7 @@ absl::StatusOr<storage::SeriesRef> Head::ReplaySeries(
   last_id_ = std::max(last_id_, id);
   if (const auto known = index_.Find(declared.labels)) return *known;
   if (id == 0 || declared.labels.empty() || index_.Has(id)) return 0;
-  NARTHEX_RETURN_IF_ERROR(
-      limit_.Admit(index_.series_count(), declared.labels));
+  NARTHEX_RETURN_IF_ERROR(limit_.Admit(index_.series_count(), declared.labels));
   index_.Add(id, declared.labels);
   Shard& shard = shards_[ShardOf(id)];
   base::MutexLock shard_lock(shard.mutex);

@@ -149,8 +149,8 @@ absl::StatusOr<std::optional<WalFlaw>> ReadSegments(
     }
     expected = segment + 1;
     if (watch.progress) {
-      watch.progress({std::max(segments.front(), after + 1), segments.back(),
-                      segment});
+      watch.progress(
+          {std::max(segments.front(), after + 1), segments.back(), segment});
     }
     NARTHEX_ASSIGN_OR_RETURN(std::optional<WalFlaw> flaw,
                              ReadWalSegment(directory, segment, visit));
@@ -178,9 +178,8 @@ absl::StatusOr<ReadResult> ReadLog(const std::string& directory,
         ReadSegments(newest.path, -1, {watch.stopping, {}, {}}, pipe,
                      &result.segments));
   }
-  NARTHEX_ASSIGN_OR_RETURN(
-      result.flaw,
-      ReadSegments(directory, after, watch, pipe, &result.segments));
+  NARTHEX_ASSIGN_OR_RETURN(result.flaw, ReadSegments(directory, after, watch,
+                                                     pipe, &result.segments));
   return result;
 }
 
@@ -326,9 +325,10 @@ absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
   metrics.wal_unknown_refs.Inc(static_cast<double>(result.unknown_refs));
   metrics.replay_refused_series.Inc(static_cast<double>(result.refused_series));
   if (result.refused_series > 0) {
-    logger.Warn("series left out of the replay because a limit is reached; "
-                "their samples stay in the log and are not served",
-                {{"series", result.refused_series}});
+    logger.Warn(
+        "series left out of the replay because a limit is reached; "
+        "their samples stay in the log and are not served",
+        {{"series", result.refused_series}});
   }
   if (result.unknown_refs > 0) {
     logger.Warn("write-ahead log refers to unknown series",

@@ -16,14 +16,12 @@ std::vector<Head::StaleSeries> Head::ListStale() const {
     base::ReaderMutexLock lock(shard.mutex);
     shard.series.ForEach([&](SeriesId id, const MemSeries& series) {
       if (series.empty() || !series.stale()) return;
-      stale.push_back({id, series.min_ms(shard.blocks),
-                       series.max_ms()});
+      stale.push_back({id, series.min_ms(shard.blocks), series.max_ms()});
     });
   }
-  std::sort(stale.begin(), stale.end(),
-            [](const StaleSeries& a, const StaleSeries& b) {
-              return a.id < b.id;
-            });
+  std::sort(
+      stale.begin(), stale.end(),
+      [](const StaleSeries& a, const StaleSeries& b) { return a.id < b.id; });
   return stale;
 }
 
@@ -65,8 +63,8 @@ void Head::ForgetStale(const std::vector<StaleSeries>& stale) {
           shard.histograms.contains(one.id)) {
         continue;
       }
-      chunks += series->Truncate(
-          shard.blocks, std::numeric_limits<std::int64_t>::max());
+      chunks += series->Truncate(shard.blocks,
+                                 std::numeric_limits<std::int64_t>::max());
       shard.series.Erase(one.id);
       gone.push_back(one.id);
     }

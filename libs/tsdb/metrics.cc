@@ -208,14 +208,14 @@ TsdbMetrics::TsdbMetrics(metrics::Registry& r)
           r.NewGauge("prometheus_tsdb_compaction_populating_block",
                      "Set to 1 when a block is currently being written to the "
                      "disk.")),
-      chunk_range_seconds(r.NewHistogram(
-          "prometheus_tsdb_compaction_chunk_range_seconds",
-          "Final time range of chunks on their first compaction",
-          metrics::ExponentialBuckets(100, 4, 10))),
-      chunk_samples(r.NewHistogram(
-          "prometheus_tsdb_compaction_chunk_samples",
-          "Final number of samples on their first compaction",
-          metrics::ExponentialBuckets(4, 1.5, 12))),
+      chunk_range_seconds(
+          r.NewHistogram("prometheus_tsdb_compaction_chunk_range_seconds",
+                         "Final time range of chunks on their first compaction",
+                         metrics::ExponentialBuckets(100, 4, 10))),
+      chunk_samples(
+          r.NewHistogram("prometheus_tsdb_compaction_chunk_samples",
+                         "Final number of samples on their first compaction",
+                         metrics::ExponentialBuckets(4, 1.5, 12))),
       chunk_bytes(
           r.NewHistogram("prometheus_tsdb_compaction_chunk_size_bytes",
                          "Final size of chunks on their first compaction",

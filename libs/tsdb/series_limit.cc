@@ -47,9 +47,9 @@ SeriesLimit::SeriesLimit(const SeriesBounds& bounds,
           "narthex_tsdb_series_refused_total",
           "New series refused because a limit was reached, by their job.",
           {"job"})),
-      memory_bytes_(registry.NewGauge(
-          "narthex_tsdb_memory_bytes",
-          "Memory of the process's own, as last measured against the budget.")) {
+      memory_bytes_(registry.NewGauge("narthex_tsdb_memory_bytes",
+                                      "Memory of the process's own, as last "
+                                      "measured against the budget.")) {
   registry
       .NewGauge("narthex_tsdb_series_limit",
                 "Series that the head takes, 0: no bound.")

@@ -134,7 +134,8 @@ absl::Status Wal::Flush() {
                   "write-ahead log ", path_,
                   ": the remains of a write that failed cannot be removed"))
             : base::WriteAll(file_.get(), buffer_, path_);
-  if (status.ok() && options_.sync == WalSync::kGroup) status = Sync(file_.get(), path_);
+  if (status.ok() && options_.sync == WalSync::kGroup)
+    status = Sync(file_.get(), path_);
   if (status.ok()) {
     const std::uint64_t pages = written_ / kWalPageBytes;
     written_ += buffer_.size();

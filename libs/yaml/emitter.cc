@@ -125,6 +125,11 @@ Emitter& Emitter::Null() {
   return *this;
 }
 
+Emitter& Emitter::Json(absl::string_view json) {
+  Plain(json);
+  return *this;
+}
+
 Emitter& Emitter::Duration(std::int64_t milliseconds) {
   Plain(base::FormatDuration(milliseconds));
   return *this;

@@ -34,6 +34,8 @@ class Emitter {
   Emitter& Int(std::int64_t value);
   Emitter& Float(double value);
   Emitter& Null();
+  /// A value that is JSON already, on one line.
+  Emitter& Json(absl::string_view json);
   /// A Prometheus duration given in milliseconds.
   Emitter& Duration(std::int64_t milliseconds);
 

@@ -1,12 +1,14 @@
 #include "services/alertmanager/alertmanager.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/file.h"
 #include "libs/base/hash.h"
 #include "libs/base/status.h"
+#include "libs/http/client_config.h"
 #include "libs/tmpl/alertmanager_functions.h"
 #include "libs/tmpl/template.h"
 #include "services/alertmanager/webhook.h"
@@ -115,15 +117,9 @@ absl::StatusOr<Receivers> Alertmanager::BuildReceivers(const Config& config) {
       integration.kind = "webhook";
       integration.index = integrations.size() - 1;
       integration.send_resolved = webhook.send_resolved;
-      auto http = config::ToClientConfig(webhook.http);
-      if (!http.ok()) {
-        return base::Annotate(http.status(),
-                              absl::StrCat("receiver ", receiver.name,
-                                           ": webhook_configs: http_config"));
-      }
       integration.notifier = std::make_unique<WebhookNotifier>(
-          webhook, *std::move(http), templates, options_.external_url, *sender_,
-          clock_);
+          webhook, std::make_shared<http::ClientConfig>(webhook.http),
+          templates, options_.external_url, *sender_, clock_);
     }
   }
   return receivers;

@@ -295,7 +295,7 @@ void ResolvePaths(const std::string& file, Config* result) {
   for (ReceiverConfig& receiver : result->receivers) {
     for (WebhookConfig& webhook : receiver.webhooks) {
       resolve(&webhook.url_file);
-      config::SetDirectory(directory, &webhook.http);
+      http::SetDirectory(directory, &webhook.http);
     }
   }
 }

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "libs/config/http_client.h"
+#include "libs/http/client_config.h"
 #include "libs/model/matcher.h"
 #include "libs/tmpl/value.h"
 #include "services/alertmanager/matchers.h"
@@ -37,7 +37,7 @@ struct RouteConfig {
 
 struct WebhookConfig {
   bool send_resolved = true;
-  config::HttpClientConfig http;
+  http::ClientConfig http;
   /// A template; or the file that holds the address, read at use.
   std::string url;
   std::string url_file;
@@ -66,7 +66,7 @@ struct InhibitRuleConfig {
 
 struct GlobalConfig {
   std::int64_t resolve_timeout_ms = 5 * 60 * 1000;
-  config::HttpClientConfig http;
+  http::ClientConfig http;
   /// Texts of the fields that only receivers use, under their names.
   std::map<std::string, std::string> receiver_defaults;
 };

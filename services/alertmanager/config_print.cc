@@ -28,9 +28,9 @@ void PrintTextField(yaml::Emitter& out, absl::string_view name,
   if (!value.empty()) out.Field(name, value);
 }
 
-void PrintHttp(yaml::Emitter& out, const config::HttpClientConfig& http) {
+void PrintHttp(yaml::Emitter& out, const http::ClientConfig& http) {
   out.Key("http_config").BeginMap();
-  config::EmitHttpClient(http, &out);
+  http::EmitClientConfig(http, &out);
   out.EndMap();
 }
 

@@ -101,7 +101,7 @@ absl::Status DecodeWebhook(const yaml::Node& node, const GlobalConfig& global,
   decoder.Field("send_resolved", &out->send_resolved);
   if (const yaml::Node* http = decoder.Take("http_config");
       http != nullptr && !http->is_null()) {
-    out->http = config::HttpClientConfig();
+    out->http = http::ClientConfig();
     decoder.Fail(DecodeHttpConfig(*http, &out->http));
   }
   decoder.Field("url", &out->url);
@@ -138,10 +138,9 @@ void ForEachEntry(yaml::Decoder& decoder, const std::string& field, Each each) {
 
 }  // namespace
 
-absl::Status DecodeHttpConfig(const yaml::Node& node,
-                              config::HttpClientConfig* out) {
+absl::Status DecodeHttpConfig(const yaml::Node& node, http::ClientConfig* out) {
   yaml::Decoder decoder(node);
-  config::DecodeHttpClient(decoder, out);
+  http::DecodeClientConfig(decoder, out);
   return decoder.Done();
 }
 

@@ -15,8 +15,7 @@ namespace narthex::alertmanager {
 absl::Status DecodeGlobal(const yaml::Node& node, GlobalConfig* out);
 
 /// Reads an `http_config`.
-absl::Status DecodeHttpConfig(const yaml::Node& node,
-                              config::HttpClientConfig* out);
+absl::Status DecodeHttpConfig(const yaml::Node& node, http::ClientConfig* out);
 
 /// Reads one entry of `receivers`. Integrations that Alertmanager knows but
 /// that are not supported here are checked all the same, and then named in

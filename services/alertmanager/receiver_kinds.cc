@@ -179,7 +179,7 @@ absl::Status CheckReceiverKind(const ReceiverKind& kind, const yaml::Node& node,
   for (const yaml::Node::Entry& entry : node.entries()) {
     if (entry.key == "send_resolved") continue;
     if (entry.key == "http_config") {
-      config::HttpClientConfig ignored;
+      http::ClientConfig ignored;
       absl::Status status = DecodeHttpConfig(*entry.value, &ignored);
       if (!status.ok()) return status;
       continue;

@@ -104,16 +104,15 @@ absl::Status IngesterApp::Reload() {
                            LoadStorageConfig());
   if (exemplars_) running_->db->ResizeExemplars(MaxExemplars(storage));
   running_->db->SetStaleThreshold(storage.stale_series_compaction_threshold);
-  NARTHEX_RETURN_IF_ERROR(running_->db->SetOutOfOrderWindow(
-      storage.out_of_order_time_window_ms));
+  NARTHEX_RETURN_IF_ERROR(
+      running_->db->SetOutOfOrderWindow(storage.out_of_order_time_window_ms));
   return running_->db->SetRetention(options_.RetentionOf(storage));
 }
 
 absl::Status IngesterApp::Start(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(const config::StorageConfig storage,
                            LoadStorageConfig());
-  NARTHEX_ASSIGN_OR_RETURN(tsdb::DbOptions db_options,
-                           options_.ForDb(storage));
+  NARTHEX_ASSIGN_OR_RETURN(tsdb::DbOptions db_options, options_.ForDb(storage));
   NARTHEX_ASSIGN_OR_RETURN(exemplars_, options_.ExemplarsEnabled());
   if (exemplars_) db_options.max_exemplars = MaxExemplars(storage);
   running_ = std::make_unique<Running>(process.registry());
@@ -133,8 +132,8 @@ absl::Status IngesterApp::Start(service::Process& process) {
   });
   r.service = std::make_unique<IngesterService>(
       options_.path + "/snapshots", process.clock(), process.log(), r.metrics);
-  NARTHEX_ASSIGN_OR_RETURN(r.server, rpc::Server::Start(options_.grpc_address,
-                                                        {r.service.get()}));
+  NARTHEX_ASSIGN_OR_RETURN(
+      r.server, rpc::Server::Start(options_.grpc_address, {r.service.get()}));
   r.server->SetServing(false);
   process.OnStop("grpc", [&r] {
     r.service->EndPushStreams();

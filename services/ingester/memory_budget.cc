@@ -44,7 +44,8 @@ std::string OwnGroup() {
 std::uint64_t GroupLimit() {
   std::uint64_t tightest = 0;
   const auto consider = [&tightest](std::uint64_t bytes) {
-    if (bytes != 0) tightest = tightest == 0 ? bytes : std::min(tightest, bytes);
+    if (bytes != 0)
+      tightest = tightest == 0 ? bytes : std::min(tightest, bytes);
   };
   for (std::string group = OwnGroup();; group.resize(group.rfind('/'))) {
     consider(LimitIn(absl::StrCat("/sys/fs/cgroup", group, "/memory.max")));

@@ -60,8 +60,7 @@ void Options::AddTo(service::FlagSet& flags) {
                "keep it: blocks cut from the head are compacted only when "
                "they are in it.");
   flags.Bool("storage.tsdb.allow-overlapping-compaction",
-             &overlapping_compaction,
-             "Compact blocks that overlap into one.");
+             &overlapping_compaction, "Compact blocks that overlap into one.");
   flags.Int("storage.tsdb.delayed-compaction.max-percent",
             &compaction_delay_percent,
             "Known to Prometheus, where it takes effect with the feature "
@@ -171,9 +170,8 @@ absl::StatusOr<tsdb::DbOptions> Options::ForDb(
     db.block_segment_bytes = static_cast<std::uint64_t>(block_segment_bytes);
   }
   if (samples_per_chunk < 1 || samples_per_chunk > kMostSamplesPerChunk) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("storage.tsdb.samples-per-chunk must be 1 to ",
-                     kMostSamplesPerChunk));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "storage.tsdb.samples-per-chunk must be 1 to ", kMostSamplesPerChunk));
   }
   db.samples_per_chunk = static_cast<int>(samples_per_chunk);
   db.uploads_file = uploads_file;

@@ -110,7 +110,8 @@ grpc::Status IngesterService::Push(
 }
 
 absl::Status IngesterService::SendSeries(
-    const tsdb::Db& db, const v1::SelectRequest& request, grpc::ServerContext* context,
+    const tsdb::Db& db, const v1::SelectRequest& request,
+    grpc::ServerContext* context,
     grpc::ServerWriter<v1::SelectResponse>* writer) {
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<model::Matcher> matchers,
                            cluster::FromWire(request.matchers()));

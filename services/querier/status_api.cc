@@ -76,8 +76,8 @@ std::string RetentionText(const StorageStatus& status) {
     bounds.push_back(base::FormatDuration(status.retention_ms));
   }
   if (status.retention_bytes > 0) {
-    bounds.push_back(config::FormatSize(
-        static_cast<std::int64_t>(status.retention_bytes)));
+    bounds.push_back(
+        config::FormatSize(static_cast<std::int64_t>(status.retention_bytes)));
   }
   if (status.retention_percentage > 0) {
     bounds.push_back(absl::StrCat(status.retention_percentage, "%"));
@@ -91,9 +91,9 @@ absl::Status WalReplay(const StatusSource& source, Answer* answer) {
                            source.storage());
   StorageStatus slowest;
   for (const StorageStatus& one : all) {
-    if (&one == &all.front() || one.last_segment - one.current_segment >
-                                    slowest.last_segment -
-                                        slowest.current_segment) {
+    if (&one == &all.front() ||
+        one.last_segment - one.current_segment >
+            slowest.last_segment - slowest.current_segment) {
       slowest = one;
     }
   }

@@ -5,7 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "libs/base/status.h"
+#include "libs/http/client_config.h"
 
 namespace narthex::ruler {
 namespace {
@@ -42,13 +42,7 @@ absl::StatusOr<rules::NotifierConfig> Alerting::Check(
     set.timeout_ms = from.timeout_ms;
     set.relabel_rules = from.relabel_configs;
     set.alert_relabel_rules = from.alert_relabel_configs;
-    const auto http = config::ToClientConfig(from.http);
-    if (!http.ok()) {
-      return base::Annotate(
-          http.status(),
-          absl::StrCat("alerting: alertmanagers[", out.sets.size(), "]"));
-    }
-    set.http = *http;
+    set.http = std::make_shared<http::ClientConfig>(from.http);
     out.sets.push_back(std::move(set));
   }
   return out;

@@ -1,10 +1,10 @@
 #include "services/scraper/scrape_manager.h"
 
+#include <memory>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "libs/base/status.h"
+#include "libs/http/client_config.h"
 
 namespace narthex::scraper {
 ScrapeManager::ScrapeManager(Shard shard, Scheduler& scheduler,
@@ -23,10 +23,7 @@ absl::Status ScrapeManager::Apply(const config::Config& config) {
   std::map<std::string, discovery::Configs> jobs;
   for (config::ScrapeConfig& scrape : config.AllScrapeConfigs()) {
     auto settings = std::make_shared<ScrapeSettings>();
-    auto client = config::ToClientConfig(scrape.http);
-    NARTHEX_RETURN_IF_ERROR(base::Annotate(
-        client.status(), absl::StrCat("scrape config ", scrape.job_name)));
-    settings->client = *std::move(client);
+    settings->client = std::make_shared<http::ClientConfig>(scrape.http);
     settings->accept = exposition::AcceptHeader(
         scrape.scrape_protocols, scrape.metric_name_escaping_scheme);
     settings->config = std::move(scrape);

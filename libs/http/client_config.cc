@@ -1,15 +1,25 @@
-#include "libs/config/http_client.h"
+#include "libs/http/client_config.h"
+
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/file.h"
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
-#include "libs/config/fields.h"
-#include "libs/http/client.h"
+#include "libs/http/url.h"
+#include "libs/yaml/optional_fields.h"
 
-namespace narthex::config {
+namespace narthex::http {
 namespace {
+
+using base::SetDirectory;
+using yaml::EmitList;
+using yaml::EmitMap;
+using yaml::EmitSecret;
+using yaml::EmitText;
+using yaml::EmitTrue;
 
 bool Both(const std::string& a, const std::string& b) {
   return !a.empty() && !b.empty();
@@ -48,7 +58,8 @@ void EmitProxy(const ProxyConfig& config, yaml::Emitter* out) {
   if (config.proxy_connect_header.empty()) return;
   out->Key("proxy_connect_header").BeginMap();
   for (const auto& [name, values] : config.proxy_connect_header) {
-    out->Field(name, std::vector<std::string>(values.size(), kHiddenSecret));
+    out->Field(name,
+               std::vector<std::string>(values.size(), yaml::kHiddenSecret));
   }
   out->EndMap();
 }
@@ -76,7 +87,7 @@ constexpr const char* kClientHeaders[] = {
 };
 
 /// The old spelling of `authorization`, inline and without type.
-void DecodeBearerToken(yaml::Decoder& d, HttpClientConfig* config) {
+void DecodeBearerToken(yaml::Decoder& d, ClientConfig* config) {
   std::string token;
   std::string file;
   d.Field("bearer_token", &token);
@@ -141,6 +152,58 @@ absl::Status Decode(const yaml::Node& node, Authorization* config) {
   return d.Done();
 }
 
+namespace {
+
+/// The value of a claim. A scalar without quotes that reads as JSON (a number,
+/// a bool) is that, all others are text.
+nlohmann::json ToJson(const yaml::Node& node) {
+  nlohmann::json out;
+  if (node.is_map()) {
+    out = nlohmann::json::object();
+    for (const auto& entry : node.entries()) {
+      out[entry.key] = ToJson(*entry.value);
+    }
+  } else if (node.is_sequence()) {
+    out = nlohmann::json::array();
+    for (const auto& item : node.items()) out.push_back(ToJson(*item));
+  } else if (node.is_scalar()) {
+    if (!node.quoted()) {
+      out = nlohmann::json::parse(node.scalar(), nullptr,
+                                  /*allow_exceptions=*/false);
+    }
+    if (node.quoted() || !out.is_primitive() || out.is_discarded()) {
+      out = node.scalar();
+    }
+  }
+  return out;
+}
+
+void CheckOAuth2(const OAuth2& config, yaml::Decoder& d) {
+  if (config.client_id.empty()) d.Fail("oauth2 client_id must be configured");
+  if (config.token_url.empty()) d.Fail("oauth2 token_url must be configured");
+  if (config.grant_type != kJwtBearerGrant) {
+    if (Both(config.client_secret, config.client_secret_file)) {
+      d.Fail(
+          "at most one of oauth2 client_secret & client_secret_file must be "
+          "configured using grant-type=client_credentials");
+    }
+    return;
+  }
+  if (Both(config.client_certificate_key, config.client_certificate_key_file)) {
+    d.Fail(
+        "at most one of oauth2 client_certificate_key & "
+        "client_certificate_key_file must be configured using "
+        "grant-type=urn:ietf:params:oauth:grant-type:jwt-bearer");
+  }
+  const std::string& algorithm = config.signature_algorithm;
+  if (!algorithm.empty() && algorithm != "RS256" && algorithm != "RS384" &&
+      algorithm != "RS512") {
+    d.Fail("valid signature algorithms are RS256, RS384 and RS512");
+  }
+}
+
+}  // namespace
+
 absl::Status Decode(const yaml::Node& node, OAuth2* config) {
   yaml::Decoder d(node);
   d.Field("client_id", &config->client_id);
@@ -151,17 +214,23 @@ absl::Status Decode(const yaml::Node& node, OAuth2* config) {
   d.Field("endpoint_params", &config->endpoint_params);
   d.Field("tls_config", &config->tls);
   DecodeProxy(d, &config->proxy);
-  if (config->client_id.empty()) d.Fail("oauth2 client_id must be configured");
-  if (config->token_url.empty()) d.Fail("oauth2 token_url must be configured");
-  if (Both(config->client_secret, config->client_secret_file)) {
-    d.Fail(
-        "at most one of oauth2 client_secret & client_secret_file must be "
-        "configured");
+  d.Field("grant_type", &config->grant_type);
+  d.Field("client_certificate_key", &config->client_certificate_key);
+  d.Field("client_certificate_key_file", &config->client_certificate_key_file);
+  d.Field("client_certificate_key_id", &config->client_certificate_key_id);
+  d.Field("signature_algorithm", &config->signature_algorithm);
+  d.Field("iss", &config->iss);
+  d.Field("audience", &config->audience);
+  if (const yaml::Node* claims = d.Take("claims"); claims != nullptr) {
+    for (const auto& [name, line, value] : claims->entries()) {
+      config->claims[name] = ToJson(*value).dump();
+    }
   }
+  CheckOAuth2(*config, d);
   return d.Done();
 }
 
-absl::Status Decode(const yaml::Node& node, HttpHeader* header) {
+absl::Status Decode(const yaml::Node& node, HeaderValues* header) {
   yaml::Decoder d(node);
   d.Field("values", &header->values);
   d.Field("secrets", &header->secrets);
@@ -236,7 +305,7 @@ void SetDirectory(const std::string& directory, TlsConfig* config) {
   SetDirectory(directory, &config->key_file);
 }
 
-void DecodeHttpClient(yaml::Decoder& d, HttpClientConfig* config) {
+void DecodeClientConfig(yaml::Decoder& d, ClientConfig* config) {
   d.Field("basic_auth", &config->basic_auth);
   d.Field("authorization", &config->authorization);
   d.Field("oauth2", &config->oauth2);
@@ -267,7 +336,15 @@ void DecodeHttpClient(yaml::Decoder& d, HttpClientConfig* config) {
 
 namespace {
 
-void EmitAuthentication(const HttpClientConfig& config, yaml::Emitter* out) {
+void EmitClaims(const std::map<std::string, std::string>& claims,
+                yaml::Emitter* out) {
+  if (claims.empty()) return;
+  out->Key("claims").BeginMap();
+  for (const auto& [name, json] : claims) out->Key(name).Json(json);
+  out->EndMap();
+}
+
+void EmitAuthentication(const ClientConfig& config, yaml::Emitter* out) {
   if (config.basic_auth.has_value()) {
     const BasicAuth& basic = *config.basic_auth;
     out->Key("basic_auth").BeginMap();
@@ -291,6 +368,16 @@ void EmitAuthentication(const HttpClientConfig& config, yaml::Emitter* out) {
     out->Field("client_id", oauth2.client_id);
     EmitSecret("client_secret", oauth2.client_secret, out);
     EmitText("client_secret_file", oauth2.client_secret_file, out);
+    EmitText("client_certificate_key_id", oauth2.client_certificate_key_id,
+             out);
+    EmitSecret("client_certificate_key", oauth2.client_certificate_key, out);
+    EmitText("client_certificate_key_file", oauth2.client_certificate_key_file,
+             out);
+    EmitText("grant_type", oauth2.grant_type, out);
+    EmitText("signature_algorithm", oauth2.signature_algorithm, out);
+    EmitText("iss", oauth2.iss, out);
+    EmitText("audience", oauth2.audience, out);
+    EmitClaims(oauth2.claims, out);
     EmitList("scopes", oauth2.scopes, out);
     out->Field("token_url", oauth2.token_url);
     EmitMap("endpoint_params", oauth2.endpoint_params, out);
@@ -302,7 +389,7 @@ void EmitAuthentication(const HttpClientConfig& config, yaml::Emitter* out) {
 
 }  // namespace
 
-void EmitHttpClient(const HttpClientConfig& config, yaml::Emitter* out) {
+void EmitClientConfig(const ClientConfig& config, yaml::Emitter* out) {
   EmitAuthentication(config, out);
   EmitTls(config.tls, out);
   out->Field("follow_redirects", config.follow_redirects);
@@ -313,16 +400,17 @@ void EmitHttpClient(const HttpClientConfig& config, yaml::Emitter* out) {
   for (const auto& [name, header] : config.http_headers) {
     out->Key(name).BeginMap();
     EmitList("values", header.values, out);
-    EmitList("secrets",
-             std::vector<std::string>(header.secrets.size(), kHiddenSecret),
-             out);
+    EmitList(
+        "secrets",
+        std::vector<std::string>(header.secrets.size(), yaml::kHiddenSecret),
+        out);
     EmitList("files", header.files, out);
     out->EndMap();
   }
   out->EndMap();
 }
 
-void SetDirectory(const std::string& directory, HttpClientConfig* config) {
+void SetDirectory(const std::string& directory, ClientConfig* config) {
   if (config->basic_auth.has_value()) {
     SetDirectory(directory, &config->basic_auth->username_file);
     SetDirectory(directory, &config->basic_auth->password_file);
@@ -332,6 +420,7 @@ void SetDirectory(const std::string& directory, HttpClientConfig* config) {
   }
   if (config->oauth2.has_value()) {
     SetDirectory(directory, &config->oauth2->client_secret_file);
+    SetDirectory(directory, &config->oauth2->client_certificate_key_file);
     SetDirectory(directory, &config->oauth2->tls);
   }
   SetDirectory(directory, &config->tls);
@@ -340,52 +429,4 @@ void SetDirectory(const std::string& directory, HttpClientConfig* config) {
   }
 }
 
-absl::StatusOr<std::shared_ptr<const http::ClientConfig>> ToClientConfig(
-    const HttpClientConfig& config) {
-  if (config.oauth2.has_value()) {
-    return absl::UnimplementedError(
-        "oauth2: known to Prometheus, not supported yet");
-  }
-  auto out = std::make_shared<http::ClientConfig>();
-  if (config.basic_auth.has_value()) {
-    out->username = config.basic_auth->username;
-    out->username_file = config.basic_auth->username_file;
-    out->password = config.basic_auth->password;
-    out->password_file = config.basic_auth->password_file;
-  }
-  if (config.authorization.has_value()) {
-    out->authorization_type = config.authorization->type;
-    out->credentials = config.authorization->credentials;
-    out->credentials_file = config.authorization->credentials_file;
-  }
-  const TlsConfig& tls = config.tls;
-  out->tls = {tls.ca_file,     tls.cert_file,
-              tls.key_file,    tls.ca,
-              tls.cert,        tls.key,
-              tls.server_name, tls.insecure_skip_verify,
-              tls.min_version, tls.max_version};
-  out->proxy_url = config.proxy.proxy_url;
-  out->no_proxy = config.proxy.no_proxy;
-  out->proxy_from_environment = config.proxy.proxy_from_environment;
-  for (const auto& [name, values] : config.proxy.proxy_connect_header) {
-    for (const auto& value : values) {
-      out->proxy_connect_headers.Add(name, value);
-    }
-  }
-  out->follow_redirects = config.follow_redirects;
-  out->enable_http2 = config.enable_http2;
-  for (const auto& [name, header] : config.http_headers) {
-    for (const auto& value : header.values) out->headers.Add(name, value);
-    for (const auto& value : header.secrets) out->headers.Add(name, value);
-    for (const auto& file : header.files) {
-      auto content = base::ReadFile(file);
-      if (!content.ok()) {
-        return base::Annotate(content.status(), absl::StrCat("header ", name));
-      }
-      out->headers.Add(name, absl::StripAsciiWhitespace(*content));
-    }
-  }
-  return std::shared_ptr<const http::ClientConfig>(std::move(out));
-}
-
-}  // namespace narthex::config
+}  // namespace narthex::http
