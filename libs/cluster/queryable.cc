@@ -17,6 +17,7 @@
 #include "libs/cluster/internal/stream_call.h"
 #include "libs/cluster/wire.h"
 #include "libs/rpc/channel.h"
+#include "libs/rpc/local_channel.h"
 #include "libs/rpc/status.h"
 #include "libs/storage/merge.h"
 #include "libs/tsdb/chunk_series.h"
@@ -29,10 +30,17 @@ using MatcherSets = std::vector<std::vector<model::Matcher>>;
 
 // One ingester and how to call it.
 struct Peer {
-  std::string address;
-  std::unique_ptr<v1::Ingester::Stub> stub;
+  explicit Peer(const std::string& at)
+      : address(at),
+        stub(v1::Ingester::NewStub(rpc::NewChannel(at))),
+        local(at) {}
+
+  const std::string address;
+  const std::unique_ptr<v1::Ingester::Stub> stub;
+  // What is asked often; nobody answers when the ingester is elsewhere.
+  rpc::LocalChannel local;
 };
-using Peers = std::vector<std::shared_ptr<const Peer>>;
+using Peers = std::vector<std::shared_ptr<Peer>>;
 
 // An unreachable or silent ingester is the same to a user: the answer would
 // not be whole.
@@ -47,11 +55,12 @@ using EvaluateCall = internal::StreamCall<v1::EvaluateResponse>;
 // A selection as it streams in from one ingester.
 class StreamedSet : public storage::ChunkSeriesSet {
  public:
-  StreamedSet(std::shared_ptr<const Peer> peer,
-              const v1::SelectRequest& request,
+  StreamedSet(std::shared_ptr<Peer> peer, const v1::SelectRequest& request,
               const internal::CallLimits& limits)
       : peer_(std::move(peer)),
         call_(peer_->address, limits,
+              peer_->local.Call("Select", request, limits.deadline,
+                                limits.cancelled),
               [&](auto* context, auto* queue, void* tag) {
                 return peer_->stub->AsyncSelect(context, request, queue, tag);
               }) {}
@@ -79,7 +88,7 @@ class StreamedSet : public storage::ChunkSeriesSet {
   }
 
  private:
-  const std::shared_ptr<const Peer> peer_;
+  const std::shared_ptr<Peer> peer_;
   SelectCall call_;
   v1::SelectResponse message_;
   int next_ = 0;
@@ -114,6 +123,17 @@ absl::Status ReadColumns(EvaluateCall& call, std::size_t steps,
     AddTo(response, reply);
   }
   return WithoutPeer(call.status(), call.peer());
+}
+
+// The only response of a call.
+template <typename Response>
+absl::Status TakeOne(rpc::LocalStream& stream, const std::string& peer,
+                     Response* response) {
+  stream.Read(response);
+  Response none;
+  while (stream.Read(&none)) {
+  }
+  return internal::WithPeer(stream.status(), peer);
 }
 
 using NamedCount = IngesterQueryable::NamedCount;
@@ -181,11 +201,26 @@ class IngesterQueryable::Rep {
   template <typename Response, typename Call, typename Use>
   absl::Status CallAll(const Call& call, const Use& use) const {
     for (const auto& peer : peers()) {
-      grpc::ClientContext context;
-      context.set_deadline(std::chrono::system_clock::now() + options_.timeout);
       Response response;
-      NARTHEX_RETURN_IF_ERROR(AsUnavailable(rpc::FromGrpc(
-          call(*peer->stub, &context, &response), peer->address)));
+      NARTHEX_RETURN_IF_ERROR(
+          AsUnavailable(CallRemote(*peer, call, &response)));
+      use(response);
+    }
+    return absl::OkStatus();
+  }
+
+  /// The same with a method that ingesters on this machine answer locally.
+  template <typename Response, typename Request, typename Call, typename Use>
+  absl::Status CallAll(absl::string_view method, const Request& request,
+                       const Call& call, const Use& use) const {
+    for (const auto& peer : peers()) {
+      Response response;
+      const auto stream = peer->local.Call(
+          method, request, std::chrono::system_clock::now() + options_.timeout,
+          nullptr);
+      NARTHEX_RETURN_IF_ERROR(AsUnavailable(
+          stream == nullptr ? CallRemote(*peer, call, &response)
+                            : TakeOne(*stream, peer->address, &response)));
       use(response);
     }
     return absl::OkStatus();
@@ -221,7 +256,10 @@ class IngesterQueryable::Rep {
     for (const auto& peer : peers) {
       request.set_member(static_cast<std::uint32_t>(calls.size()));
       calls.push_back(std::make_unique<EvaluateCall>(
-          peer->address, limits, [&](auto* context, auto* queue, void* tag) {
+          peer->address, limits,
+          peer->local.Call("Evaluate", request, limits.deadline,
+                           limits.cancelled),
+          [&](auto* context, auto* queue, void* tag) {
             return peer->stub->AsyncEvaluate(context, request, queue, tag);
           }));
     }
@@ -245,13 +283,18 @@ class IngesterQueryable::Rep {
       const auto known = std::find_if(
           peers_.begin(), peers_.end(),
           [&](const auto& peer) { return peer->address == address; });
-      peers.push_back(
-          known != peers_.end()
-              ? *known
-              : std::make_shared<const Peer>(Peer{
-                    address, v1::Ingester::NewStub(rpc::NewChannel(address))}));
+      peers.push_back(known != peers_.end() ? *known
+                                            : std::make_shared<Peer>(address));
     }
     peers_ = std::move(peers);
+  }
+
+  template <typename Response, typename Call>
+  absl::Status CallRemote(const Peer& peer, const Call& call,
+                          Response* response) const {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + options_.timeout);
+    return rpc::FromGrpc(call(*peer.stub, &context, response), peer.address);
   }
 
   const QueryableOptions options_;
@@ -312,6 +355,7 @@ absl::StatusOr<std::vector<std::string>> IngesterQueryable::LabelNames(
   ToWire(matcher_sets, request.mutable_matcher_sets());
   std::vector<std::vector<std::string>> lists;
   NARTHEX_RETURN_IF_ERROR(rep_->CallAll<v1::LabelNamesResponse>(
+      "LabelNames", request,
       [&](auto& stub, auto* context, auto* response) {
         return stub.LabelNames(context, request, response);
       },
@@ -332,6 +376,7 @@ absl::StatusOr<std::vector<std::string>> IngesterQueryable::LabelValues(
   ToWire(matcher_sets, request.mutable_matcher_sets());
   std::vector<std::vector<std::string>> lists;
   NARTHEX_RETURN_IF_ERROR(rep_->CallAll<v1::LabelValuesResponse>(
+      "LabelValues", request,
       [&](auto& stub, auto* context, auto* response) {
         return stub.LabelValues(context, request, response);
       },

@@ -7,6 +7,7 @@
 #include "libs/base/mutex.h"
 #include "libs/base/status.h"
 #include "libs/config/config.h"
+#include "libs/rpc/local_server.h"
 #include "libs/rpc/server.h"
 #include "services/ingester/metrics.h"
 #include "services/ingester/service.h"
@@ -83,6 +84,7 @@ struct IngesterApp::Running {
   std::unique_ptr<Periodic> syncing;
   std::unique_ptr<IngesterService> service;
   std::unique_ptr<rpc::Server> server;
+  std::unique_ptr<rpc::LocalServer> local;
 };
 
 IngesterApp::IngesterApp() = default;
@@ -137,8 +139,17 @@ absl::Status IngesterApp::Start(service::Process& process) {
   r.server->SetServing(false);
   process.OnStop("grpc", [&r] {
     r.service->EndPushStreams();
+    if (r.local != nullptr) r.local->Stop(kStopGrace);
     r.server->Stop(kStopGrace);
   });
+  auto local = rpc::LocalServer::Start(options_.grpc_address, r.server->port(),
+                                       r.service->LocalHandlers());
+  if (local.ok()) {
+    r.local = *std::move(local);
+  } else {
+    process.log().Warn("queries of this machine go by gRPC",
+                       {{"err", local.status().message()}});
+  }
   db_options.replay.stopping = [&process] { return process.stopping(); };
   db_options.replay.progress = [&r](const tsdb::ReplayProgress& progress) {
     r.service->SetReplayProgress(progress);

@@ -1,6 +1,7 @@
 #include "services/ingester/evaluate.h"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -101,11 +102,10 @@ std::int64_t ToMonotonicNs(std::chrono::system_clock::time_point deadline,
 absl::StatusOr<std::int64_t> EvaluateOver(
     const tsdb::Db& db, const base::Clock& clock,
     const v1::EvaluateRequest& request,
-    std::chrono::system_clock::time_point deadline,
-    const std::atomic<bool>& cancelled,
-    grpc::ServerWriter<v1::EvaluateResponse>* writer) {
+    const Caller<v1::EvaluateResponse>& caller,
+    const std::atomic<bool>& cancelled) {
   promql::Fragment fragment = cluster::FromWire(request);
-  fragment.settings.deadline_ns = ToMonotonicNs(deadline, clock);
+  fragment.settings.deadline_ns = ToMonotonicNs(caller.deadline, clock);
   fragment.settings.cancelled = &cancelled;
 
   tsdb::DbQueryable storage(db);
@@ -126,7 +126,7 @@ absl::StatusOr<std::int64_t> EvaluateOver(
   const auto send = [&](promql::Column& column) -> absl::Status {
     cluster::EncodeColumn(column, response.mutable_columns());
     if (response.columns().size() < kMessageBytes) return absl::OkStatus();
-    if (!writer->Write(response)) {
+    if (!caller.send(response, false)) {
       return absl::CancelledError("the querier hung up");
     }
     response.Clear();
@@ -139,7 +139,7 @@ absl::StatusOr<std::int64_t> EvaluateOver(
           own != nullptr ? static_cast<storage::Queryable&>(*own) : storage,
           clock, send));
   cluster::ToWire(reply, &response);
-  writer->WriteLast(response, grpc::WriteOptions());
+  caller.send(response, true);
   return reply.stats.read;
 }
 

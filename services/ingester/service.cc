@@ -44,9 +44,20 @@ std::string SnapshotName(std::int64_t now_ms) {
       absl::StrFormat("-%08x%08x", now_ms & 0xffffffff, ++serial));
 }
 
-grpc::Status NotReplayed() {
-  return {grpc::StatusCode::UNAVAILABLE,
-          "the ingester is still replaying its write-ahead log"};
+absl::Status NotReplayed() {
+  return absl::UnavailableError(
+      "the ingester is still replaying its write-ahead log");
+}
+
+// Calls `use` with the request of a local call.
+template <typename Request, typename Use>
+absl::Status WithRequest(const rpc::LocalCall& call, const Use& use) {
+  Request request;
+  const absl::string_view bytes = call.request();
+  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::InternalError("received a malformed request");
+  }
+  return use(request);
 }
 
 }  // namespace
@@ -89,7 +100,7 @@ grpc::Status IngesterService::Push(
     grpc::ServerContext* context,
     grpc::ServerReaderWriter<v1::PushResponse, v1::PushRequest>* stream) {
   tsdb::Db* const db = db_.load();
-  if (db == nullptr) return NotReplayed();
+  if (db == nullptr) return rpc::ToGrpc(NotReplayed());
   {
     base::MutexLock lock(mutex_);
     if (stopping_) {
@@ -109,10 +120,9 @@ grpc::Status IngesterService::Push(
   return grpc::Status::OK;
 }
 
-absl::Status IngesterService::SendSeries(
-    const tsdb::Db& db, const v1::SelectRequest& request,
-    grpc::ServerContext* context,
-    grpc::ServerWriter<v1::SelectResponse>* writer) {
+absl::Status IngesterService::SendSeries(const tsdb::Db& db,
+                                         const v1::SelectRequest& request,
+                                         const Selecting& caller) {
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<model::Matcher> matchers,
                            cluster::FromWire(request.matchers()));
   NARTHEX_ASSIGN_OR_RETURN(
@@ -128,7 +138,7 @@ absl::Status IngesterService::SendSeries(
     ++sent;
     bytes += BytesOf(series);
     if (bytes < kMessageBytes) continue;
-    if (context->IsCancelled() || !writer->Write(message)) {
+    if (caller.is_cancelled() || !caller.send(message, false)) {
       return absl::CancelledError("the querier hung up");
     }
     message.Clear();
@@ -136,16 +146,13 @@ absl::Status IngesterService::SendSeries(
   }
   NARTHEX_RETURN_IF_ERROR(set->status());
   metrics_.selected_series.Inc(static_cast<double>(sent));
-  if (message.series_size() > 0) {
-    writer->WriteLast(message, grpc::WriteOptions());
-  }
+  if (message.series_size() > 0) caller.send(message, true);
   return absl::OkStatus();
 }
 
-absl::Status IngesterService::SendLabels(
-    const tsdb::Db& db, const v1::SelectRequest& request,
-    grpc::ServerContext* context,
-    grpc::ServerWriter<v1::SelectResponse>* writer) {
+absl::Status IngesterService::SendLabels(const tsdb::Db& db,
+                                         const v1::SelectRequest& request,
+                                         const Selecting& caller) {
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<model::Matcher> matchers,
                            cluster::FromWire(request.matchers()));
   storage::SelectHints hints;
@@ -162,7 +169,7 @@ absl::Status IngesterService::SendLabels(
     ++sent;
     bytes += labels.size();
     if (bytes < kMessageBytes) continue;
-    if (context->IsCancelled() || !writer->Write(message)) {
+    if (caller.is_cancelled() || !caller.send(message, false)) {
       return absl::CancelledError("the querier hung up");
     }
     message.Clear();
@@ -170,74 +177,132 @@ absl::Status IngesterService::SendLabels(
   }
   NARTHEX_RETURN_IF_ERROR(set->status());
   metrics_.selected_series.Inc(static_cast<double>(sent));
-  if (message.series_size() > 0) {
-    writer->WriteLast(message, grpc::WriteOptions());
-  }
+  if (message.series_size() > 0) caller.send(message, true);
   return absl::OkStatus();
+}
+
+absl::Status IngesterService::DoSelect(const v1::SelectRequest& request,
+                                       const Selecting& caller) {
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
+  metrics_.selects.Inc();
+  return request.labels_only() ? SendLabels(*db, request, caller)
+                               : SendSeries(*db, request, caller);
+}
+
+absl::Status IngesterService::DoEvaluate(
+    const v1::EvaluateRequest& request,
+    const Caller<v1::EvaluateResponse>& caller) {
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
+  metrics_.fragments.Inc();
+  const service::HangupWatch::Scope watch(hangups_, caller.is_cancelled);
+  NARTHEX_ASSIGN_OR_RETURN(
+      const std::int64_t samples,
+      EvaluateOver(*db, clock_, request, caller, watch.cancelled()));
+  metrics_.fragment_samples.Inc(static_cast<double>(samples));
+  return absl::OkStatus();
+}
+
+absl::Status IngesterService::DoLabelNames(const v1::LabelNamesRequest& request,
+                                           v1::LabelNamesResponse* response) {
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
+  NARTHEX_ASSIGN_OR_RETURN(const auto sets,
+                           cluster::FromWire(request.matcher_sets()));
+  NARTHEX_ASSIGN_OR_RETURN(const auto names,
+                           db->LabelNames({request.min_ms(), request.max_ms()},
+                                          sets, request.limit()));
+  response->mutable_names()->Reserve(static_cast<int>(names.size()));
+  for (const std::string& name : names) response->add_names(name);
+  return absl::OkStatus();
+}
+
+absl::Status IngesterService::DoLabelValues(
+    const v1::LabelValuesRequest& request, v1::LabelValuesResponse* response) {
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
+  NARTHEX_ASSIGN_OR_RETURN(const auto sets,
+                           cluster::FromWire(request.matcher_sets()));
+  NARTHEX_ASSIGN_OR_RETURN(
+      const auto values,
+      db->LabelValues(request.name(), {request.min_ms(), request.max_ms()},
+                      sets, request.limit()));
+  response->mutable_values()->Reserve(static_cast<int>(values.size()));
+  for (const std::string& value : values) response->add_values(value);
+  return absl::OkStatus();
+}
+
+std::map<std::string, rpc::LocalServer::Handler, std::less<>>
+IngesterService::LocalHandlers() {
+  return {
+      {"Select",
+       [this](rpc::LocalCall& call) {
+         return WithRequest<v1::SelectRequest>(call, [&](const auto& request) {
+           return DoSelect(request, Selecting::Of(call));
+         });
+       }},
+      {"Evaluate",
+       [this](rpc::LocalCall& call) {
+         return WithRequest<v1::EvaluateRequest>(
+             call, [&](const auto& request) {
+               return DoEvaluate(request,
+                                 Caller<v1::EvaluateResponse>::Of(call));
+             });
+       }},
+      {"LabelNames",
+       [this](rpc::LocalCall& call) {
+         return WithRequest<v1::LabelNamesRequest>(
+             call, [&](const auto& request) -> absl::Status {
+               v1::LabelNamesResponse response;
+               NARTHEX_RETURN_IF_ERROR(DoLabelNames(request, &response));
+               call.Send(response);
+               return absl::OkStatus();
+             });
+       }},
+      {"LabelValues",
+       [this](rpc::LocalCall& call) {
+         return WithRequest<v1::LabelValuesRequest>(
+             call, [&](const auto& request) -> absl::Status {
+               v1::LabelValuesResponse response;
+               NARTHEX_RETURN_IF_ERROR(DoLabelValues(request, &response));
+               call.Send(response);
+               return absl::OkStatus();
+             });
+       }},
+  };
 }
 
 grpc::Status IngesterService::Select(
     grpc::ServerContext* context, const v1::SelectRequest* request,
     grpc::ServerWriter<v1::SelectResponse>* writer) {
-  tsdb::Db* const db = db_.load();
-  if (db == nullptr) return NotReplayed();
-  metrics_.selects.Inc();
-  return rpc::ToGrpc(request->labels_only()
-                         ? SendLabels(*db, *request, context, writer)
-                         : SendSeries(*db, *request, context, writer));
+  return rpc::ToGrpc(DoSelect(*request, Selecting::Of(context, writer)));
 }
 
 grpc::Status IngesterService::Evaluate(
     grpc::ServerContext* context, const v1::EvaluateRequest* request,
     grpc::ServerWriter<v1::EvaluateResponse>* writer) {
-  tsdb::Db* const db = db_.load();
-  if (db == nullptr) return NotReplayed();
-  metrics_.fragments.Inc();
-  const std::function<bool()> is_cancelled = [context] {
-    return context->IsCancelled();
-  };
-  const service::HangupWatch::Scope watch(hangups_, is_cancelled);
-  const auto samples = EvaluateOver(*db, clock_, *request, context->deadline(),
-                                    watch.cancelled(), writer);
-  if (!samples.ok()) return rpc::ToGrpc(samples.status());
-  metrics_.fragment_samples.Inc(static_cast<double>(*samples));
-  return grpc::Status::OK;
+  return rpc::ToGrpc(
+      DoEvaluate(*request, Caller<v1::EvaluateResponse>::Of(context, writer)));
 }
 
 grpc::Status IngesterService::LabelNames(grpc::ServerContext*,
                                          const v1::LabelNamesRequest* request,
                                          v1::LabelNamesResponse* response) {
-  tsdb::Db* const db = db_.load();
-  if (db == nullptr) return NotReplayed();
-  const auto sets = cluster::FromWire(request->matcher_sets());
-  if (!sets.ok()) return rpc::ToGrpc(sets.status());
-  const auto names = db->LabelNames({request->min_ms(), request->max_ms()},
-                                    *sets, request->limit());
-  if (!names.ok()) return rpc::ToGrpc(names.status());
-  for (const std::string& name : *names) response->add_names(name);
-  return grpc::Status::OK;
+  return rpc::ToGrpc(DoLabelNames(*request, response));
 }
 
 grpc::Status IngesterService::LabelValues(grpc::ServerContext*,
                                           const v1::LabelValuesRequest* request,
                                           v1::LabelValuesResponse* response) {
-  tsdb::Db* const db = db_.load();
-  if (db == nullptr) return NotReplayed();
-  const auto sets = cluster::FromWire(request->matcher_sets());
-  if (!sets.ok()) return rpc::ToGrpc(sets.status());
-  const auto values =
-      db->LabelValues(request->name(), {request->min_ms(), request->max_ms()},
-                      *sets, request->limit());
-  if (!values.ok()) return rpc::ToGrpc(values.status());
-  for (const std::string& value : *values) response->add_values(value);
-  return grpc::Status::OK;
+  return rpc::ToGrpc(DoLabelValues(*request, response));
 }
 
 grpc::Status IngesterService::Exemplars(
     grpc::ServerContext*, const v1::ExemplarsRequest* request,
     grpc::ServerWriter<v1::ExemplarsResponse>* writer) {
   tsdb::Db* const db = db_.load();
-  if (db == nullptr) return NotReplayed();
+  if (db == nullptr) return rpc::ToGrpc(NotReplayed());
   const auto sets = cluster::FromWire(request->matcher_sets());
   if (!sets.ok()) return rpc::ToGrpc(sets.status());
   for (const tsdb::SeriesExemplars& one :
@@ -256,7 +321,7 @@ grpc::Status IngesterService::Cardinality(grpc::ServerContext*,
                                           const v1::CardinalityRequest* request,
                                           v1::CardinalityResponse* response) {
   tsdb::Db* const db = db_.load();
-  if (db == nullptr) return NotReplayed();
+  if (db == nullptr) return rpc::ToGrpc(NotReplayed());
   const tsdb::Cardinality counts = db->GetCardinality(request->limit());
   response->set_series(counts.series);
   response->set_label_pairs(counts.label_pairs);
@@ -274,7 +339,7 @@ grpc::Status IngesterService::DeleteSeries(
     grpc::ServerContext*, const v1::DeleteSeriesRequest* request,
     v1::DeleteSeriesResponse*) {
   tsdb::Db* const db = db_.load();
-  if (db == nullptr) return NotReplayed();
+  if (db == nullptr) return rpc::ToGrpc(NotReplayed());
   const auto sets = cluster::FromWire(request->matcher_sets());
   if (!sets.ok()) return rpc::ToGrpc(sets.status());
   for (const auto& matchers : *sets) {
@@ -289,7 +354,7 @@ grpc::Status IngesterService::CleanTombstones(grpc::ServerContext*,
                                               const v1::CleanTombstonesRequest*,
                                               v1::CleanTombstonesResponse*) {
   tsdb::Db* const db = db_.load();
-  if (db == nullptr) return NotReplayed();
+  if (db == nullptr) return rpc::ToGrpc(NotReplayed());
   return rpc::ToGrpc(db->CleanTombstones());
 }
 
@@ -297,7 +362,7 @@ grpc::Status IngesterService::Snapshot(grpc::ServerContext*,
                                        const v1::SnapshotRequest* request,
                                        v1::SnapshotResponse* response) {
   tsdb::Db* const db = db_.load();
-  if (db == nullptr) return NotReplayed();
+  if (db == nullptr) return rpc::ToGrpc(NotReplayed());
   const std::string name = SnapshotName(clock_.NowMs());
   response->set_name(name);
   return rpc::ToGrpc(db->Snapshot(absl::StrCat(snapshot_directory_, "/", name),
@@ -308,7 +373,7 @@ grpc::Status IngesterService::Flush(grpc::ServerContext*,
                                     const v1::FlushRequest*,
                                     v1::FlushResponse*) {
   tsdb::Db* const db = db_.load();
-  if (db == nullptr) return NotReplayed();
+  if (db == nullptr) return rpc::ToGrpc(NotReplayed());
   return rpc::ToGrpc(db->Flush());
 }
 

@@ -1,15 +1,19 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <map>
 #include <set>
 #include <string>
 
 #include "libs/base/clock.h"
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
+#include "libs/rpc/local_server.h"
 #include "libs/service/hangup_watch.h"
 #include "libs/tsdb/db.h"
 #include "narthex/v1/ingester.grpc.pb.h"
+#include "services/ingester/caller.h"
 #include "services/ingester/metrics.h"
 
 namespace narthex::ingester {
@@ -76,13 +80,25 @@ class IngesterService : public v1::Ingester::Service {
                              v1::StorageStatusResponse* response) override
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  /// The methods that queries of this machine call, by name.
+  std::map<std::string, rpc::LocalServer::Handler, std::less<>> LocalHandlers();
+
  private:
+  using Selecting = Caller<v1::SelectResponse>;
+
   absl::Status SendLabels(const tsdb::Db& db, const v1::SelectRequest& request,
-                          grpc::ServerContext* context,
-                          grpc::ServerWriter<v1::SelectResponse>* writer);
+                          const Selecting& caller);
   absl::Status SendSeries(const tsdb::Db& db, const v1::SelectRequest& request,
-                          grpc::ServerContext* context,
-                          grpc::ServerWriter<v1::SelectResponse>* writer);
+                          const Selecting& caller);
+  // The methods of the contract without the way the call came.
+  absl::Status DoSelect(const v1::SelectRequest& request,
+                        const Selecting& caller);
+  absl::Status DoEvaluate(const v1::EvaluateRequest& request,
+                          const Caller<v1::EvaluateResponse>& caller);
+  absl::Status DoLabelNames(const v1::LabelNamesRequest& request,
+                            v1::LabelNamesResponse* response);
+  absl::Status DoLabelValues(const v1::LabelValuesRequest& request,
+                             v1::LabelValuesResponse* response);
 
   // Null until Serve().
   std::atomic<tsdb::Db*> db_{nullptr};

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+
 namespace narthex::cluster::internal {
 
 CallLimits CallLimits::Of(std::chrono::milliseconds timeout,
@@ -21,6 +23,23 @@ CallLimits CallLimits::Of(std::chrono::milliseconds timeout,
       std::chrono::duration_cast<std::chrono::system_clock::duration>(left);
   limits.cancelled = cancelled;
   return limits;
+}
+
+absl::Status WithPeer(const absl::Status& status, const std::string& peer) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(),
+                      absl::StrCat(peer, ": ", status.message()));
+}
+
+absl::Status OutcomeOf(const absl::Status& status, const std::string& peer,
+                       const CallLimits& limits) {
+  if (limits.cancelled != nullptr && limits.cancelled->load()) {
+    return absl::CancelledError("query was canceled");
+  }
+  if (!absl::IsDeadlineExceeded(status)) return status;
+  if (!limits.of_query) return absl::UnavailableError(status.message());
+  return absl::DeadlineExceededError(
+      absl::StrCat("query timed out waiting for ingester ", peer));
 }
 
 }  // namespace narthex::cluster::internal

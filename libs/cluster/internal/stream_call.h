@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "libs/base/clock.h"
+#include "libs/rpc/local_channel.h"
 #include "libs/rpc/status.h"
 
 namespace narthex::cluster::internal {
@@ -30,6 +31,14 @@ struct CallLimits {
                        const std::atomic<bool>* cancelled);
 };
 
+/// `status` with the name of who sent it before its message.
+absl::Status WithPeer(const absl::Status& status, const std::string& peer);
+
+/// What a call's status means to who asked: a silent ingester is to a user as
+/// an unreachable one, since the answer would not be whole.
+absl::Status OutcomeOf(const absl::Status& status, const std::string& peer,
+                       const CallLimits& limits);
+
 /// A server-streaming call whose reader can be cancelled while it waits. Used
 /// by one thread at a time.
 template <typename Response>
@@ -37,26 +46,26 @@ class StreamCall {
  public:
   using Reader = grpc::ClientAsyncReader<Response>;
 
-  /// Starts at once; `start(context, queue)` begins the call with the tag
-  /// that is the address of the context. Errors begin with `peer`.
+  /// The call is `local` where the ingester is on this machine. Otherwise
+  /// `start(context, queue, tag)` begins it, with a tag for its beginning.
+  /// Errors begin with `peer`.
   template <typename Start>
-  StreamCall(std::string peer, const CallLimits& limits, const Start& start)
-      : peer_(std::move(peer)),
-        of_query_(limits.of_query),
-        cancelled_(limits.cancelled) {
-    context_.set_deadline(limits.deadline);
-    reader_ = start(&context_, &queue_, static_cast<void*>(&context_));
+  StreamCall(std::string peer, const CallLimits& limits,
+             std::unique_ptr<rpc::LocalStream> local, const Start& start)
+      : peer_(std::move(peer)), limits_(limits), local_(std::move(local)) {
+    if (local_ != nullptr) return;
+    remote_ = std::make_unique<Remote>();
+    remote_->context.set_deadline(limits.deadline);
+    remote_->reader = start(&remote_->context, &remote_->queue, remote_.get());
   }
 
   ~StreamCall() {
-    if (!finished_) {
-      context_.TryCancel();
-      Finish();
-    }
-    queue_.Shutdown();
+    if (remote_ == nullptr) return;
+    Cancel();
+    remote_->queue.Shutdown();
     void* tag = nullptr;
     bool ok = false;
-    while (queue_.Next(&tag, &ok)) {
+    while (remote_->queue.Next(&tag, &ok)) {
     }
   }
   StreamCall(const StreamCall&) = delete;
@@ -65,6 +74,11 @@ class StreamCall {
   /// False at the end; then status() says whether that was all.
   bool Read(Response* response) {
     if (finished_) return false;
+    if (local_ != nullptr) {
+      if (local_->Read(response)) return true;
+      End(WithPeer(local_->status(), peer_));
+      return false;
+    }
     if (!started_) {
       started_ = true;
       if (!Wait()) {
@@ -72,7 +86,7 @@ class StreamCall {
         return false;
       }
     }
-    reader_->Read(response, &context_);
+    remote_->reader->Read(response, remote_.get());
     if (Wait()) return true;
     Finish();
     return false;
@@ -81,7 +95,8 @@ class StreamCall {
   /// Ends the call early.
   void Cancel() {
     if (finished_) return;
-    context_.TryCancel();
+    if (local_ != nullptr) return End(absl::CancelledError("ended early"));
+    remote_->context.TryCancel();
     Finish();
   }
 
@@ -89,6 +104,12 @@ class StreamCall {
   const absl::Status& status() const { return status_; }
 
  private:
+  struct Remote {
+    grpc::CompletionQueue queue;
+    grpc::ClientContext context;
+    std::unique_ptr<Reader> reader;
+  };
+
   /// Waits for the operation under way and tells whether it went well.
   bool Wait() {
     for (;;) {
@@ -96,14 +117,14 @@ class StreamCall {
       bool ok = false;
       const auto look_at =
           std::chrono::system_clock::now() + std::chrono::milliseconds(20);
-      switch (queue_.AsyncNext(&tag, &ok, look_at)) {
+      switch (remote_->queue.AsyncNext(&tag, &ok, look_at)) {
         case grpc::CompletionQueue::GOT_EVENT:
           return ok;
         case grpc::CompletionQueue::SHUTDOWN:
           return false;
         case grpc::CompletionQueue::TIMEOUT:
-          if (cancelled_ != nullptr && cancelled_->load()) {
-            context_.TryCancel();
+          if (limits_.cancelled != nullptr && limits_.cancelled->load()) {
+            remote_->context.TryCancel();
           }
       }
     }
@@ -116,29 +137,22 @@ class StreamCall {
       Wait();
     }
     grpc::Status status;
-    reader_->Finish(&status, &context_);
+    remote_->reader->Finish(&status, remote_.get());
     Wait();
+    End(rpc::FromGrpc(status, peer_));
+  }
+
+  void End(const absl::Status& status) {
     finished_ = true;
-    status_ = rpc::FromGrpc(status, peer_);
-    if (cancelled_ != nullptr && cancelled_->load()) {
-      status_ = absl::CancelledError("query was canceled");
-    } else if (absl::IsDeadlineExceeded(status_)) {
-      // A silent ingester is to a user as an unreachable one: the answer
-      // would not be whole.
-      status_ = of_query_ ? absl::DeadlineExceededError(
-                                "query timed out waiting for "
-                                "ingester " +
-                                peer_)
-                          : absl::UnavailableError(status_.message());
-    }
+    local_.reset();
+    status_ = OutcomeOf(status, peer_, limits_);
   }
 
   const std::string peer_;
-  const bool of_query_;
-  const std::atomic<bool>* const cancelled_;
-  grpc::CompletionQueue queue_;
-  grpc::ClientContext context_;
-  std::unique_ptr<Reader> reader_;
+  const CallLimits limits_;
+  // One of the two.
+  std::unique_ptr<rpc::LocalStream> local_;
+  std::unique_ptr<Remote> remote_;
   bool started_ = false;
   bool finished_ = false;
   absl::Status status_;
