@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/discovery/provider.h"
+#include "libs/http/client_config.h"
+#include "libs/yaml/emitter.h"
+#include "libs/yaml/node.h"
+
+namespace narthex::discovery {
+
+/// One entry of http_sd_configs: target groups from a URL, as JSON. Groups
+/// carry __meta_url.
+struct HttpConfig {
+  http::ClientConfig client;
+  std::int64_t refresh_interval_ms = 60 * 1000;
+  std::string url;
+
+  friend bool operator==(const HttpConfig&, const HttpConfig&) = default;
+};
+
+absl::Status Decode(const yaml::Node& node, HttpConfig* config);
+void Emit(const HttpConfig& config, yaml::Emitter* out);
+void SetDirectory(const std::string& directory, HttpConfig* config);
+std::unique_ptr<Provider> MakeProvider(const HttpConfig& config,
+                                       const ProviderContext& context);
+
+/// Reads the list of groups that came from `url`; sources are "<url>:<index>".
+absl::StatusOr<std::vector<TargetGroup>> ParseTargetGroups(
+    const std::string& json, const std::string& url);
+
+}  // namespace narthex::discovery
