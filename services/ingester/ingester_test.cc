@@ -1,3 +1,6 @@
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
 #include <catch2/catch.hpp>
 #include <map>
 
@@ -5,6 +8,8 @@
 #include "libs/cluster/queryable.h"
 #include "libs/cluster/writer.h"
 #include "libs/promql/engine.h"
+#include "libs/rpc/channel.h"
+#include "narthex/v1/ingester.grpc.pb.h"
 #include "services/ingester/app.h"
 #include "services/ingester/memory_budget.h"
 
@@ -115,6 +120,38 @@ TEST_CASE("refused samples are told by index and reason, others are kept") {
   CHECK(outcome.rejected[1].index == 3);
   CHECK(outcome.rejected[1].reason == storage::RejectReason::kDuplicate);
   CHECK(ReadAll(ingester).begin()->second.size() == 2);
+}
+
+TEST_CASE("a malformed label set costs the samples of its series only") {
+  const base::TemporaryDirectory directory;
+  const Ingester ingester(directory.path());
+  const auto channel = rpc::NewChannel(ingester.addresses().fixed[0]);
+  const auto stub = v1::Ingester::NewStub(channel);
+  grpc::ClientContext context;
+  const auto stream = stub->Push(&context);
+  v1::PushRequest request;
+  request.set_batch(1);
+  request.add_new_refs(1);
+  request.add_new_labels("no label set");
+  request.add_new_refs(2);
+  request.add_new_labels(std::string(Named(2).encoded()));
+  request.add_new_refs(4'000'000'000);
+  request.add_new_labels(std::string(Named(3).encoded()));
+  cluster::PushEncoder encoder(&request);
+  encoder.Add({{1, 1000, 1}, {2, 1000, 2}, {1, 2000, 3}, {2, 2000, 4}});
+  encoder.Finish();
+  REQUIRE(stream->Write(request));
+  v1::PushResponse response;
+  REQUIRE(stream->Read(&response));
+  CHECK(response.code() == 0);
+  REQUIRE(response.rejected_size() == 2);
+  CHECK(response.rejected(0).index() == 0);
+  CHECK(response.rejected(0).reason() == v1::REJECT_REASON_INVALID);
+  CHECK(response.rejected(1).index() == 2);
+  context.TryCancel();
+  const auto all = ReadAll(ingester);
+  REQUIRE(all.size() == 1);
+  CHECK(all.begin()->second.size() == 2);
 }
 
 TEST_CASE("of what is all or none a refused sample keeps the others out") {

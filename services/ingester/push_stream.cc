@@ -1,6 +1,7 @@
 #include "services/ingester/push_stream.h"
 
 #include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
@@ -59,29 +60,37 @@ absl::Status PushStream::Declare(const v1::PushRequest& request) {
   }
   for (int i = 0; i < request.new_refs_size(); ++i) {
     const std::uint32_t ref = request.new_refs(i);
-    model::Labels labels;
-    if (ref > kMaxRef ||
-        !model::Labels::FromEncoded(request.new_labels(i), &labels)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("push declares series ", ref,
-                       " with a malformed label "
-                       "set or too high a reference"));
-    }
+    // Its samples are answered as those of an unknown series.
+    if (ref > kMaxRef) continue;
     if (ref >= series_.size()) series_.resize(ref + 1, kUnknown);
-    const auto known = db_.GetOrCreateSeries(labels);
-    if (known.ok()) {
-      series_[ref] = *known;
-      continue;
-    }
-    if (!absl::IsResourceExhausted(known.status())) return known.status();
-    series_[ref] = kRefused;
-    if (!limit_logged_) {
-      limit_logged_ = true;
-      log_.Warn("refusing new series", {{"series", labels.ToString()},
-                                        {"err", known.status().ToString()}});
-    }
+    series_[ref] = DeclareOne(request.new_labels(i));
   }
   return absl::OkStatus();
+}
+
+storage::SeriesRef PushStream::DeclareOne(const std::string& encoded) {
+  model::Labels labels;
+  if (!model::Labels::FromEncoded(encoded, &labels)) {
+    if (!std::exchange(malformed_logged_, true)) {
+      log_.Error("refusing a series with a malformed label set",
+                 {{"bytes", encoded.size()}});
+    }
+    return kMalformed;
+  }
+  const auto known = db_.GetOrCreateSeries(labels);
+  if (known.ok()) return *known;
+  if (!absl::IsResourceExhausted(known.status())) {
+    if (!std::exchange(malformed_logged_, true)) {
+      log_.Error("refusing a series", {{"series", labels.ToString()},
+                                       {"err", known.status().ToString()}});
+    }
+    return kMalformed;
+  }
+  if (!std::exchange(limit_logged_, true)) {
+    log_.Warn("refusing new series", {{"series", labels.ToString()},
+                                      {"err", known.status().ToString()}});
+  }
+  return kRefused;
 }
 
 void PushStream::Reject(std::size_t index, storage::RejectReason reason,
@@ -100,6 +109,9 @@ storage::SeriesRef PushStream::Known(storage::SeriesRef ref, std::size_t index,
       ref < series_.size() ? series_[ref] : kUnknown;
   if (known == kUnknown) {
     unknown->push_back({index, storage::RejectReason::kUnknownSeries});
+  } else if (known == kMalformed) {
+    unknown->push_back({index, storage::RejectReason::kInvalid});
+    return kUnknown;
   } else if (known == kRefused) {
     // Whoever is told that a series is unknown declares it again.
     unknown->push_back({index, db_.HasRoomForSeries()
@@ -137,7 +149,7 @@ absl::Status PushStream::TakeOthers(const v1::PushRequest& request,
   for (cluster::RefMetadata& one : others_.metadata) {
     const storage::SeriesRef ref =
         one.ref < series_.size() ? series_[one.ref] : kUnknown;
-    if (ref == kUnknown || ref == kRefused) continue;
+    if (ref == kUnknown || ref == kRefused || ref == kMalformed) continue;
     // The log has the model's numbers.
     metadata_.push_back({ref, static_cast<std::uint8_t>(one.metadata.type),
                          std::move(one.metadata.unit),

@@ -26,8 +26,10 @@ class PushStream {
   // What stands behind a reference. Series of the database count from 1.
   static constexpr storage::SeriesRef kUnknown = 0;
   static constexpr storage::SeriesRef kRefused = ~storage::SeriesRef{0};
+  static constexpr storage::SeriesRef kMalformed = kRefused - 1;
 
   absl::Status Declare(const v1::PushRequest& request);
+  storage::SeriesRef DeclareOne(const std::string& encoded);
   storage::SeriesRef Known(storage::SeriesRef ref, std::size_t index,
                            std::vector<storage::Rejection>* unknown);
   absl::Status TakeOthers(const v1::PushRequest& request,
@@ -42,6 +44,7 @@ class PushStream {
   const base::Logger log_;
   std::vector<storage::SeriesRef> series_;
   bool limit_logged_ = false;
+  bool malformed_logged_ = false;
   // Reused from batch to batch.
   std::vector<cluster::RefSample> received_;
   cluster::PushBatch others_;
