@@ -2,7 +2,9 @@
 
 #include <catch2/catch.hpp>
 #include <map>
+#include <thread>
 
+#include "libs/base/file.h"
 #include "libs/base/mutex.h"
 #include "libs/cluster/queryable.h"
 #include "libs/cluster/series_cache.h"
@@ -286,8 +288,160 @@ TEST_CASE("what exceeds the queue is refused and counted") {
   const PushOutcome outcome =
       writer->PushAndWait({{ref, 1, 1}, {ref, 2, 2}, {ref, 3, 3}}, seconds(10));
   CHECK(absl::IsResourceExhausted(outcome.status));
-  CHECK(f.registry.Expose().find("narthex_push_dropped_samples_total 3") !=
+  CHECK(f.registry.Expose().find(
+            "narthex_push_dropped_samples_total{reason=\"memory\"} 3") !=
         std::string::npos);
+}
+
+namespace {
+
+WriterOptions OnDisk(const std::string& directory) {
+  WriterOptions options;
+  options.disk.directory = directory;
+  options.spill_after = milliseconds(0);
+  return options;
+}
+
+// The address of an ingester that is away; Node(address) brings it back.
+std::string AbsentAddress() {
+  Node node;
+  return node.address;
+}
+
+// Waits until the ingester has `samples` in all.
+void WaitFor(FakeIngester& ingester, std::size_t samples) {
+  for (int i = 0; i < 2000; ++i) {
+    std::size_t count = 0;
+    for (const auto& [labels, one] : ingester.stored()) count += one.size();
+    if (count >= samples) return;
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  FAIL("the samples did not come");
+}
+
+std::map<std::int64_t, double> Counted(int from, int to) {
+  std::map<std::int64_t, double> samples;
+  for (int t = from; t <= to; ++t) samples[t] = t;
+  return samples;
+}
+
+}  // namespace
+
+TEST_CASE("what waits on disk is delivered by a later process, in order") {
+  Fixture f;
+  base::TemporaryDirectory directory;
+  const std::string address = AbsentAddress();
+  {
+    const auto writer = f.NewWriter({address}, OnDisk(directory.path()));
+    const storage::SeriesRef ref = writer->Declare(Named(1));
+    for (int t = 1; t <= 5; ++t) {
+      const double value = t;
+      CHECK(writer->PushAndWait({{ref, t, value}}, seconds(10)).status.ok());
+    }
+  }
+  const auto writer = f.NewWriter({address}, OnDisk(directory.path()));
+  // The same number now stands for another series.
+  const storage::SeriesRef ref = writer->Declare(Named(2));
+  writer->Push({{ref, 6, 6}}, [](const PushOutcome&) {});
+  Node node(address);
+  WaitFor(node.ingester, 6);
+  const Stored stored = node.ingester.stored();
+  REQUIRE(stored.size() == 2);
+  CHECK(stored.at(std::string(Named(1).encoded())) == Counted(1, 5));
+  CHECK(stored.at(std::string(Named(2).encoded())) == Counted(6, 6));
+}
+
+TEST_CASE("samples go to disk and back while an ingester comes and goes") {
+  Fixture f;
+  base::TemporaryDirectory directory;
+  const std::string address = AbsentAddress();
+  const auto writer = f.NewWriter({address}, OnDisk(directory.path()));
+  const storage::SeriesRef ref = writer->Declare(Named(1));
+  int t = 0;
+  Node node(address);
+  for (int round = 0; round < 3; ++round) {
+    const auto push = [&] {
+      ++t;
+      const double value = t;
+      writer->Push({{ref, t, value}}, [](const PushOutcome&) {});
+    };
+    for (int i = 0; i < 50; ++i) push();
+    node.server->Stop(milliseconds(0));
+    const auto until = std::chrono::steady_clock::now() + milliseconds(700);
+    while (std::chrono::steady_clock::now() < until) {
+      push();
+      std::this_thread::sleep_for(milliseconds(2));
+    }
+    node.Start(address);
+    for (int i = 0; i < 50; ++i) push();
+  }
+  WaitFor(node.ingester, static_cast<std::size_t>(t));
+  CHECK(node.ingester.stored().begin()->second == Counted(1, t));
+}
+
+TEST_CASE("a series that is released while its samples wait on disk is kept") {
+  Fixture f;
+  base::TemporaryDirectory directory;
+  const std::string address = AbsentAddress();
+  const auto writer = f.NewWriter({address}, OnDisk(directory.path()));
+  for (int i = 1; i <= 20; ++i) {
+    const storage::SeriesRef ref = writer->Declare(Named(i));
+    CHECK(writer->PushAndWait({{ref, 1, 1}}, seconds(10)).status.ok());
+    writer->Release({ref});
+  }
+  Node node(address);
+  WaitFor(node.ingester, 20);
+  CHECK(node.ingester.stored().size() == 20);
+}
+
+TEST_CASE("what waits for an ingester that is gone goes to the others") {
+  Fixture f;
+  base::TemporaryDirectory directory;
+  const std::string gone = AbsentAddress();
+  {
+    const auto writer = f.NewWriter({gone}, OnDisk(directory.path()));
+    for (int i = 1; i <= 100; ++i) {
+      writer->Push({{writer->Declare(Named(i)), 1, 1}},
+                   [](const PushOutcome&) {});
+    }
+  }
+  Node a;
+  Node b;
+  const auto writer =
+      f.NewWriter({a.address, b.address}, OnDisk(directory.path()));
+  // A newer sample does not overtake.
+  for (int i = 1; i <= 100; ++i) {
+    writer->Push({{writer->Declare(Named(i)), 2, 2}},
+                 [](const PushOutcome&) {});
+  }
+  for (int i = 0; i < 1000; ++i) {
+    std::size_t count = 0;
+    for (Node* node : {&a, &b}) {
+      for (const auto& [labels, one] : node->ingester.stored()) {
+        count += one.size();
+      }
+    }
+    if (count == 200) break;
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  CHECK(a.ingester.stored().size() + b.ingester.stored().size() == 100);
+  for (Node* node : {&a, &b}) {
+    for (const auto& [labels, one] : node->ingester.stored()) {
+      CHECK(one == Counted(1, 2));
+    }
+  }
+  CHECK(f.registry.Expose().find("reason=\"out_of_order\"") ==
+        std::string::npos);
+}
+
+TEST_CASE("two writers do not share a queue on disk") {
+  Fixture f;
+  Node node;
+  base::TemporaryDirectory directory;
+  const auto writer = f.NewWriter({node.address}, OnDisk(directory.path()));
+  const auto second = Writer::Create(
+      {{node.address}, ""}, OnDisk(directory.path()), f.log, f.registry);
+  CHECK(absl::IsFailedPrecondition(second.status()));
 }
 
 TEST_CASE("stopping delivers what is waiting") {

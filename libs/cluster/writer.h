@@ -22,7 +22,8 @@ namespace narthex::cluster {
 
 /// What became of a batch.
 struct PushOutcome {
-  /// OK: every sample that is not in `rejected` is in the log of an ingester.
+  /// OK: every sample that is not in `rejected` is in the log of an ingester,
+  /// or in the queue on disk if there is one, which reports no rejections.
   /// Otherwise part of the batch, or all of it, was not taken:
   ///   kUnavailable        an ingester (named) did not answer; try again.
   ///   kResourceExhausted  too much is waiting already, or an ingester's disk
@@ -33,6 +34,16 @@ struct PushOutcome {
   std::vector<storage::Rejection> rejected;
 };
 
+/// The queue on disk of each ingester.
+struct DiskOptions {
+  /// Empty: samples wait in memory only.
+  std::string directory;
+  /// Bounds for one ingester. Beyond them the oldest samples are dropped and
+  /// counted.
+  std::uint64_t max_bytes = std::uint64_t{5} << 30;
+  std::chrono::milliseconds max_age = std::chrono::hours(24);
+};
+
 struct WriterOptions {
   /// How long samples may wait for others to share a message with.
   std::chrono::milliseconds linger{0};
@@ -41,10 +52,15 @@ struct WriterOptions {
   /// Samples (24 bytes each) that wait for one ingester, at most; a batch
   /// beyond that is dropped, counted and answered with kResourceExhausted.
   std::size_t max_queued_samples = 10'000'000;
+  DiskOptions disk;
+  /// Samples that wait longer than this in memory, or are under way that long
+  /// without an answer, go to disk; as they do when memory is half full.
+  std::chrono::milliseconds spill_after{2'000};
 };
 
 /// Writes samples to the ingesters, each series to the one that owns its
-/// hash. While an ingester is away its samples wait in memory and are sent,
+/// hash. While an ingester is away its samples wait in memory or, with
+/// WriterOptions::disk, on disk, where they outlive the process; they are sent,
 /// in order, when it returns. Thread-safe.
 ///
 /// Series are declared once and then named by reference, so a known series
@@ -92,7 +108,8 @@ class Writer {
   }
 
   /// Waits up to `grace` until everything is delivered, then stops: what is
-  /// left is answered with kUnavailable, counted and logged.
+  /// left goes to disk or else is answered with kUnavailable, counted and
+  /// logged.
   void Stop(std::chrono::milliseconds grace);
 
  private:

@@ -76,9 +76,18 @@ void ScraperApp::AddFlags(service::FlagSet& flags) {
                "dns://name:port.");
   flags.String("shard", &shard_,
                "Which share of the targets to scrape, i/n with i from 0.");
+  flags.String("storage.path", &storage_path_,
+               "Directory for what waits on disk while an ingester is away; "
+               "empty: it waits in memory only.");
   flags.Int("queue.max-samples", &max_queued_samples_,
-            "Samples (24 bytes each) that may wait for one ingester; more are "
-            "dropped and counted.");
+            "Samples (24 bytes each) that may wait for one ingester in memory; "
+            "more are dropped and counted.");
+  flags.Size("queue.max-bytes", &max_queued_bytes_,
+             "How much may wait for one ingester on disk; beyond that the "
+             "oldest samples are dropped and counted.");
+  flags.Duration("queue.max-age", &max_queued_age_ms_,
+                 "How long samples may wait on disk before they are dropped "
+                 "and counted.");
   flags.Duration("queue.batch-wait", &batch_wait_ms_,
                  "How long samples may wait for others to be sent with.");
 }
@@ -107,6 +116,11 @@ absl::Status ScraperApp::Start(service::Process& process) {
   cluster::WriterOptions options;
   options.linger = std::chrono::milliseconds(batch_wait_ms_);
   options.max_queued_samples = static_cast<std::size_t>(max_queued_samples_);
+  if (!storage_path_.empty()) {
+    options.disk.directory = absl::StrCat(storage_path_, "/queue");
+    options.disk.max_bytes = static_cast<std::uint64_t>(max_queued_bytes_);
+    options.disk.max_age = std::chrono::milliseconds(max_queued_age_ms_);
+  }
   NARTHEX_ASSIGN_OR_RETURN(
       auto writer, cluster::Writer::Create(ingesters, options, process.log(),
                                            process.registry()));

@@ -32,7 +32,10 @@ class ScraperApp : public service::App {
   std::string grpc_address_ = "127.0.0.1:9200";
   std::string ingesters_ = "127.0.0.1:9201";
   std::string shard_ = "0/1";
+  std::string storage_path_ = "data/";
   std::int64_t max_queued_samples_ = 10'000'000;
+  std::int64_t max_queued_bytes_ = std::int64_t{5} << 30;
+  std::int64_t max_queued_age_ms_ = 86'400'000;
   std::int64_t batch_wait_ms_ = 100;
   std::unique_ptr<Running> running_;
 };

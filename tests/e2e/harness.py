@@ -354,7 +354,8 @@ class Suite:
         if kind == "ingester":
             command.append("--storage.tsdb.path=" + os.path.join(self.folder, name))
         elif kind == "scraper":
-            command += [f"--config.file={self.config}", addresses("ingester")]
+            command += [f"--config.file={self.config}", addresses("ingester"),
+                        "--storage.path=" + os.path.join(self.folder, name)]
         elif kind == "querier":
             command += [f"--config.file={self.config}", addresses("ingester"), addresses("scraper"),
                         addresses("ruler"), "--web.enable-remote-write-receiver", "--web.enable-admin-api"]

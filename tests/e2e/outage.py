@@ -47,5 +47,35 @@ def a_frozen_ingester_leaves_no_gap():
     no_gap_after(stop)
 
 
+def a_scraper_killed_during_an_outage_loses_only_its_restart():
+    exporter = Exposition({"/metrics": lambda n: f"scrapes_total {n + 1}\n"})
+    with Suite(scrape_config([exporter.address])) as suite:
+        suite.own(exporter)
+        suite.start("ingester", "querier", "scraper")
+        wait_for("the first samples", lambda: (suite.value("scrapes_total") or 0) >= 3)
+        begin = time.time()
+        suite.ingester.kill()
+        time.sleep(8)
+        suite.scraper.kill()
+        killed = exporter.counts["/metrics"]
+        check(killed > 8, f"only {killed} scrapes before the kill")
+        suite.scraper.start(wait=False)
+        wait_for("scrapes after the restart", lambda: exporter.counts["/metrics"] > killed + 4)
+        suite.ingester.start()
+        before = exporter.counts["/metrics"]
+        wait_for("newer samples", lambda: (suite.value("scrapes_total") or 0) > before)
+        wait_for("an empty queue", lambda: suite.scraper.metric("narthex_push_queue_disk_bytes") == 0)
+        now = time.time()
+        result = suite.query(f"scrapes_total[{int(now - begin) + 3}s]", now)
+        values = [int(float(value)) for _, value in result[0]["values"]]
+        missing = sorted(set(range(values[0], values[-1] + 1)) - set(values))
+        # What came within the last moments before the kill was in memory.
+        check(all(killed - 3 <= n <= killed for n in missing), f"missing {missing}, killed at {killed}")
+        check_equal(len(values), len(set(values)), "no value twice")
+        dropped = suite.scraper.metric("narthex_push_dropped_samples_total{")
+        check_equal(dropped, 0, "dropped samples")
+
+
 if __name__ == "__main__":
-    main(a_stopped_ingester_leaves_no_gap, a_frozen_ingester_leaves_no_gap)
+    main(a_stopped_ingester_leaves_no_gap, a_frozen_ingester_leaves_no_gap,
+         a_scraper_killed_during_an_outage_loses_only_its_restart)

@@ -4,7 +4,6 @@
 #include <grpcpp/client_context.h>
 
 #include <algorithm>
-#include <atomic>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,12 +21,6 @@ using std::chrono::milliseconds;
 constexpr std::size_t kMaxUnderWay = 8;
 constexpr milliseconds kIdleWait{200};
 constexpr milliseconds kRetryWait{200};
-
-// Names a stream in the series table; 0 is none.
-std::uint32_t NextStreamId() {
-  static std::atomic<std::uint32_t> last{0};
-  return ++last;
-}
 
 // Only a malformed batch would fare no better the next time.
 bool MayRetry(absl::StatusCode code) {
@@ -94,6 +87,20 @@ bool AnyUnknown(const std::vector<storage::Rejection>& rejected) {
   });
 }
 
+// Reports parts that are safe on disk to those who wait for them.
+void Finish(const std::vector<std::shared_ptr<PendingPush>>& pending) {
+  for (const auto& one : pending) {
+    if (one) one->Finish(absl::OkStatus(), {});
+  }
+}
+
+std::vector<std::shared_ptr<PendingPush>> TakePending(
+    std::vector<PushPart>* parts) {
+  std::vector<std::shared_ptr<PendingPush>> pending;
+  for (PushPart& part : *parts) pending.push_back(std::move(part.pending));
+  return pending;
+}
+
 // Moves what has the given number in `part` to the end of `*out`.
 void TakeOne(std::size_t index, PushPart& part, PushPart* out) {
   out->positions.push_back(static_cast<std::uint32_t>(part.PositionOf(index)));
@@ -125,7 +132,7 @@ struct PushClient::Stream {
 
 PushClient::PushClient(std::string address, const WriterOptions& options,
                        SeriesTable& series, WriterMetrics& metrics,
-                       base::Logger log)
+                       base::Logger log, std::shared_ptr<PushSpool> spool)
     : address_(std::move(address)),
       options_(options),
       series_(series),
@@ -133,9 +140,24 @@ PushClient::PushClient(std::string address, const WriterOptions& options,
       log_(log.With({{"ingester", address_}})),
       channel_(rpc::NewChannel(address_)),
       queue_(options.max_queued_samples, metrics.queued),
-      sender_([this] { Run(); }) {}
+      spool_(std::move(spool)) {
+  // What an earlier process left comes first.
+  if (spool_ != nullptr && spool_->HasUnread()) {
+    queue_.Divert();
+    spilling_ = true;
+    log_.Info("sending what waits on disk first",
+              {{"directory", spool_->directory()}});
+  }
+  sender_ = std::thread([this] { Run(); });
+}
 
 PushClient::~PushClient() { Stop(); }
+
+void PushClient::PushUrgent(PushPart part) {
+  std::vector<PushPart> parts;
+  parts.push_back(std::move(part));
+  queue_.PutUrgent(std::move(parts));
+}
 
 absl::Status PushClient::trouble() const {
   base::ReaderMutexLock lock(mutex_);
@@ -151,6 +173,12 @@ std::vector<PushPart> PushClient::Stop() {
   }
   queue_.Wake();
   if (sender_.joinable()) sender_.join();
+  if (spool_ != nullptr) {
+    base::MutexLock order(order_mutex_);
+    queue_.PutBack(queue_.TakeUrgent(options_.max_queued_samples));
+    queue_.Divert();
+    SpillWaiting();
+  }
   return queue_.Close();
 }
 
@@ -164,15 +192,22 @@ void PushClient::Run() {
   }
 }
 
+bool PushClient::HasSomethingToSend() {
+  if (spool_ != nullptr && !held_ && spool_->HasUnread()) return true;
+  return queue_.WaitForParts(kIdleWait);
+}
+
 void PushClient::RunStream() {
   // Connects only when there is something to send.
-  std::vector<PushPart> parts;
-  while (parts.empty()) {
-    parts = queue_.Take(options_.max_batch_samples, options_.linger, kIdleWait);
+  while (!HasSomethingToSend()) {
     base::MutexLock lock(mutex_);
-    if (stopping_) break;
+    if (stopping_) return;
   }
-  if (parts.empty()) return;
+  // What is on disk is not read in vain.
+  if (!trouble().ok() && !channel_->WaitForConnected(
+                             std::chrono::system_clock::now() + kIdleWait)) {
+    return;
+  }
   Stream stream;
   {
     base::MutexLock lock(mutex_);
@@ -182,15 +217,7 @@ void PushClient::RunStream() {
   stream.stub = v1::Ingester::NewStub(channel_);
   stream.calls = stream.stub->Push(&stream.context);
   std::thread receiver([this, &stream] { Receive(stream); });
-  bool alive = Send(stream, std::move(parts));
-  while (alive && !stream.broken) {
-    parts = queue_.Take(options_.max_batch_samples, options_.linger, kIdleWait);
-    {
-      base::MutexLock lock(mutex_);
-      if (stopping_) alive = false;
-    }
-    if (parts.empty()) continue;
-    if (!Send(stream, std::move(parts))) alive = false;
+  while (SendNext(stream)) {
   }
   // A stream that the peer ended tells why in its status.
   if (!stream.broken) stream.context.TryCancel();
@@ -212,31 +239,52 @@ void PushClient::RunStream() {
           : status;
 }
 
-bool PushClient::Send(Stream& stream, std::vector<PushPart> parts) {
-  v1::PushRequest request;
-  request.set_batch(stream.next_batch++);
-  PushEncoder encoder(&request);
-  for (const PushPart& part : parts) {
-    series_.DeclareOn(stream.id, part, &request);
-    encoder.Add(part.samples);
-    EncodeOthers(part, &request);
-    if (part.resent) request.set_resent(true);
-    // What came through the first time would be refused as out of order.
-    if (part.all_or_none && !part.resent) request.set_all_or_none(true);
-    if (part.in_order_only) request.set_in_order_only(true);
-    if (!part.released) continue;
-    for (const storage::SeriesRef ref : part.released->refs()) {
-      request.add_released_refs(static_cast<std::uint32_t>(ref));
+PushClient::Message PushClient::NextMessage() {
+  Message message;
+  message.parts = queue_.TakeUrgent(options_.max_batch_samples);
+  if (!message.parts.empty()) return message;
+  if (spool_ != nullptr && !held_) {
+    if (auto entry = spool_->Read()) {
+      message.parts.push_back(std::move(entry->part));
+      message.on_disk = entry->end;
+      return message;
+    }
+    // Nothing on disk is older than what is in memory.
+    queue_.Resume();
+    if (std::exchange(spilling_, false)) {
+      log_.Info("what waited on disk is sent");
     }
   }
-  encoder.Finish();
+  if (held_) {
+    if (queue_.WaitForParts(kIdleWait)) {
+      message.parts = queue_.TakeUrgent(options_.max_batch_samples);
+    }
+    return message;
+  }
+  message.parts =
+      queue_.Take(options_.max_batch_samples, options_.linger, kIdleWait);
+  return message;
+}
+
+bool PushClient::SendNext(Stream& stream) {
   {
     base::MutexLock lock(mutex_);
     while (under_way_.size() >= kMaxUnderWay && !stopping_ && !stream.broken) {
       changed_.WaitFor(mutex_, kIdleWait);
     }
-    under_way_.push_back({request.batch(), std::move(parts),
-                          base::Clock::System().MonotonicNs()});
+    if (stopping_ || stream.broken) return false;
+  }
+  v1::PushRequest request;
+  {
+    base::MutexLock order(order_mutex_);
+    Message message = NextMessage();
+    if (message.parts.empty()) return true;
+    message.batch = stream.next_batch++;
+    request.set_batch(message.batch);
+    EncodeParts(message.parts, stream.id, series_, &request);
+    message.sent_ns = base::Clock::System().MonotonicNs();
+    base::MutexLock lock(mutex_);
+    under_way_.push_back(std::move(message));
   }
   return !stream.broken && stream.calls->Write(request);
 }
@@ -328,33 +376,121 @@ void PushClient::Settle(Message message, const v1::PushResponse& response) {
       metrics_.rejected.With({"refused_batch"}).Inc(static_cast<double>(size));
     }
     if (forgotten.empty()) {
-      part.pending->Finish(status, rejected);
+      if (part.pending) part.pending->Finish(status, rejected);
       continue;
     }
     series_.Undeclare(forgotten);
-    part.pending->Keep(rejected);
+    if (part.pending) part.pending->Keep(rejected);
     forgotten.pending = part.pending;
+    forgotten.declared = part.declared;
     forgotten.TakeRulesOf(part);
     forgotten.redeclared = true;
     ++redeclared_;
     again.push_back(std::move(forgotten));
   }
-  if (!again.empty()) queue_.PutBack(std::move(again));
+  if (!again.empty()) queue_.PutUrgent(std::move(again));
+  if (message.on_disk.has_value()) spool_->Commit(*message.on_disk);
 }
 
 void PushClient::PutBackUnanswered() {
   std::vector<PushPart> parts;
+  std::vector<PushPart> urgent;
+  base::MutexLock order(order_mutex_);
   {
     base::MutexLock lock(mutex_);
     for (Message& message : under_way_) {
+      if (message.on_disk.has_value()) continue;
       for (PushPart& part : message.parts) {
         part.resent = true;
-        parts.push_back(std::move(part));
+        (part.urgent ? urgent : parts).push_back(std::move(part));
       }
     }
     under_way_.clear();
   }
+  if (spool_ != nullptr) spool_->Rewind();
+  queue_.PutUrgent(std::move(urgent));
   queue_.PutBack(std::move(parts));
+}
+
+bool PushClient::ShouldSpill() const {
+  if (held_ || queue_.diverted() ||
+      queue_.weight() > options_.max_queued_samples / 2) {
+    return true;
+  }
+  const std::int64_t since_ns =
+      base::Clock::System().MonotonicNs() -
+      std::chrono::nanoseconds(options_.spill_after).count();
+  const std::int64_t oldest_ns = queue_.oldest_ns();
+  if (oldest_ns != 0 && oldest_ns < since_ns) return true;
+  base::ReaderMutexLock lock(mutex_);
+  return !under_way_.empty() && under_way_.front().sent_ns < since_ns;
+}
+
+void PushClient::Spill() {
+  if (spool_ == nullptr) return;
+  spool_->DropExpired();
+  if (!ShouldSpill()) return;
+  base::MutexLock order(order_mutex_);
+  if (!std::exchange(spilling_, true)) {
+    log_.Warn("samples wait on disk for the ingester",
+              {{"directory", spool_->directory()}});
+  }
+  if (!SpillUnderWay()) return;
+  queue_.Divert();
+  SpillWaiting();
+}
+
+// On disk it comes before anything that waits, and is passed over there as
+// long as an answer may come.
+bool PushClient::SpillUnderWay() {
+  std::vector<std::shared_ptr<PendingPush>> settled;
+  absl::Status status;
+  {
+    base::MutexLock lock(mutex_);
+    for (Message& message : under_way_) {
+      // What is urgent stays in memory: on disk it would come too late.
+      if (message.on_disk.has_value() || message.parts.front().urgent) continue;
+      const auto end = spool_->Append(message.parts);
+      status = end.status();
+      if (!status.ok()) break;
+      message.on_disk = *end;
+      spool_->PassTo(*end);
+      for (auto& pending : TakePending(&message.parts)) {
+        settled.push_back(std::move(pending));
+      }
+    }
+  }
+  Finish(settled);
+  NoteSpilling(status);
+  return status.ok();
+}
+
+bool PushClient::SpillWaiting() {
+  while (true) {
+    std::vector<PushPart> parts =
+        queue_.TakeDiverted(options_.max_batch_samples);
+    if (parts.empty()) return true;
+    if (std::all_of(parts.begin(), parts.end(),
+                    [](const PushPart& part) { return part.empty(); })) {
+      continue;  // Releases only.
+    }
+    const absl::Status status = spool_->Append(parts).status();
+    NoteSpilling(status);
+    if (!status.ok()) {
+      queue_.PutBack(std::move(parts));
+      return false;
+    }
+    Finish(TakePending(&parts));
+  }
+}
+
+void PushClient::NoteSpilling(const absl::Status& status) {
+  if (status.ok()) {
+    spill_failed_ = false;
+  } else if (!std::exchange(spill_failed_, true)) {
+    log_.Error("writing samples to disk, they wait in memory",
+               {{"err", status.ToString()}});
+  }
 }
 
 void PushClient::NoteSuccess() {

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
 #include "libs/cluster/internal/push_queue.h"
+#include "libs/cluster/internal/push_spool.h"
 #include "libs/cluster/internal/series_table.h"
 #include "libs/cluster/internal/writer_metrics.h"
 #include "libs/cluster/writer.h"
@@ -26,11 +29,16 @@ namespace narthex::cluster::internal {
 /// Delivers parts to one ingester over one stream after another: a thread
 /// sends, a second one per stream takes the answers. What was not answered
 /// when a stream breaks is sent again, first, on the next.
+///
+/// With a spool, what waits too long goes to disk, in order: first what is
+/// under way without an answer, then what is in memory, then, until the disk
+/// is read to its end, all that comes. Somebody has to call Spill() often.
 class PushClient {
  public:
-  /// All references must outlive the client.
+  /// `spool` may be null. All references must outlive the client.
   PushClient(std::string address, const WriterOptions& options,
-             SeriesTable& series, WriterMetrics& metrics, base::Logger log);
+             SeriesTable& series, WriterMetrics& metrics, base::Logger log,
+             std::shared_ptr<PushSpool> spool);
   /// Stops at once.
   ~PushClient();
 
@@ -38,12 +46,21 @@ class PushClient {
 
   /// False, and `part` untouched, when too much is waiting.
   bool Push(PushPart&& part) { return queue_.Push(std::move(part)); }
+  /// Overtakes all that waits and cannot be refused.
+  void PushUrgent(PushPart part);
+
+  /// While held, only what is urgent is sent; the rest goes to disk.
+  void Hold(bool held) { held_ = held; }
+  /// Writes what waits too long to disk. Does nothing without a spool.
+  void Spill() ABSL_LOCKS_EXCLUDED(order_mutex_, mutex_);
 
   /// Why nothing is delivered at present; OK while all is well.
   absl::Status trouble() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  /// Stops delivery and returns what is not delivered, in order.
-  std::vector<PushPart> Stop() ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Stops delivery. Returns what is neither delivered nor on disk, in order.
+  std::vector<PushPart> Stop() ABSL_LOCKS_EXCLUDED(order_mutex_, mutex_);
+  /// The spool of a client that has stopped.
+  std::shared_ptr<PushSpool> TakeSpool() { return std::move(spool_); }
 
  private:
   struct Stream;
@@ -51,17 +68,29 @@ class PushClient {
     std::uint64_t batch = 0;
     std::vector<PushPart> parts;
     std::int64_t sent_ns = 0;
+    // Set when it is on disk too.
+    std::optional<DiskPosition> on_disk;
   };
 
   void Run();
   // Serves one stream until it breaks or the client stops.
   void RunStream();
-  bool Send(Stream& stream, std::vector<PushPart> parts)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  bool HasSomethingToSend();
+  // Sends what comes next, if anything comes soon. False when the stream is
+  // of no more use.
+  bool SendNext(Stream& stream) ABSL_LOCKS_EXCLUDED(order_mutex_, mutex_);
+  Message NextMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_mutex_);
   void Receive(Stream& stream) ABSL_LOCKS_EXCLUDED(mutex_);
   void Settle(Message message, const v1::PushResponse& response);
-  void PutBackUnanswered() ABSL_LOCKS_EXCLUDED(mutex_);
+  void PutBackUnanswered() ABSL_LOCKS_EXCLUDED(order_mutex_, mutex_);
   void NoteSuccess() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  bool ShouldSpill() const ABSL_LOCKS_EXCLUDED(mutex_);
+  bool SpillUnderWay() ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_mutex_)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  bool SpillWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_mutex_);
+  void NoteSpilling(const absl::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_mutex_);
 
   const std::string address_;
   const WriterOptions options_;
@@ -70,9 +99,17 @@ class PushClient {
   const base::Logger log_;
   const std::shared_ptr<grpc::Channel> channel_;
   PushQueue queue_;
+  std::shared_ptr<PushSpool> spool_;
+  std::atomic<bool> held_{false};
   // Parts under way or put back that were declared a second time. Used by the
   // receivers only, of which there is one at a time.
   std::size_t redeclared_ = 0;
+
+  // Held while anything moves between memory, disk and what is under way, so
+  // that nothing overtakes. Taken before mutex_.
+  base::Mutex order_mutex_;
+  bool spilling_ ABSL_GUARDED_BY(order_mutex_) = false;
+  bool spill_failed_ ABSL_GUARDED_BY(order_mutex_) = false;
 
   mutable base::Mutex mutex_;
   base::CondVar changed_;

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "libs/base/clock.h"
+#include "narthex/v1/ingester.pb.h"
 
 namespace narthex::cluster::internal {
 namespace {
@@ -46,6 +48,25 @@ void PendingPush::Finish(const absl::Status& status,
   done_(std::move(outcome));
 }
 
+void EncodeParts(const std::vector<PushPart>& parts, std::uint32_t stream,
+                 SeriesTable& series, v1::PushRequest* request) {
+  PushEncoder encoder(request);
+  for (const PushPart& part : parts) {
+    series.DeclareOn(stream, part, request);
+    encoder.Add(part.samples);
+    EncodeOthers(part, request);
+    if (part.resent) request->set_resent(true);
+    // What came through the first time would be refused as out of order.
+    if (part.all_or_none && !part.resent) request->set_all_or_none(true);
+    if (part.in_order_only) request->set_in_order_only(true);
+    if (!part.released) continue;
+    for (const storage::SeriesRef ref : part.released->refs()) {
+      request->add_released_refs(static_cast<std::uint32_t>(ref));
+    }
+  }
+  encoder.Finish();
+}
+
 bool PushQueue::Push(PushPart&& part) {
   base::MutexLock lock(mutex_);
   const std::size_t samples = part.weight();
@@ -54,6 +75,7 @@ bool PushQueue::Push(PushPart&& part) {
   }
   samples_ += samples;
   queued_.Add(static_cast<double>(samples));
+  part.queued_ns = base::Clock::System().MonotonicNs();
   parts_.push_back(std::move(part));
   if (samples_ >= wanted_) changed_.NotifyAll();
   return true;
@@ -70,47 +92,117 @@ void PushQueue::PutBack(std::vector<PushPart> parts) {
   changed_.NotifyAll();
 }
 
-std::vector<PushPart> PushQueue::Take(std::size_t max_samples,
-                                      std::chrono::milliseconds linger,
-                                      std::chrono::milliseconds wait) {
-  using Clock = std::chrono::steady_clock;
+void PushQueue::PutUrgent(std::vector<PushPart> parts) {
   base::MutexLock lock(mutex_);
+  for (PushPart& part : parts) {
+    samples_ += part.weight();
+    queued_.Add(static_cast<double>(part.weight()));
+    part.urgent = true;
+    urgent_.push_back(std::move(part));
+  }
+  changed_.NotifyAll();
+}
+
+void PushQueue::WaitForWork(std::chrono::milliseconds wait) {
+  using Clock = std::chrono::steady_clock;
   wanted_ = 0;
   const auto give_up = Clock::now() + wait;
-  while (parts_.empty() && !woken_ && !closed_) {
+  while (!HasParts() && !woken_ && !closed_) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         give_up - Clock::now());
     if (left.count() <= 0) break;
     changed_.WaitFor(mutex_, left);
   }
+}
+
+bool PushQueue::WaitForParts(std::chrono::milliseconds wait) {
+  base::MutexLock lock(mutex_);
+  WaitForWork(wait);
+  woken_ = false;
+  return HasParts();
+}
+
+std::vector<PushPart> PushQueue::Take(std::size_t max_samples,
+                                      std::chrono::milliseconds linger,
+                                      std::chrono::milliseconds wait) {
+  using Clock = std::chrono::steady_clock;
+  base::MutexLock lock(mutex_);
+  WaitForWork(wait);
   wanted_ = max_samples;
   const auto send_at = Clock::now() + linger;
-  while (!parts_.empty() && samples_ < max_samples && !woken_ && !closed_) {
+  while (!parts_.empty() && urgent_.empty() && !diverted_ &&
+         samples_ < max_samples && !woken_ && !closed_) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         send_at - Clock::now());
     if (left.count() <= 0) break;
     changed_.WaitFor(mutex_, left);
   }
   woken_ = false;
+  if (!urgent_.empty()) return TakeGroup(urgent_, max_samples);
+  if (diverted_) return {};
+  return TakeGroup(parts_, max_samples);
+}
+
+std::vector<PushPart> PushQueue::TakeGroup(std::deque<PushPart>& from,
+                                           std::size_t max_samples) {
   std::vector<PushPart> taken;
   std::size_t samples = 0;
   absl::flat_hash_set<storage::SeriesRef> with_histograms;
-  while (!parts_.empty()) {
-    const PushPart& next = parts_.front();
+  while (!from.empty()) {
+    const PushPart& next = from.front();
     const std::size_t more = next.weight();
     if (!taken.empty() && samples + more > max_samples) break;
     if (HasSampleOf(with_histograms, next)) break;
-    if (!taken.empty() && (next.HasRules() || taken.back().HasRules())) break;
+    if (!taken.empty() && (next.HasRules() || taken.back().HasRules() ||
+                           next.resent != taken.back().resent)) {
+      break;
+    }
     for (const RefHistogram& one : next.histograms) {
       with_histograms.insert(one.ref);
     }
     samples += more;
-    taken.push_back(std::move(parts_.front()));
-    parts_.pop_front();
+    taken.push_back(std::move(from.front()));
+    from.pop_front();
   }
   samples_ -= samples;
   queued_.Add(-static_cast<double>(samples));
   return taken;
+}
+
+std::vector<PushPart> PushQueue::TakeUrgent(std::size_t max_samples) {
+  base::MutexLock lock(mutex_);
+  return TakeGroup(urgent_, max_samples);
+}
+
+std::vector<PushPart> PushQueue::TakeDiverted(std::size_t max_samples) {
+  base::MutexLock lock(mutex_);
+  if (!diverted_) return {};
+  return TakeGroup(parts_, max_samples);
+}
+
+void PushQueue::Divert() {
+  base::MutexLock lock(mutex_);
+  diverted_ = true;
+}
+
+void PushQueue::Resume() {
+  base::MutexLock lock(mutex_);
+  diverted_ = false;
+}
+
+bool PushQueue::diverted() const {
+  base::ReaderMutexLock lock(mutex_);
+  return diverted_;
+}
+
+std::size_t PushQueue::weight() const {
+  base::ReaderMutexLock lock(mutex_);
+  return samples_;
+}
+
+std::int64_t PushQueue::oldest_ns() const {
+  base::ReaderMutexLock lock(mutex_);
+  return parts_.empty() ? 0 : parts_.front().queued_ns;
 }
 
 void PushQueue::Wake() {
@@ -122,8 +214,11 @@ void PushQueue::Wake() {
 std::vector<PushPart> PushQueue::Close() {
   base::MutexLock lock(mutex_);
   closed_ = true;
-  std::vector<PushPart> left(std::make_move_iterator(parts_.begin()),
-                             std::make_move_iterator(parts_.end()));
+  std::vector<PushPart> left(std::make_move_iterator(urgent_.begin()),
+                             std::make_move_iterator(urgent_.end()));
+  left.insert(left.end(), std::make_move_iterator(parts_.begin()),
+              std::make_move_iterator(parts_.end()));
+  urgent_.clear();
   parts_.clear();
   queued_.Add(-static_cast<double>(samples_));
   samples_ = 0;

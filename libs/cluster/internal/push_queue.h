@@ -12,6 +12,10 @@
 #include "libs/cluster/writer.h"
 #include "libs/metrics/metrics.h"
 
+namespace narthex::v1 {
+class PushRequest;
+}  // namespace narthex::v1
+
 namespace narthex::cluster::internal {
 
 /// Collects what becomes of the parts of one batch and reports once.
@@ -51,6 +55,12 @@ struct PushPart : PushBatch {
   bool resent = false;
   /// Its series were declared a second time already.
   bool redeclared = false;
+  /// It overtakes what waits: it belongs before that.
+  bool urgent = false;
+  /// Keeps the references declared that a part read from disk has.
+  std::shared_ptr<const void> declared;
+  /// When it came into the queue, on base::Clock::MonotonicNs().
+  std::int64_t queued_ns = 0;
 
   std::size_t PositionOf(std::size_t index) const {
     return positions.empty() ? index : positions[index];
@@ -89,7 +99,14 @@ void PushPart::ShareOut(const PartOf& part_of) && {
   }
 }
 
-/// Parts that wait for one ingester, first in, first out. Thread-safe.
+/// Puts parts into a request; series that were not declared on `stream` yet
+/// are declared first.
+void EncodeParts(const std::vector<PushPart>& parts, std::uint32_t stream,
+                 SeriesTable& series, v1::PushRequest* request);
+
+/// Parts that wait in memory for one ingester, first in, first out. A queue
+/// can be diverted: then what waits is not sent from here but goes to disk,
+/// behind what is there already. Thread-safe.
 class PushQueue {
  public:
   /// Adds the samples that wait here to `queued`, which outlives the queue.
@@ -101,16 +118,36 @@ class PushQueue {
   bool Push(PushPart&& part) ABSL_LOCKS_EXCLUDED(mutex_);
   /// Puts parts back to the front, in their order, over any limit.
   void PutBack(std::vector<PushPart> parts) ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Adds parts that overtake all others, diverted or not, over any limit.
+  void PutUrgent(std::vector<PushPart> parts) ABSL_LOCKS_EXCLUDED(mutex_);
 
   /// Takes parts of `max_samples` (by weight) together, at least one, that
   /// keep the order of each series when what is no sample comes after all
-  /// samples; one with rules of its own comes alone. Waits up to
+  /// samples; one with rules of its own comes alone, and those that were sent
+  /// before do not mix with others. Waits up to
   /// `linger` for more when there are fewer, and up to `wait` for the first;
-  /// returns none when that passes or Wake() is called.
+  /// returns none when that passes or Wake() is called. Urgent parts come
+  /// first, by themselves.
   std::vector<PushPart> Take(std::size_t max_samples,
                              std::chrono::milliseconds linger,
                              std::chrono::milliseconds wait)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Takes urgent parts only, without waiting.
+  std::vector<PushPart> TakeUrgent(std::size_t max_samples)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Whether Take() would give something; waits up to `wait` for that.
+  bool WaitForParts(std::chrono::milliseconds wait) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  /// From now on Take() gives urgent parts only.
+  void Divert() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Resume() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool diverted() const ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Like Take() for what is diverted, without waiting.
+  std::vector<PushPart> TakeDiverted(std::size_t max_samples)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  /// What waits, by weight, and since when the first of it has (0: nothing).
+  std::size_t weight() const ABSL_LOCKS_EXCLUDED(mutex_);
+  std::int64_t oldest_ns() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   /// Ends a running Take() early.
   void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -118,11 +155,23 @@ class PushQueue {
   std::vector<PushPart> Close() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  // Whether Take() has something to give.
+  bool HasParts() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return !urgent_.empty() || (!diverted_ && !parts_.empty());
+  }
+  void WaitForWork(std::chrono::milliseconds wait)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::vector<PushPart> TakeGroup(std::deque<PushPart>& from,
+                                  std::size_t max_samples)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   const std::size_t max_samples_;
   metrics::Gauge& queued_;
-  base::Mutex mutex_;
+  mutable base::Mutex mutex_;
   base::CondVar changed_;
   std::deque<PushPart> parts_ ABSL_GUARDED_BY(mutex_);
+  std::deque<PushPart> urgent_ ABSL_GUARDED_BY(mutex_);
+  bool diverted_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   std::size_t samples_ ABSL_GUARDED_BY(mutex_) = 0;

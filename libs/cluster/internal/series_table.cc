@@ -1,8 +1,15 @@
 #include "libs/cluster/internal/series_table.h"
 
+#include <atomic>
+
 #include "narthex/v1/ingester.pb.h"
 
 namespace narthex::cluster::internal {
+
+std::uint32_t NextStreamId() {
+  static std::atomic<std::uint32_t> last{0};
+  return ++last;
+}
 
 storage::SeriesRef SeriesTable::Declare(const model::Labels& labels) {
   const std::uint64_t hash = labels.Hash();

@@ -17,6 +17,9 @@ class PushRequest;
 
 namespace narthex::cluster::internal {
 
+/// A number for a stream, unlike that of any other; never 0.
+std::uint32_t NextStreamId();
+
 /// The series that a Writer has declared: their labels, their hash and on
 /// which stream their labels were last sent. References are 1, 2, 3 ...;
 /// freed ones are used again. Thread-safe.

@@ -10,10 +10,12 @@ struct WriterMetrics {
 
   metrics::Counter& samples;
   metrics::CounterFamily& rejected;  ///< By reason.
-  metrics::Counter& dropped;
+  metrics::CounterFamily& dropped;   ///< By reason.
+  metrics::Counter& spooled;
   metrics::Counter& batches;
   metrics::CounterFamily& streams_broken;  ///< By ingester.
   metrics::Gauge& queued;
+  metrics::Gauge& disk_bytes;
   metrics::Histogram& seconds;
 };
 
