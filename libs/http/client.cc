@@ -10,12 +10,14 @@
 #include <future>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "libs/base/clock.h"
 #include "libs/base/file.h"
 #include "libs/base/mutex.h"
+#include "libs/http/token_source.h"
 #include "libs/http/transfer.h"
 
 namespace narthex::http {
@@ -24,6 +26,7 @@ namespace {
 
 constexpr int kMaxEvents = 256;
 constexpr std::size_t kMaxSpareHandles = 1024;
+constexpr std::int64_t kTokenIdleNs = 3'600'000'000'000;
 
 absl::Status CancelledError() {
   return absl::CancelledError("context canceled");
@@ -46,6 +49,15 @@ class Client::Loop {
   void Wake() const;
   void TakeCommands();
   void Begin(std::unique_ptr<Transfer> transfer);
+  void Exchange(std::unique_ptr<Transfer> transfer);
+  TokenSource& SourceOf(const OAuth2& config);
+  void WaitForToken(TokenSource& source, std::unique_ptr<Transfer> transfer);
+  void AskForToken(TokenSource& source);
+  void TakeToken(TokenSource& source, const FetchResult& result);
+  void EndWaiting(TokenSource& source, const absl::Status& status);
+  void EndLateWaiting();
+  bool CancelWaiting(FetchId id);
+  bool HasWaiting() const;
   void CheckFinished();
   void End(Transfer* transfer, CURLcode code);
   int WaitMs() const;
@@ -69,6 +81,7 @@ class Client::Loop {
 
   // Of the loop's thread alone.
   absl::flat_hash_map<FetchId, std::unique_ptr<Transfer>> running_;
+  std::vector<std::unique_ptr<TokenSource>> tokens_;
   std::vector<CURL*> spare_;
   std::int64_t timer_ns_ = -1;
 
@@ -160,16 +173,20 @@ void Client::Loop::Run() {
     }
     CheckFinished();
     TakeCommands();
+    if (HasWaiting()) EndLateWaiting();
     base::MutexLock lock(mutex_);
     if (stopping_ && queue_.empty() && running_.empty()) return;
   }
 }
 
 int Client::Loop::WaitMs() const {
-  if (timer_ns_ < 0) return 10'000;
+  // libcurl's timer knows nothing of those that wait for a token.
+  const int longest_ms = HasWaiting() ? 50 : 10'000;
+  if (timer_ns_ < 0) return longest_ms;
   const std::int64_t left = timer_ns_ - base::Clock::System().MonotonicNs();
   if (left <= 0) return 0;
-  return static_cast<int>(std::min<std::int64_t>(left / 1'000'000 + 1, 10'000));
+  return static_cast<int>(
+      std::min<std::int64_t>(left / 1'000'000 + 1, longest_ms));
 }
 
 void Client::Loop::TakeCommands() {
@@ -194,7 +211,10 @@ void Client::Loop::TakeCommands() {
   }
   for (const FetchId id : cancels) {
     const auto it = running_.find(id);
-    if (it == running_.end()) continue;
+    if (it == running_.end()) {
+      CancelWaiting(id);
+      continue;
+    }
     const std::unique_ptr<Transfer> transfer = std::move(it->second);
     running_.erase(it);
     curl_multi_remove_handle(multi_, transfer->easy());
@@ -204,10 +224,123 @@ void Client::Loop::TakeCommands() {
 }
 
 void Client::Loop::Begin(std::unique_ptr<Transfer> transfer) {
+  if (const OAuth2* config = transfer->NeedsToken()) {
+    WaitForToken(SourceOf(*config), std::move(transfer));
+  } else {
+    Exchange(std::move(transfer));
+  }
+}
+
+TokenSource& Client::Loop::SourceOf(const OAuth2& config) {
+  const std::int64_t now = base::Clock::System().MonotonicNs();
+  // Configurations come and go with reloads.
+  std::erase_if(tokens_, [now](const auto& source) {
+    return source->waiting.empty() && !source->asking &&
+           now - source->last_used_ns > kTokenIdleNs;
+  });
+  auto it = std::find_if(
+      tokens_.begin(), tokens_.end(),
+      [&config](const auto& source) { return source->config() == config; });
+  if (it == tokens_.end()) {
+    it = tokens_.insert(it, std::make_unique<TokenSource>(config));
+  }
+  (*it)->last_used_ns = now;
+  return **it;
+}
+
+void Client::Loop::WaitForToken(TokenSource& source,
+                                std::unique_ptr<Transfer> transfer) {
+  if (const absl::Status status = source.ReadCredential(); !status.ok()) {
+    transfer->ReportFailure(status);
+    return;
+  }
+  const std::int64_t now = base::Clock::System().MonotonicNs();
+  if (const std::string* token = source.Valid(now)) {
+    transfer->set_token(*token);
+    Exchange(std::move(transfer));
+    return;
+  }
+  source.waiting.push_back(std::move(transfer));
+  // Whoever comes first asks for all.
+  if (!source.asking) AskForToken(source);
+}
+
+void Client::Loop::AskForToken(TokenSource& source) {
+  auto request = source.Request(base::Clock::System().NowMs() / 1000);
+  if (!request.ok()) {
+    EndWaiting(source, request.status());
+    return;
+  }
+  source.asking = true;
+  Exchange(std::make_unique<Transfer>(
+      next_id_.fetch_add(1), *std::move(request), &source.body,
+      [this, &source](const FetchResult& result) {
+        source.asking = false;
+        TakeToken(source, result);
+      }));
+}
+
+void Client::Loop::TakeToken(TokenSource& source, const FetchResult& result) {
+  bool again = false;
+  const absl::Status status =
+      source.Take(result, base::Clock::System().MonotonicNs(), &again);
+  if (again) {
+    AskForToken(source);
+  } else {
+    EndWaiting(source, status);
+  }
+}
+
+void Client::Loop::EndWaiting(TokenSource& source, const absl::Status& status) {
+  for (auto& transfer : std::exchange(source.waiting, {})) {
+    if (status.ok()) {
+      transfer->set_token(source.authorization());
+      Exchange(std::move(transfer));
+    } else {
+      transfer->ReportFailure(status);
+    }
+  }
+}
+
+void Client::Loop::EndLateWaiting() {
+  const std::int64_t now = base::Clock::System().MonotonicNs();
+  for (const auto& source : tokens_) {
+    for (auto& transfer : source->waiting) {
+      if (!transfer->IsLate(now)) continue;
+      transfer->ReportFailure(
+          absl::DeadlineExceededError("context deadline exceeded"));
+      transfer = nullptr;
+    }
+    std::erase(source->waiting, nullptr);
+  }
+}
+
+bool Client::Loop::CancelWaiting(FetchId id) {
+  for (const auto& source : tokens_) {
+    const auto it =
+        std::find_if(source->waiting.begin(), source->waiting.end(),
+                     [id](const auto& waiting) { return waiting->id() == id; });
+    if (it == source->waiting.end()) continue;
+    const std::unique_ptr<Transfer> transfer = std::move(*it);
+    source->waiting.erase(it);
+    transfer->Report(CancelledError());
+    return true;
+  }
+  return false;
+}
+
+bool Client::Loop::HasWaiting() const {
+  return std::any_of(tokens_.begin(), tokens_.end(), [](const auto& source) {
+    return !source->waiting.empty();
+  });
+}
+
+void Client::Loop::Exchange(std::unique_ptr<Transfer> transfer) {
   CURL* easy = TakeHandle();
-  if (absl::Status status = transfer->Configure(easy, options_); !status.ok()) {
+  if (const absl::Status status = transfer->Configure(easy, options_);
+      !status.ok()) {
     ReturnHandle(easy);
-    transfer->Report(std::move(status));
+    transfer->ReportFailure(status);
     return;
   }
   curl_multi_add_handle(multi_, easy);

@@ -64,6 +64,17 @@ void EmitProxy(const ProxyConfig& config, yaml::Emitter* out) {
   out->EndMap();
 }
 
+/// "x-amz-date" as "X-Amz-Date".
+std::string CanonicalHeader(const std::string& name) {
+  std::string out = absl::AsciiStrToLower(name);
+  bool begins = true;
+  for (char& c : out) {
+    if (begins) c = absl::ascii_toupper(static_cast<unsigned char>(c));
+    begins = c == '-';
+  }
+  return out;
+}
+
 /// Headers that the client sets itself.
 constexpr const char* kClientHeaders[] = {
     "authorization",
@@ -327,9 +338,10 @@ void DecodeClientConfig(yaml::Decoder& d, ClientConfig* config) {
     const std::string lower = absl::AsciiStrToLower(name);
     for (const char* reserved : kClientHeaders) {
       if (lower != reserved) continue;
-      d.FailField("http_headers",
-                  absl::StrCat("setting header ", base::Quote(name),
-                               " is not allowed"));
+      d.FailField(
+          "http_headers",
+          absl::StrCat("setting header ", base::Quote(CanonicalHeader(name)),
+                       " is not allowed"));
     }
   }
 }

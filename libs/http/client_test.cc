@@ -1,15 +1,20 @@
 #include "libs/http/client.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/file.h"
+#include "libs/http/fake_socket.h"
 #include "libs/http/server.h"
 
 namespace narthex::http {
@@ -247,6 +252,145 @@ TEST_CASE("a cancelled fetch reports so, and so does the end of the client") {
   }
   CHECK(absl::IsCancelled(second.get_future().get()));
   release.set_value();
+}
+
+TEST_CASE("header files and several values are sent, and read at each use") {
+  Site site;
+  site.router.Get("/", EchoHeaders);
+  Client client;
+  base::TemporaryDirectory directory;
+  auto config = std::make_shared<ClientConfig>();
+  config->http_headers["X-Many"].values = {"a", ""};
+  config->http_headers["X-Many"].secrets = {"b"};
+  config->http_headers["X-File"].files = {directory.path() + "/h"};
+  std::string body;
+  const auto fetch = [&] {
+    return client.Fetch({.url = site.Url("/"), .config = config}, &body).status;
+  };
+  CHECK_THAT(std::string(fetch().message()),
+             Catch::Contains("unable to read headers file " +
+                             config->http_headers["X-File"].files[0]));
+  for (const std::string value : {"one", "two"}) {
+    REQUIRE(
+        base::WriteFileAtomically(directory.path() + "/h", value + "\n").ok());
+    CHECK(fetch().ok());
+    CHECK_THAT(body, Catch::Contains("X-File: " + value + "\n"));
+  }
+  CHECK_THAT(body, Catch::Contains("X-Many: a\nX-Many: \nX-Many: b\n"));
+}
+
+TEST_CASE("a request's own Authorization wins over the configuration") {
+  Site site;
+  site.router.Get("/", EchoHeaders);
+  Client client;
+  auto config = std::make_shared<ClientConfig>();
+  config->authorization = {"Bearer", "configured", ""};
+  std::string body;
+  CHECK(client
+            .Fetch({.url = site.Url("/"),
+                    .headers = {{"Authorization", "Own x"}},
+                    .config = config},
+                   &body)
+            .status.ok());
+  CHECK_THAT(body, Catch::Contains("Authorization: Own x\n"));
+  CHECK_THAT(body, !Catch::Contains("configured"));
+}
+
+TEST_CASE("credentials stay away once a redirect has left the host") {
+  Site near;
+  Site far;
+  near.router.Get("/", EchoHeaders);
+  far.router.Get("/", EchoHeaders);
+  const auto port = [](const Site& site) { return site.server->port(); };
+  near.router.Get("/port", [&](const Request&, Response& response) {
+    response.Redirect(far.Url("/"));
+  });
+  near.router.Get("/there-and-back", [&](const Request&, Response& response) {
+    response.Redirect(absl::StrCat("http://localhost:", port(far), "/back"));
+  });
+  far.router.Get("/back", [&](const Request&, Response& response) {
+    response.Redirect(near.Url("/"));
+  });
+  Client client;
+  auto config = std::make_shared<ClientConfig>();
+  config->basic_auth = BasicAuth{"u", "", "p", ""};
+  std::string body;
+  client.Fetch({.url = near.Url("/port"), .config = config}, &body);
+  CHECK_THAT(body, Catch::Contains("Basic"));
+  client.Fetch({.url = near.Url("/there-and-back"),
+                .headers = {{"Cookie", "c"}, {"X-Plain", "x"}},
+                .config = config},
+               &body);
+  CHECK_THAT(body, Catch::Contains("X-Plain"));
+  CHECK_THAT(body, !Catch::Contains("Basic") && !Catch::Contains("Cookie"));
+}
+
+TEST_CASE("a body may be taken piece by piece") {
+  std::promise<void> taken;
+  Site site;
+  site.router.Get("/", [&](const Request&, Response& response) {
+    CHECK(response.Write("first").ok());
+    taken.get_future().wait();
+    CHECK(response.Write("second").ok());
+  });
+  Client client;
+  std::string pieces;
+  std::string body;
+  const auto result = client.Fetch({.url = site.Url("/"),
+                                    .accept_gzip = false,
+                                    .on_body =
+                                        [&](absl::string_view piece) {
+                                          if (pieces.empty()) taken.set_value();
+                                          absl::StrAppend(&pieces, piece, ";");
+                                        }},
+                                   &body);
+  CHECK(result.status.ok());
+  CHECK(pieces == "first;second;");
+  CHECK(body.empty());
+}
+
+TEST_CASE("a Unix socket stands in for the host") {
+  const base::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/s";
+  const base::UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address),
+                 sizeof(address)) == 0);
+  Client client;
+  std::string body;
+  const auto fetch = [&] {
+    return client.Fetch({.url = "http://docker/info", .unix_socket = path},
+                        &body);
+  };
+  CHECK(fetch().status.message() == "Get \"http://docker/info\": dial unix " +
+                                        path + ": connect: connection refused");
+  REQUIRE(::listen(listener.get(), 1) == 0);
+  std::thread server([&] {
+    const base::UniqueFd fd(::accept(listener.get(), nullptr, nullptr));
+    CHECK_THAT(ReadHead(fd.get()), Catch::Contains("Host: docker\r\n"));
+    SendAll(fd.get(), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  });
+  CHECK(fetch().status.ok());
+  server.join();
+  CHECK(body == "ok");
+}
+
+TEST_CASE("an IPv6 address is a host like any other") {
+  Router router;
+  router.Get("/", EchoHeaders);
+  const auto server =
+      Server::Start({.address = "[::1]:0"}, router, base::Logger::Discard());
+  if (!server.ok()) {
+    WARN("no IPv6 here: " << server.status());
+    return;
+  }
+  Client client;
+  std::string body;
+  const auto url = absl::StrCat("http://", (*server)->address(), "/");
+  CHECK(client.Fetch({.url = url}, &body).status.ok());
+  CHECK_THAT(body, Catch::Contains("Host: [::1]:"));
 }
 
 }  // namespace narthex::http

@@ -101,9 +101,7 @@ absl::Status Transfer::Configure(CURL* easy, const ClientOptions& options) {
   absl::Status status = SetProxy();
   if (status.ok()) status = SetTls();
   if (status.ok()) status = SetHeaders(options);
-  return status.ok() ? status
-                     : base::Annotate(
-                           status, RequestName(request_.method, request_.url));
+  return status;
 }
 
 void Transfer::SetMethod() {
@@ -393,6 +391,18 @@ FetchFailure Transfer::Failure(CURLcode code) const {
                        : absl::StrCat(ip, ":", port);
   }
   return failure;
+}
+
+const OAuth2* Transfer::NeedsToken() const {
+  if (!config_->oauth2.has_value() || foreign_host_ ||
+      request_.headers.Has("Authorization")) {
+    return nullptr;
+  }
+  return &*config_->oauth2;
+}
+
+void Transfer::ReportFailure(const absl::Status& reason) {
+  Report(base::Annotate(reason, RequestName(request_.method, request_.url)));
 }
 
 void Transfer::Report(absl::Status status) {

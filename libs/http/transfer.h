@@ -31,6 +31,19 @@ class Transfer {
   void Report() { done_(std::move(result_)); }
   void Report(absl::Status status);
 
+  /// The same for a request that does not get as far as an exchange.
+  void ReportFailure(const absl::Status& reason);
+
+  /// What the next exchange needs a token of, null when it needs none.
+  const OAuth2* NeedsToken() const;
+  /// The value of its Authorization field.
+  void set_token(const std::string& token) { token_ = token; }
+  /// Whether its time is over.
+  bool IsLate(std::int64_t now_ns) const {
+    return request_.timeout_ms > 0 &&
+           now_ns - started_ns_ >= request_.timeout_ms * 1'000'000;
+  }
+
   Client::FetchId id() const { return id_; }
   CURL* easy() const { return easy_; }
 
