@@ -60,7 +60,7 @@ TEST_CASE("http discovery keeps its targets while answers are bad") {
 }
 
 TEST_CASE("http discovery configs are checked and printed") {
-  CHECK(Printed(ParseConfig<HttpConfig>("url: https://u:p@h/x")) ==
+  CHECK(PrintedConfig(ParseConfig<HttpConfig>("url: https://u:p@h/x")) ==
         "follow_redirects: true\nenable_http2: true\nrefresh_interval: 1m\n"
         "url: https://u:p@h/x\n");
   const std::vector<std::pair<std::string, std::string>> rows = {

@@ -1,8 +1,12 @@
 #include "libs/discovery/kinds.h"
 
 #include "libs/base/status.h"
+#include "libs/discovery/docker.h"
+#include "libs/discovery/dockerswarm.h"
+#include "libs/discovery/eureka.h"
 #include "libs/discovery/file.h"
 #include "libs/discovery/http.h"
+#include "libs/discovery/nomad.h"
 
 namespace narthex::discovery {
 namespace {
@@ -23,10 +27,10 @@ const std::vector<Kind>& Kinds() {
       {"consul", nullptr},
       {"digitalocean", nullptr},
       {"dns", nullptr},
-      {"docker", nullptr},
-      {"dockerswarm", nullptr},
+      {"docker", DecodeAs<DockerConfig>},
+      {"dockerswarm", DecodeAs<DockerSwarmConfig>},
       {"ec2", nullptr},
-      {"eureka", nullptr},
+      {"eureka", DecodeAs<EurekaConfig>},
       {"file", DecodeAs<FileConfig>},
       {"gce", nullptr},
       {"hetzner", nullptr},
@@ -38,7 +42,7 @@ const std::vector<Kind>& Kinds() {
       {"linode", nullptr},
       {"marathon", nullptr},
       {"nerve", nullptr},
-      {"nomad", nullptr},
+      {"nomad", DecodeAs<NomadConfig>},
       {"oci", nullptr},
       {"openstack", nullptr},
       {"outscale", nullptr},

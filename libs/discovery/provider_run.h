@@ -43,10 +43,30 @@ std::string ConfigError(const std::string& text) {
 
 /// The entry as it is printed.
 template <typename Config>
-std::string Printed(const Config& config) {
+std::string PrintedConfig(const Config& config) {
   yaml::Emitter out;
   Emit(config, &out);
   return out.text();
+}
+
+/// Labels as `a="1" b="2"`, sorted by name.
+inline std::string Printed(const model::Labels& labels) {
+  std::vector<std::string> fields;
+  for (const model::Label& label : labels) {
+    fields.push_back(absl::StrCat(label.name, "=\"", label.value, "\""));
+  }
+  return absl::StrJoin(fields, " ");
+}
+
+/// A target as ProviderRun prints it: its address and labels, whose names are
+/// given without their prefix.
+inline std::string Printed(const std::string& address,
+                           const std::string& prefix,
+                           const std::map<std::string, std::string>& labels) {
+  model::LabelsBuilder builder;
+  builder.Set(kAddressLabel, address);
+  for (const auto& [name, value] : labels) builder.Set(prefix + name, value);
+  return Printed(builder.Build());
 }
 
 /// Runs one provider and keeps what it finds as a manager would.
@@ -64,8 +84,8 @@ class ProviderRun {
   }
   ~ProviderRun() { provider_->Stop(); }
 
-  /// Waits until the targets are `wanted`, each with the labels of its group
-  /// as `a="1" b="2"`, sorted; false, with the reason in a warning, when they
+  /// Waits until the targets are `wanted`, in any order, each printed with the
+  /// labels of its group; false, with the reason in a warning, when they
   /// are not after 20 seconds.
   bool WaitFor(Targets wanted) {
     std::sort(wanted.begin(), wanted.end());
@@ -142,11 +162,7 @@ class ProviderRun {
         for (const model::Label& label : target) {
           labels.Set(label.name, label.value);
         }
-        std::vector<std::string> fields;
-        for (const model::Label& label : labels.Build()) {
-          fields.push_back(absl::StrCat(label.name, "=\"", label.value, "\""));
-        }
-        out.push_back(absl::StrJoin(fields, " "));
+        out.push_back(Printed(labels.Build()));
       }
     }
     std::sort(out.begin(), out.end());
