@@ -14,10 +14,11 @@ std::vector<Head::StaleSeries> Head::ListStale() const {
   std::vector<StaleSeries> stale;
   for (const Shard& shard : shards_) {
     base::ReaderMutexLock lock(shard.mutex);
-    shard.series.ForEach([&](SeriesId id, const MemSeries& series) {
-      if (series.empty() || !series.stale()) return;
-      stale.push_back({id, series.min_ms(shard.blocks), series.max_ms()});
-    });
+    shard.series.ForEach(
+        [&stale, blocks = &shard.blocks](SeriesId id, const MemSeries& series) {
+          if (series.empty() || !series.stale()) return;
+          stale.push_back({id, series.min_ms(*blocks), series.max_ms()});
+        });
   }
   std::sort(
       stale.begin(), stale.end(),
