@@ -1,6 +1,8 @@
 #include "libs/discovery/kinds.h"
 
 #include "libs/base/status.h"
+#include "libs/discovery/consul.h"
+#include "libs/discovery/dns.h"
 #include "libs/discovery/docker.h"
 #include "libs/discovery/dockerswarm.h"
 #include "libs/discovery/eureka.h"
@@ -24,9 +26,9 @@ const std::vector<Kind>& Kinds() {
   static const std::vector<Kind> kinds{
       {"aws", nullptr},
       {"azure", nullptr},
-      {"consul", nullptr},
+      {"consul", DecodeAs<ConsulConfig>},
       {"digitalocean", nullptr},
-      {"dns", nullptr},
+      {"dns", DecodeAs<DnsConfig>},
       {"docker", DecodeAs<DockerConfig>},
       {"dockerswarm", DecodeAs<DockerSwarmConfig>},
       {"ec2", nullptr},
