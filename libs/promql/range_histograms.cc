@@ -359,7 +359,10 @@ void ApplyToHistograms(absl::string_view name, const RangeFunction& function,
           split.starts.empty() ? nullptr : split.starts.data() + histograms.low;
       h.size = histograms.size();
       context.samples_seen += static_cast<std::int64_t>(f.size + h.size);
-      WindowResult result = mixed != nullptr
+      // A window without histograms is as one of a series without them.
+      const bool only_floats =
+          h.size == 0 && !geometry.anchored && !geometry.smoothed;
+      WindowResult result = mixed != nullptr && !only_floats
                                 ? mixed(window, context)
                                 : IgnoreHistograms(function, window, context);
       if (!context.status.ok()) return;
