@@ -204,11 +204,15 @@ class Joiner {
     absl::flat_hash_map<model::Labels, Mask> taken;
   };
 
-  /// Keeps the error of the earliest step; of one step that of the "one" side,
-  /// which is looked at first.
-  void Fail(std::size_t step, bool of_one_side, absl::Status error) {
-    if (step > failed_step_ || (step == failed_step_ && !of_one_side)) return;
+  static constexpr std::size_t kManySide = static_cast<std::size_t>(-1);
+
+  /// Keeps the error of the earliest step; of one step that of the series of
+  /// the "one" side that comes first, before those of the many.
+  void Fail(std::size_t step, std::size_t position, absl::Status error) {
+    if (step > failed_step_) return;
+    if (step == failed_step_ && position >= failed_position_) return;
     failed_step_ = step;
+    failed_position_ = position;
     failure_ = std::move(error);
   }
 
@@ -230,7 +234,7 @@ class Joiner {
         const Column& column = one_.list[member];
         if (!column.Has(step)) continue;
         if (found != nullptr) {
-          Fail(step, true, DuplicateError(*found, column));
+          Fail(step, member, DuplicateError(*found, column));
           return;
         }
         found = &column;
@@ -269,7 +273,7 @@ class Joiner {
           continue;
         }
         if (seen[i] != 0) {
-          Fail(i, false,
+          Fail(i, kManySide,
                absl::FailedPreconditionError(
                    "multiple matches for labels: many-to-one matching must be "
                    "explicit (group_left/group_right)"));
@@ -443,6 +447,7 @@ class Joiner {
   std::vector<GroupState> groups_;
   Mask any_many_;
   std::size_t failed_step_;
+  std::size_t failed_position_ = kManySide;
   absl::Status failure_;
   std::vector<Note> notes_;  // Of each step; empty without any.
   ColumnMerger merger_;
