@@ -8,9 +8,11 @@ import struct
 import threading
 import time
 
+from compliance import difference
 from harness import (
     HOST, Suite, _bytes_field, _varint, check, check_equal, free_port, get, main, need_peer, request,
     snappy_block, wait_for)
+from promql_random import HistogramGenerator
 
 STEP_MS = 15_000
 STEPS = 80
@@ -179,7 +181,9 @@ class Source:
         self.clear()
 
     def clear(self):
-        self.positive, self.negative, self.zero, self.sum = {}, {}, 0, 0.0
+        """Anew, but from so many observations that rates are not extrapolated to zero: since 3.7 that is done for
+        histograms, too (prometheus/prometheus#16192), which 3.5 does not do."""
+        self.positive, self.negative, self.zero, self.sum = {0: 900, 1: 1200}, {}, 0, 700.0
 
     def observe(self):
         if self.rand.random() < 0.04:
@@ -253,6 +257,8 @@ def close(a, b):
 
 
 def ordered(data):
+    if isinstance(data, list):
+        return sorted(data, key=lambda s: json.dumps(s, sort_keys=True))
     if isinstance(data, dict) and isinstance(data.get("result"), list):
         data = dict(data, result=sorted(data["result"], key=lambda s: json.dumps(s.get("metric", s), sort_keys=True)))
     return data
@@ -304,7 +310,9 @@ def fill(pair, version):
                 continue
             kind = source.kind
             ends = rand.random() < 0.03
-            exemplars = [(f"trace{step}", rand.random(), now)] if number_of < 3 and not ends else []
+            # Not with the first histogram: Prometheus, 3.14 too, takes exemplars of version 1 before histograms and
+            # drops those of a series that it does not know yet.
+            exemplars = [(f"trace{step}", rand.random(), now)] if number_of < 3 and step > 5 and not ends else []
             message.add(labels, histograms=[stale(kind, now) if ends else source.value().written(now)],
                         exemplars=exemplars)
         mixed.observe()
@@ -347,6 +355,26 @@ def test_written_by_version_2_and_read_after_a_crash():
         compare(pair, start, end)
 
 
+def test_random_queries():
+    with Suite() as suite:
+        pair = Pair(suite)
+        start, end = fill(pair, V1)
+        generator = HistogramGenerator(seed=1)
+        failures, count = [], 0
+        for _ in range(400):
+            query = generator.query()
+            for path, params in [
+                    ("/query", {"query": query, "time": (end - 1) / 1000}),
+                    ("/query", {"query": query, "time": (start + end) // 2 / 1000}),
+                    ("/query_range", {"query": query, "start": start / 1000 + 100, "end": end / 1000, "step": 37})]:
+                ours, theirs = (get(port, "/api/v1" + path, params) for port in (pair.ours, pair.theirs))
+                wrong = difference(query, (ours.status, ours.json()), (theirs.status, theirs.json()))
+                count += 1
+                if wrong:
+                    failures.append(f"{path} {query}\n     {wrong}")
+        check(not failures, f"{len(failures)} of {count} answers differ:\n" + "\n".join(failures[:30]))
+
+
 def test_what_is_refused():
     def headers(answer):
         return [answer.headers.get(f"X-Prometheus-Remote-Write-{what}-Written")
@@ -362,6 +390,7 @@ def test_what_is_refused():
         for version in (V1, V2):
             name = dict(name, version=version.__name__)
             for what, message in [
+                    ("the series", version().add(name, histograms=[good.written(now - 10_000)])),
                     ("the first", version().add(name, histograms=[good.written(now)], exemplars=[("a", 1.0, now)])),
                     ("the same again", version().add(name, histograms=[good.written(now)])),
                     ("another of the same time", version().add(name, histograms=[other.written(now)])),
@@ -490,5 +519,5 @@ def test_scraped_by_protobuf():
 
 
 if __name__ == "__main__":
-    main(test_written_by_version_1, test_written_by_version_2_and_read_after_a_crash, test_what_is_refused,
-         test_scraped_by_protobuf)
+    main(test_written_by_version_1, test_written_by_version_2_and_read_after_a_crash, test_random_queries,
+         test_what_is_refused, test_scraped_by_protobuf)

@@ -187,3 +187,63 @@ class Generator:
             options += [lambda: f'sort_by_label({inner}, "instance", "{self.r.choice(LABELS)}")',
                         lambda: f"info({self.selector()})"]
         return self.r.choice(options)()
+
+
+HISTOGRAMS = ["latency", "latency", "sizes", "temperatures", "mixed", "latency{job='int'}", "latency{i='1'}",
+              "sizes{i='6'}", "{job=~'int|float'}", "latency{job='float'}"]
+OF_HISTOGRAMS = ["sum_over_time", "avg_over_time", "last_over_time", "count_over_time", "changes", "resets",
+                 "present_over_time", "min_over_time", "max_over_time", "stddev_over_time", "absent_over_time", "deriv",
+                 "idelta", "delta"]
+# Not of gauges: see the class Source of histograms.py.
+OF_COUNTERS = ["rate", "increase", "irate"]
+PARTS = ["histogram_count", "histogram_sum", "histogram_avg", "histogram_stddev", "histogram_stdvar", "abs"]
+
+
+class HistogramGenerator(Generator):
+    """Makes queries over the series of histograms.py."""
+
+    def query(self):
+        return self.vector(self.pick(1, 1, 2, 2, 3))
+
+    def selector(self, names=None):
+        return self.r.choice(names or HISTOGRAMS)
+
+    def range(self, depth=0, names=None):
+        offset = self.pick("", "", "", "", " offset 1m", " offset 30s", " @ end()")
+        return f"{self.selector(names)}[{self.pick('15s', '45s', '1m', '2m', '5m', '10m')}]{offset}"
+
+    def vector(self, depth):
+        if depth <= 0:
+            return self.selector() + self.pick("", "", "", " offset 1m")
+        return self.r.choice([self.of_range, self.of_range, self.aggregate, self.aggregate, self.part, self.part,
+                              self.binary, lambda _: f"-({self.vector(depth - 1)})"])(depth)
+
+    def of_range(self, depth):
+        if self.chance(0.4):
+            return f"{self.r.choice(OF_COUNTERS)}({self.range(names=[h for h in HISTOGRAMS if h != 'temperatures'])})"
+        if self.chance(0.1):
+            return f"quantile_over_time(0.5, {self.range()})"
+        if self.chance(0.1):
+            return f"{self.pick('sum', 'avg', 'count', 'last')}_over_time({self.selector()}[2m:15s])"
+        return f"{self.r.choice(OF_HISTOGRAMS)}({self.range()})"
+
+    def aggregate(self, depth):
+        grouping = self.pick("", " by (job) ", " without (i) ")
+        return f"{self.pick('sum', 'avg', *AGGREGATIONS)}{grouping}({self.vector(depth - 1)})"
+
+    def part(self, depth):
+        inner = self.vector(depth - 1)
+        if self.chance(0.3):
+            return f"histogram_quantile({self.pick('0', '0.1', '0.5', '0.9', '0.99', '1', '-1', '2', 'NaN')}, {inner})"
+        if self.chance(0.3):
+            low, high = self.pick("0", "-1", "0.5", "1", "-Inf", "3"), self.pick("2", "4", "0.3", "+Inf", "100")
+            return f"histogram_fraction({low}, {high}, {inner})"
+        return f"{self.r.choice(PARTS)}({inner})"
+
+    def binary(self, depth):
+        left = self.vector(depth - 1)
+        if self.chance(0.5):
+            return f"({left} {self.pick('*', '/', '+', '-', '==', '!=')} {self.pick('2', '0.5', '4', '0')})"
+        match = self.pick("", " on (i)", " ignoring (job)")
+        operator = self.pick("+", "-", "==", "!=", "and", "or", "unless", "*")
+        return f"({left} {operator}{match} {self.vector(depth - 1)})"
