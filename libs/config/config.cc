@@ -262,6 +262,17 @@ std::vector<std::string> Config::RuleFilePaths() const {
   return paths;
 }
 
+std::vector<std::string> Config::Files(const std::string& path) const {
+  std::vector<std::string> files = {path};
+  for (const std::string& pattern : scrape_config_files) {
+    for (std::string& file : base::Glob(pattern)) {
+      files.push_back(std::move(file));
+    }
+  }
+  for (std::string& file : RuleFilePaths()) files.push_back(std::move(file));
+  return files;
+}
+
 std::string Config::Print() const {
   yaml::Emitter out;
   out.BeginMap();

@@ -45,6 +45,9 @@ struct Config {
   std::vector<ScrapeConfig> AllScrapeConfigs() const;
   /// The files that match rule_files now, in order, each once.
   std::vector<std::string> RuleFilePaths() const;
+  /// All files that this comes from: `path`, which it was loaded from, and
+  /// those that match scrape_config_files and rule_files now.
+  std::vector<std::string> Files(const std::string& path) const;
   /// The configuration as Prometheus prints it at /api/v1/status/config:
   /// defaults filled in, secrets hidden.
   std::string Print() const;

@@ -90,7 +90,10 @@ struct IngesterApp::Running {
 IngesterApp::IngesterApp() = default;
 IngesterApp::~IngesterApp() = default;
 
-void IngesterApp::AddFlags(service::FlagSet& flags) { options_.AddTo(flags); }
+void IngesterApp::AddFlags(service::FlagSet& flags) {
+  options_.AddTo(flags);
+  auto_reload_.AddFlags(flags);
+}
 
 int IngesterApp::grpc_port() const { return running_->server->port(); }
 
@@ -178,6 +181,9 @@ absl::Status IngesterApp::Start(service::Process& process) {
   r.server->SetServing(true);
   if (!options_.config_file.empty()) {
     process.OnReload("storage", [this] { return Reload(); });
+    auto_reload_.Start(process, [this] {
+      return std::vector<std::string>{options_.config_file};
+    });
     process.ConfigLoaded();
   }
   return absl::OkStatus();

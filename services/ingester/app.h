@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/config/settings.h"
+#include "libs/service/auto_reload.h"
 #include "libs/service/process.h"
 #include "services/ingester/options.h"
 
@@ -31,6 +32,7 @@ class IngesterApp : public service::App {
   absl::Status Reload();
 
   Options options_;
+  service::AutoReload auto_reload_;
   bool exemplars_ = false;
   std::unique_ptr<Running> running_;
 };

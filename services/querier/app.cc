@@ -14,6 +14,7 @@
 #include "services/querier/grpc_service.h"
 #include "services/querier/loaded_config.h"
 #include "services/querier/queries_api.h"
+#include "services/querier/relabel_steps.h"
 #include "services/querier/remote_read.h"
 #include "services/querier/remote_write.h"
 #include "services/querier/rules_api.h"
@@ -70,7 +71,10 @@ struct QuerierApp::Running {
 QuerierApp::QuerierApp() = default;
 QuerierApp::~QuerierApp() = default;
 
-void QuerierApp::AddFlags(service::FlagSet& flags) { options_.AddTo(flags); }
+void QuerierApp::AddFlags(service::FlagSet& flags) {
+  options_.AddTo(flags);
+  auto_reload_.AddFlags(flags);
+}
 
 int QuerierApp::grpc_port() const { return running_->server->port(); }
 
@@ -116,6 +120,7 @@ absl::Status QuerierApp::Start(service::Process& process) {
     status.Update(apply());
     return status;
   });
+  auto_reload_.Start(process, [&r] { return r.config.snapshot()->files; });
 
   if (options_.remote_write_receiver) {
     NARTHEX_ASSIGN_OR_RETURN(
@@ -149,6 +154,7 @@ absl::Status QuerierApp::AddRoutes(service::Process& process) {
        }});
   AddExemplarRoutes(routes, *r.ingesters, r.engine.options().parser);
   AddTargetRoutes(routes, *r.scrapers);
+  AddScrapePoolRoutes(routes, r.config);
   AddRuleRoutes(routes, *r.rulers);
   AddAdminRoutes(routes, *r.ingesters, options_.admin_api, process.log());
   AddStatusRoutes(routes, router,

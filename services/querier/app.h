@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "libs/service/auto_reload.h"
 #include "libs/service/process.h"
 #include "services/querier/options.h"
 
@@ -28,6 +29,7 @@ class QuerierApp : public service::App {
   absl::Status AddRoutes(service::Process& process);
 
   Options options_;
+  service::AutoReload auto_reload_;
   std::unique_ptr<Running> running_;
 };
 

@@ -26,6 +26,8 @@ absl::Status LoadedConfig::Load() {
   snapshot->external_labels = config->global.external_labels;
   snapshot->evaluation_interval_ms = config->global.evaluation_interval_ms;
   snapshot->query_log_file = config->global.query_log_file;
+  snapshot->scrape_configs = config->AllScrapeConfigs();
+  snapshot->files = config->Files(path_);
   snapshot->loaded_ms = clock_.NowMs();
   base::MutexLock lock(mutex_);
   ok_ = true;

@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "libs/base/clock.h"
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
+#include "libs/config/scrape.h"
 #include "libs/model/labels.h"
 
 namespace narthex::querier {
@@ -27,6 +29,9 @@ class LoadedConfig {
     model::Labels external_labels;
     std::int64_t evaluation_interval_ms = 60'000;
     std::string query_log_file;
+    std::vector<config::ScrapeConfig> scrape_configs;
+    /// Those that it was read from.
+    std::vector<std::string> files;
     /// Unix ms of the load.
     std::int64_t loaded_ms = 0;
   };

@@ -59,6 +59,7 @@ RulerApp::~RulerApp() = default;
 
 void RulerApp::AddFlags(service::FlagSet& flags) {
   flags.String("config.file", &config_file_, "Prometheus configuration file.");
+  auto_reload_.AddFlags(flags);
   flags.String("grpc.listen-address", &grpc_address_,
                "Address to serve gRPC on.");
   flags.String("ingester.addresses", &ingesters_,
@@ -115,6 +116,8 @@ absl::Status RulerApp::Load(service::Process& process) {
   settings.external_labels = config.global.external_labels;
   settings.external_url = process.external_url();
   running_->manager->Update(std::move(files), settings);
+  base::MutexLock lock(files_mutex_);
+  files_ = config.Files(config_file_);
   return absl::OkStatus();
 }
 
@@ -170,6 +173,10 @@ absl::Status RulerApp::Start(service::Process& process) {
   NARTHEX_RETURN_IF_ERROR(Load(process));
   process.ConfigLoaded();
   process.OnReload("rules", [this, &process] { return Load(process); });
+  auto_reload_.Start(process, [this] {
+    base::ReaderMutexLock lock(files_mutex_);
+    return files_;
+  });
   running.service = std::make_unique<RulerService>(*running.manager,
                                                    running.alerting.notifier());
   NARTHEX_ASSIGN_OR_RETURN(

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "libs/base/mutex.h"
+#include "libs/service/auto_reload.h"
 #include "libs/service/process.h"
 
 namespace narthex::ruler {
@@ -31,6 +33,10 @@ class RulerApp : public service::App {
   absl::Status Load(service::Process& process);
 
   std::string config_file_ = "prometheus.yml";
+  service::AutoReload auto_reload_;
+  base::Mutex files_mutex_;
+  // What the configuration in force was read from.
+  std::vector<std::string> files_ ABSL_GUARDED_BY(files_mutex_);
   std::string grpc_address_ = "127.0.0.1:9202";
   std::string ingesters_ = "127.0.0.1:9201";
   std::string queriers_ = "127.0.0.1:9190";

@@ -1,0 +1,75 @@
+#include "libs/service/auto_reload.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/file.h"
+#include "libs/base/hash.h"
+
+namespace narthex::service {
+namespace {
+
+// A file that cannot be read counts as one that says so: when it comes back,
+// that is a change.
+std::uint64_t HashOf(const std::vector<std::string>& files) {
+  std::string all;
+  for (const std::string& file : files) {
+    const auto content = base::ReadFile(file);
+    const std::uint64_t hash =
+        base::XxHash64(content.ok() ? *content : content.status().ToString());
+    absl::StrAppend(&all, file, "\n", hash, "\n");
+  }
+  return base::XxHash64(all);
+}
+
+}  // namespace
+
+AutoReload::~AutoReload() { Stop(); }
+
+void AutoReload::AddFlags(FlagSet& flags) {
+  flags.Bool("config.auto-reload", &enabled_,
+             "Reload the configuration when a file of it changes.");
+  flags.Duration("config.auto-reload-interval", &interval_ms_,
+                 "How often to look whether the configuration has changed.");
+}
+
+void AutoReload::Start(Process& process,
+                       std::function<std::vector<std::string>()> files) {
+  if (!enabled_) return;
+  process.OnStop("auto reload", [this] { Stop(); });
+  thread_ = std::thread(
+      [this, &process, files = std::move(files)] { Run(process, files); });
+}
+
+void AutoReload::Run(Process& process,
+                     const std::function<std::vector<std::string>()>& files) {
+  std::uint64_t loaded = HashOf(files());
+  while (true) {
+    {
+      base::MutexLock lock(mutex_);
+      if (!stopping_) {
+        stop_.WaitFor(mutex_, std::chrono::milliseconds(interval_ms_));
+      }
+      if (stopping_) return;
+    }
+    const std::uint64_t found = HashOf(files());
+    if (found == loaded || !process.ready()) continue;
+    process.log().Info("configuration files have changed, reloading");
+    // Reload() logs and counts. A bad file is not tried again until it changes.
+    (void)process.Reload();
+    // The new configuration may have other files.
+    loaded = HashOf(files());
+  }
+}
+
+void AutoReload::Stop() {
+  {
+    base::MutexLock lock(mutex_);
+    stopping_ = true;
+    stop_.NotifyAll();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace narthex::service

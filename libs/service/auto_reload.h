@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "libs/base/mutex.h"
+#include "libs/service/flags.h"
+#include "libs/service/process.h"
+
+namespace narthex::service {
+
+/// Reloads a process when the content of its configuration files changes:
+/// --config.auto-reload and --config.auto-reload-interval, as in Prometheus.
+class AutoReload {
+ public:
+  /// Stops.
+  ~AutoReload();
+
+  void AddFlags(FlagSet& flags);
+
+  /// Begins to watch, unless the flag says not to. `files` names the files at
+  /// present; it is asked before each look, on a thread of its own.
+  void Start(Process& process, std::function<std::vector<std::string>()> files);
+
+ private:
+  void Run(Process& process,
+           const std::function<std::vector<std::string>()>& files)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  bool enabled_ = false;
+  std::int64_t interval_ms_ = 30'000;
+  base::Mutex mutex_;
+  base::CondVar stop_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace narthex::service
