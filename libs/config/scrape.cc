@@ -70,6 +70,7 @@ void DecodeProtocols(yaml::Decoder& d, std::vector<Protocol>* protocols) {
 void DecodeLimits(yaml::Decoder& d, ScrapeLimits* limits) {
   d.Size("body_size_limit", &limits->body_size_bytes);
   d.Field("sample_limit", &limits->samples);
+  d.Field("series_soft_limit", &limits->series);
   d.Field("target_limit", &limits->targets);
   d.Field("label_limit", &limits->labels);
   d.Field("label_name_length_limit", &limits->label_name_length);
@@ -115,6 +116,7 @@ void Inherit(const T& from, T* to) {
 void InheritLimits(const ScrapeLimits& from, ScrapeLimits* to) {
   Inherit(from.body_size_bytes, &to->body_size_bytes);
   Inherit(from.samples, &to->samples);
+  Inherit(from.series, &to->series);
   Inherit(from.targets, &to->targets);
   Inherit(from.labels, &to->labels);
   Inherit(from.label_name_length, &to->label_name_length);
@@ -177,6 +179,7 @@ void EmitLimits(const ScrapeLimits& limits, yaml::Emitter* out) {
     out->Field("body_size_limit", FormatSize(limits.body_size_bytes));
   }
   EmitCount("sample_limit", limits.samples, out);
+  EmitCount("series_soft_limit", limits.series, out);
   EmitCount("target_limit", limits.targets, out);
   EmitCount("label_limit", limits.labels, out);
   EmitCount("label_name_length_limit", limits.label_name_length, out);

@@ -18,6 +18,9 @@ namespace narthex::config {
 struct ScrapeLimits {
   std::int64_t body_size_bytes = 0;
   std::uint64_t samples = 0;
+  /// Ours: series of one target. Known ones go on beyond it, new ones are
+  /// refused one by one; the scrape does not fail.
+  std::uint64_t series = 0;
   std::uint64_t targets = 0;
   std::uint64_t labels = 0;
   std::uint64_t label_name_length = 0;

@@ -69,6 +69,15 @@ ScraperApp::~ScraperApp() = default;
 
 void ScraperApp::AddFlags(service::FlagSet& flags) {
   flags.String("config.file", &config_file_, "Prometheus configuration file.");
+  auto_reload_.AddFlags(flags);
+  flags.Bool("scrape.adjust-timestamps", &adjust_timestamps_,
+             "Give scrapes that begin nearly as planned the planned time, so "
+             "that timestamps compress better.");
+  flags.Duration("scrape.timestamp-tolerance", &timestamp_tolerance_ms_,
+                 "How near that is.");
+  flags.Size("scrape.max-body-size", &max_body_bytes_,
+             "No body of a scrape is larger, whatever body_size_limit says; "
+             "0 is no limit.");
   flags.String("grpc.listen-address", &grpc_address_,
                "Address to serve gRPC on.");
   flags.String("ingester.addresses", &ingesters_,
@@ -103,7 +112,10 @@ absl::Status ScraperApp::Load(service::Process& process) {
   for (const std::string& section : config.unsupported) {
     process.log().Error("configuration without effect", {{"err", section}});
   }
-  return running_->manager->Apply(config);
+  NARTHEX_RETURN_IF_ERROR(running_->manager->Apply(config));
+  base::MutexLock lock(files_mutex_);
+  files_ = config.Files(config_file_);
+  return absl::OkStatus();
 }
 
 absl::Status ScraperApp::Start(service::Process& process) {
@@ -125,6 +137,9 @@ absl::Status ScraperApp::Start(service::Process& process) {
       auto writer, cluster::Writer::Create(ingesters, options, process.log(),
                                            process.registry()));
   running_ = std::make_unique<Running>(process, std::move(writer), config);
+  running_->context.timestamp_tolerance_ms =
+      adjust_timestamps_ ? timestamp_tolerance_ms_ : 0;
+  running_->context.max_body_bytes = max_body_bytes_;
   process.OnStop("scrapes", [this] {
     running_->scheduler.Stop();
     // Ends running requests; their outcomes go through the workers.
@@ -140,6 +155,10 @@ absl::Status ScraperApp::Start(service::Process& process) {
   process.ConfigLoaded();
   process.OnReload("scrape configuration",
                    [this, &process] { return Load(process); });
+  auto_reload_.Start(process, [this] {
+    base::ReaderMutexLock lock(files_mutex_);
+    return files_;
+  });
   running_->service =
       std::make_unique<ScraperService>(*running_->manager, HostName());
   NARTHEX_ASSIGN_OR_RETURN(

@@ -3,7 +3,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "libs/base/mutex.h"
+#include "libs/service/auto_reload.h"
 #include "libs/service/process.h"
 
 namespace narthex::scraper {
@@ -26,17 +29,25 @@ class ScraperApp : public service::App {
 
  private:
   struct Running;
-  absl::Status Load(service::Process& process);
+  absl::Status Load(service::Process& process)
+      ABSL_LOCKS_EXCLUDED(files_mutex_);
 
   std::string config_file_ = "prometheus.yml";
   std::string grpc_address_ = "127.0.0.1:9200";
   std::string ingesters_ = "127.0.0.1:9201";
   std::string shard_ = "0/1";
   std::string storage_path_ = "data/";
+  service::AutoReload auto_reload_;
+  bool adjust_timestamps_ = true;
+  std::int64_t timestamp_tolerance_ms_ = 2;
+  std::int64_t max_body_bytes_ = 256 << 20;
   std::int64_t max_queued_samples_ = 10'000'000;
   std::int64_t max_queued_bytes_ = std::int64_t{5} << 30;
   std::int64_t max_queued_age_ms_ = 86'400'000;
   std::int64_t batch_wait_ms_ = 100;
+  base::Mutex files_mutex_;
+  // What the configuration in force was read from.
+  std::vector<std::string> files_ ABSL_GUARDED_BY(files_mutex_);
   std::unique_ptr<Running> running_;
 };
 

@@ -1,6 +1,27 @@
 #include "services/scraper/metrics.h"
 
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/float_format.h"
+
 namespace narthex::scraper {
+namespace {
+
+// As Go prints a duration: "1m30s", "500ms".
+std::string GoDuration(std::int64_t ms) {
+  if (ms < 1000) return absl::StrCat(ms, "ms");
+  const std::int64_t hours = ms / 3'600'000;
+  const std::int64_t minutes = ms / 60'000 % 60;
+  std::string text;
+  if (hours > 0) absl::StrAppend(&text, hours, "h");
+  if (hours > 0 || minutes > 0) absl::StrAppend(&text, minutes, "m");
+  absl::StrAppend(
+      &text, base::FormatFloat(static_cast<double>(ms % 60'000) / 1000), "s");
+  return text;
+}
+
+}  // namespace
 
 Metrics::Metrics(metrics::Registry& registry)
     : pool_targets(
@@ -12,6 +33,17 @@ Metrics::Metrics(metrics::Registry& registry)
       pool_syncs(registry.NewCounterFamily(
           "prometheus_target_scrape_pool_sync_total",
           "Times a scrape pool took over discovered targets.", {"scrape_job"})),
+      pools(registry.NewCounter("prometheus_target_scrape_pools_total",
+                                "Scrape pools made.")),
+      pools_failed(
+          registry.NewCounter("prometheus_target_scrape_pools_failed_total",
+                              "Scrape pools that could not be made.")),
+      pool_reloads(
+          registry.NewCounter("prometheus_target_scrape_pool_reloads_total",
+                              "Scrape pools that took over a configuration.")),
+      pool_reloads_failed(registry.NewCounter(
+          "prometheus_target_scrape_pool_reloads_failed_total",
+          "Scrape pools that could not take over a configuration.")),
       sync_failed(registry.NewCounterFamily(
           "prometheus_target_sync_failed_total",
           "Discovered targets that could not be used.", {"scrape_job"})),
@@ -21,6 +53,10 @@ Metrics::Metrics(metrics::Registry& registry)
       exceeded_sample_limit(registry.NewCounter(
           "prometheus_target_scrapes_exceeded_sample_limit_total",
           "Scrapes refused for too many samples.")),
+      exceeded_series_soft_limit(registry.NewCounter(
+          "narthex_scraper_samples_over_series_soft_limit_total",
+          "Samples refused: their series is new and the target's "
+          "series_soft_limit is reached.")),
       exceeded_label_limits(registry.NewCounter(
           "prometheus_target_scrape_pool_exceeded_label_limits_total",
           "Scrapes refused for too many or too long labels.")),
@@ -47,6 +83,10 @@ Metrics::Metrics(metrics::Registry& registry)
           "narthex_scraper_samples_over_series_limit_total",
           "Samples refused: their series is new and the ingester's limit is "
           "reached.")),
+      cache_flush_forced(registry.NewCounter(
+          "prometheus_target_scrapes_cache_flush_forced_total",
+          "Times a target's cache was emptied because its scrapes failed and "
+          "it kept growing. It does not grow here.")),
       scrapes(registry.NewCounter("narthex_scraper_scrapes_total",
                                   "Scrapes done.")),
       scrapes_failed(registry.NewCounter("narthex_scraper_scrapes_failed_total",
@@ -60,6 +100,14 @@ Metrics::Metrics(metrics::Registry& registry)
       lag_seconds(
           registry.NewHistogram("narthex_scraper_scrape_lag_seconds",
                                 "How much later than planned scrapes began.",
-                                metrics::ExponentialBuckets(0.001, 2, 14))) {}
+                                metrics::ExponentialBuckets(0.001, 2, 14))),
+      registry_(registry) {}
+
+metrics::Summary& Metrics::IntervalLength(std::int64_t interval_ms) {
+  return registry_.NewSummary("prometheus_target_interval_length_seconds",
+                              "Actual intervals between scrapes.",
+                              {0.01, 0.05, 0.5, 0.9, 0.99},
+                              {{"interval", GoDuration(interval_ms)}});
+}
 
 }  // namespace narthex::scraper

@@ -11,9 +11,14 @@ struct Metrics {
   metrics::GaugeFamily& pool_targets;       ///< By scrape_job.
   metrics::GaugeFamily& pool_target_limit;  ///< By scrape_job.
   metrics::CounterFamily& pool_syncs;       ///< By scrape_job.
-  metrics::CounterFamily& sync_failed;      ///< By scrape_job.
+  metrics::Counter& pools;
+  metrics::Counter& pools_failed;
+  metrics::Counter& pool_reloads;
+  metrics::Counter& pool_reloads_failed;
+  metrics::CounterFamily& sync_failed;  ///< By scrape_job.
   metrics::Counter& exceeded_target_limit;
   metrics::Counter& exceeded_sample_limit;
+  metrics::Counter& exceeded_series_soft_limit;
   metrics::Counter& exceeded_label_limits;
   metrics::Counter& exceeded_bucket_limit;
   metrics::Counter& exemplar_out_of_order;
@@ -22,11 +27,18 @@ struct Metrics {
   metrics::Counter& out_of_order;
   metrics::Counter& out_of_bounds;
   metrics::Counter& limit;
+  metrics::Counter& cache_flush_forced;
   metrics::Counter& scrapes;
   metrics::Counter& scrapes_failed;
   metrics::Counter& scrapes_late;
   metrics::Counter& lost_samples;
   metrics::Histogram& lag_seconds;
+
+  /// Actual intervals between scrapes of targets with this interval.
+  metrics::Summary& IntervalLength(std::int64_t interval_ms);
+
+ private:
+  metrics::Registry& registry_;
 };
 
 }  // namespace narthex::scraper

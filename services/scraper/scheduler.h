@@ -11,7 +11,8 @@
 
 namespace narthex::scraper {
 
-/// Ticks all loops in time, from one thread.
+/// Ticks all loops in time, from one thread. When the wall clock jumps, all
+/// are planned anew by the new time: none waits for the old one.
 class Scheduler {
  public:
   explicit Scheduler(base::Clock& clock);
@@ -35,11 +36,15 @@ class Scheduler {
   };
 
   void Run() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Wall clock less monotonic clock.
+  std::int64_t OffsetMs() const;
+  void PlanAnewAfterJump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   base::Clock& clock_;
   base::Mutex mutex_;
   base::CondVar changed_;
   std::priority_queue<Due> due_ ABSL_GUARDED_BY(mutex_);
+  std::int64_t offset_ms_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

@@ -7,6 +7,7 @@
 #include "libs/base/float_format.h"
 #include "libs/base/status.h"
 #include "libs/exposition/custom_buckets.h"
+#include "services/scraper/failure_log.h"
 
 namespace narthex::scraper {
 namespace {
@@ -20,12 +21,6 @@ constexpr absl::string_view kReportNames[] = {
     "scrape_timeout_seconds",
     "scrape_sample_limit",
     "scrape_body_size_bytes"};
-
-// Timestamps snap to the plan when they are this close to it, as Prometheus's
-// do: equal distances compress better.
-std::int64_t ToleranceMs(std::int64_t interval_ms) {
-  return std::min<std::int64_t>(2, interval_ms / 100);
-}
 
 // How soon after a tick during a scrape the next one is.
 std::int64_t RetryMs(std::int64_t interval_ms) {
@@ -50,6 +45,10 @@ ScrapeLoop::ScrapeLoop(Target target,
       series_(context.writer),
       target_(std::move(target)),
       settings_(std::move(settings)) {}
+
+std::int64_t ScrapeLoop::ToleranceMs(const Target& target) const {
+  return std::min(context_.timestamp_tolerance_ms, target.interval_ms / 100);
+}
 
 std::int64_t ScrapeLoop::FirstTick(std::int64_t now_ms) const {
   return PlaceAfter(now_ms, target());
@@ -95,13 +94,22 @@ std::optional<std::int64_t> ScrapeLoop::Tick(std::int64_t planned_ms) {
     scrape->relearn = std::exchange(relearn_, false);
   }
   scrape->labels = target.labels;
+  scrape->url = target.url;
+  scrape->native_histograms = target.native_histograms;
+  scrape->classic_beside_native = target.classic_beside_native;
+  scrape->custom_buckets = target.custom_buckets;
   scrape->timeout_ms = target.timeout_ms;
   scrape->start_ms = context_.clock.NowMs();
   scrape->start_ns = context_.clock.MonotonicNs();
   const std::int64_t late_ms = scrape->start_ms - planned_ms;
-  const bool on_time = late_ms >= -ToleranceMs(target.interval_ms) &&
-                       late_ms <= ToleranceMs(target.interval_ms);
+  const std::int64_t tolerance_ms = ToleranceMs(target);
+  const bool on_time = late_ms >= -tolerance_ms && late_ms <= tolerance_ms;
   scrape->timestamp_ms = on_time ? planned_ms : scrape->start_ms;
+  if (last_tick_ns_ != 0) {
+    context_.metrics.IntervalLength(target.interval_ms)
+        .Observe(static_cast<double>(scrape->start_ns - last_tick_ns_) / 1e9);
+  }
+  last_tick_ns_ = scrape->start_ns;
   context_.metrics.lag_seconds.Observe(static_cast<double>(late_ms) / 1000);
   if (forced_error.ok()) {
     Fetch(std::move(scrape), target);
@@ -123,12 +131,19 @@ void ScrapeLoop::Fetch(std::shared_ptr<Scrape> scrape, const Target& target) {
   http::FetchRequest request;
   request.url = target.url;
   request.headers = {
-      {"Accept", settings.accept},
+      {"Accept",
+       target.native_histograms ? settings.accept_native : settings.accept},
       {"X-Prometheus-Scrape-Timeout-Seconds",
        base::FormatFloat(static_cast<double>(target.timeout_ms) / 1000)}};
   request.config = settings.client;
   request.timeout_ms = target.timeout_ms;
+  request.unix_socket = target.unix_socket;
   request.max_body_bytes = settings.config.limits.body_size_bytes;
+  if (const std::int64_t most = context_.max_body_bytes;
+      most > 0 &&
+      (request.max_body_bytes == 0 || most < request.max_body_bytes)) {
+    request.max_body_bytes = most;
+  }
   request.accept_gzip = settings.config.enable_compression;
   std::string* const body = &scrape->body;
   context_.client.Fetch(
@@ -156,13 +171,13 @@ absl::Status ScrapeLoop::Ingest(Scrape& scrape, const http::FetchResult& result,
     return absl::InvalidArgumentError(choice.complaint);
   }
   exposition::ParserOptions options;
-  options.native_histograms = config.scrape_native_histograms;
-  options.classic_beside_native = config.always_scrape_classic_histograms;
+  options.native_histograms = scrape.native_histograms;
+  options.classic_beside_native = scrape.classic_beside_native;
   auto parser =
       exposition::Parser::Create(*choice.format, scrape.body, options);
-  if (config.convert_classic_histograms_to_nhcb) {
-    parser = exposition::WithCustomBuckets(
-        std::move(parser), config.always_scrape_classic_histograms);
+  if (scrape.custom_buckets) {
+    parser = exposition::WithCustomBuckets(std::move(parser),
+                                           scrape.classic_beside_native);
   }
   if (scrape.relearn) series_.Relearn();
   return series_.Ingest(*parser, config, scrape.labels, scrape.timestamp_ms,
@@ -184,6 +199,31 @@ void ScrapeLoop::CountFailure(const absl::Status& status) {
   }
 }
 
+void ScrapeLoop::CountRefused(const Scrape& scrape,
+                              const IngestCounts& counts) {
+  Metrics& metrics = context_.metrics;
+  if (counts.duplicates > 0) {
+    metrics.duplicate_timestamp.Inc(static_cast<double>(counts.duplicates));
+  }
+  if (counts.out_of_bounds > 0) {
+    metrics.out_of_bounds.Inc(static_cast<double>(counts.out_of_bounds));
+  }
+  if (counts.over_series_limit > 0) {
+    metrics.exceeded_series_soft_limit.Inc(
+        static_cast<double>(counts.over_series_limit));
+  }
+  const bool over = counts.over_series_limit > 0;
+  if (over && !over_series_limit_) {
+    const config::ScrapeConfig& config = scrape.settings->config;
+    context_.log.Warn("refusing new series of a target",
+                      {{"scrape_pool", config.job_name},
+                       {"target", scrape.url},
+                       {"series_soft_limit", config.limits.series},
+                       {"refused", counts.over_series_limit}});
+  }
+  over_series_limit_ = over;
+}
+
 void ScrapeLoop::Finish(Scrape& scrape, const http::FetchResult& result) {
   if (absl::IsCancelled(result.status)) {
     // The process stops, which says nothing about the target.
@@ -202,10 +242,7 @@ void ScrapeLoop::Finish(Scrape& scrape, const http::FetchResult& result) {
     batch.exemplars.clear();
     series_.MarkAllStale(scrape.timestamp_ms, &batch);
   }
-  if (counts.duplicates > 0) {
-    context_.metrics.duplicate_timestamp.Inc(
-        static_cast<double>(counts.duplicates));
-  }
+  CountRefused(scrape, counts);
   const double seconds =
       static_cast<double>(context_.clock.MonotonicNs() - scrape.start_ns) / 1e9;
   AppendReports(scrape, status, seconds, counts, &batch);
@@ -219,10 +256,16 @@ void ScrapeLoop::Finish(Scrape& scrape, const http::FetchResult& result) {
     state_.last_duration_seconds = seconds;
   }
   if (!status.ok()) {
+    const ScrapeSettings& settings = *scrape.settings;
     context_.log.Debug("scrape failed",
-                       {{"scrape_pool", scrape.settings->config.job_name},
-                        {"target", result.effective_url},
+                       {{"scrape_pool", settings.config.job_name},
+                        {"target", scrape.url},
                         {"err", status.message()}});
+    if (settings.failure_log != nullptr) {
+      settings.failure_log->Write(context_.clock.NowMs(),
+                                  settings.config.job_name, scrape.url,
+                                  status.message());
+    }
   }
   busy_ = false;
 }

@@ -33,6 +33,12 @@ struct LoopContext {
   base::Logger log;
   /// Added to a target's hash to spread the processes of a replicated set.
   std::uint64_t offset_seed = 0;
+  /// A scrape that begins this close to its plan, or a hundredth of its
+  /// interval, has the planned time as timestamp: equal distances compress
+  /// better. 0: each has its own.
+  std::int64_t timestamp_tolerance_ms = 2;
+  /// No body is larger, whatever the configuration says; 0 is no limit.
+  std::int64_t max_body_bytes = 0;
 };
 
 /// How the last scrape of a target went.
@@ -92,6 +98,10 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
     std::int64_t timeout_ms = 0;
     std::shared_ptr<const ScrapeSettings> settings;
     model::Labels labels;
+    std::string url;
+    bool native_histograms = false;
+    bool classic_beside_native = false;
+    bool custom_buckets = false;
     bool relearn = false;
     std::string body;
   };
@@ -107,6 +117,7 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
     kReports
   };
 
+  std::int64_t ToleranceMs(const Target& target) const;
   // The target's place in the interval that comes next after `ms`.
   std::int64_t PlaceAfter(std::int64_t ms, const Target& target) const;
   void Fetch(std::shared_ptr<Scrape> scrape, const Target& target);
@@ -115,6 +126,7 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
   absl::Status Ingest(Scrape& scrape, const http::FetchResult& result,
                       ScrapeBatch* batch, IngestCounts* counts);
   void CountFailure(const absl::Status& status);
+  void CountRefused(const Scrape& scrape, const IngestCounts& counts);
   void AppendReports(const Scrape& scrape, const absl::Status& status,
                      double seconds, const IngestCounts& counts,
                      ScrapeBatch* batch);
@@ -126,6 +138,11 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
 
   LoopContext& context_;
   MetadataCache metadata_;
+
+  // When the last tick began; 0: none has. Used by ticks only.
+  std::int64_t last_tick_ns_ = 0;
+  // The last scrape met more series than allowed. Used by scrapes only.
+  bool over_series_limit_ = false;
 
   // One scrape at a time owns these.
   std::atomic<bool> busy_{false};

@@ -4,29 +4,31 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "libs/cluster/addresses.h"
 
 namespace narthex::scraper {
 
 absl::StatusOr<Shard> ParseShard(absl::string_view text) {
   const std::size_t slash = text.find('/');
-  Shard shard;
+  std::uint64_t index = 0;
+  std::uint64_t count = 0;
   if (slash == absl::string_view::npos ||
-      !absl::SimpleAtoi(text.substr(0, slash), &shard.index) ||
-      !absl::SimpleAtoi(text.substr(slash + 1), &shard.count) ||
-      shard.index >= shard.count) {
+      !absl::SimpleAtoi(text.substr(0, slash), &index) ||
+      !absl::SimpleAtoi(text.substr(slash + 1), &count) || index >= count) {
     return absl::InvalidArgumentError(
         absl::StrCat("shard \"", text, "\" is not i/n with i from 0 to n-1"));
   }
-  return shard;
+  return Shard(index, count);
+}
+
+Shard::Shard(std::uint64_t index, std::uint64_t count)
+    : index_(index), count_(count) {
+  std::vector<std::string> names;
+  for (std::uint64_t i = 0; i < count; ++i) names.push_back(absl::StrCat(i));
+  owners_ = std::make_shared<const cluster::Owners>(names);
 }
 
 bool Shard::Owns(std::uint64_t hash) const {
-  if (count == 1) return true;
-  std::vector<std::string> names;
-  for (std::uint64_t i = 0; i < count; ++i) names.push_back(absl::StrCat(i));
-  // By weight, so that a scraper more or less moves only its own share.
-  return cluster::Owners(names).OwnerOf(hash) == index;
+  return count_ == 1 || owners_->OwnerOf(hash) == index_;
 }
 
 ScrapePool::ScrapePool(std::shared_ptr<const ScrapeSettings> settings,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "libs/base/mutex.h"
+#include "libs/cluster/addresses.h"
 #include "libs/discovery/manager.h"
 #include "services/scraper/scheduler.h"
 #include "services/scraper/scrape_loop.h"
@@ -14,11 +15,23 @@
 namespace narthex::scraper {
 
 /// Which of the scrapers of a set this one is.
-struct Shard {
-  std::uint64_t index = 0;
-  std::uint64_t count = 1;
-  /// Whether a target with this hash is ours.
+class Shard {
+ public:
+  /// The only one.
+  Shard() = default;
+  /// Requires: index < count.
+  Shard(std::uint64_t index, std::uint64_t count);
+
+  /// Whether a target with this hash is ours. By weight, so that a scraper
+  /// more or less moves only its own share.
   bool Owns(std::uint64_t hash) const;
+  std::uint64_t index() const { return index_; }
+  std::uint64_t count() const { return count_; }
+
+ private:
+  std::uint64_t index_ = 0;
+  std::uint64_t count_ = 1;
+  std::shared_ptr<const cluster::Owners> owners_;
 };
 
 /// Reads "i/n". kInvalidArgument unless 0 <= i < n.

@@ -43,27 +43,52 @@ struct Pool {
 }  // namespace
 
 TEST_CASE("shards are written i/n") {
-  CHECK(ParseShard("1/3")->index == 1);
-  CHECK(ParseShard("1/3")->count == 3);
+  CHECK(ParseShard("1/3")->index() == 1);
+  CHECK(ParseShard("1/3")->count() == 3);
   for (const char* bad : {"", "1", "3/3", "-1/2", "a/b", "0/0"}) {
     INFO(bad);
     CHECK_FALSE(ParseShard(bad).ok());
   }
 }
 
-TEST_CASE("every target belongs to one shard, and growth moves few") {
-  int moved = 0;
-  for (std::uint64_t i = 0; i < 1000; ++i) {
+namespace {
+
+// Which shard of `count` owns each of many targets.
+std::vector<std::uint64_t> Owners(std::uint64_t count) {
+  std::vector<Shard> shards;
+  for (std::uint64_t s = 0; s < count; ++s) shards.emplace_back(s, count);
+  std::vector<std::uint64_t> owners;
+  for (std::uint64_t i = 0; i < 3000; ++i) {
     const std::uint64_t hash = i * 0x9e3779b97f4a7c15ULL;
-    int owners = 0;
-    for (std::uint64_t s = 0; s < 3; ++s) {
-      const bool owns = Shard{s, 3}.Owns(hash);
-      owners += owns ? 1 : 0;
-      if (owns && !Shard{s, 4}.Owns(hash)) ++moved;
+    int owning = 0;
+    for (const Shard& shard : shards) {
+      if (!shard.Owns(hash)) continue;
+      ++owning;
+      owners.push_back(shard.index());
     }
-    CHECK(owners == 1);
+    REQUIRE(owning == 1);
   }
-  CHECK(moved < 330);
+  return owners;
+}
+
+}  // namespace
+
+TEST_CASE("every target has one shard, and only those of a new one move") {
+  // Read the other way round: loss of a shard moves its targets only.
+  for (std::uint64_t count = 1; count < 6; ++count) {
+    INFO(count << " and one more");
+    const auto before = Owners(count);
+    const auto after = Owners(count + 1);
+    std::size_t moved = 0;
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      if (before[i] == after[i]) continue;
+      ++moved;
+      CHECK(after[i] == count);
+    }
+    const double share = 3000.0 / static_cast<double>(count + 1);
+    CHECK(static_cast<double>(moved) > 0.8 * share);
+    CHECK(static_cast<double>(moved) < 1.2 * share);
+  }
 }
 
 TEST_CASE("a shorter interval takes effect without the longer one's end") {

@@ -19,6 +19,8 @@ namespace {
 // went away leave short gaps.
 constexpr std::size_t kLookAhead = 8;
 constexpr std::uint32_t kMostRef = (1u << 28) - 1;
+// How far ahead of the scrape a sample may be, as in Prometheus.
+constexpr std::int64_t kMostAheadMs = 10 * 60 * 1000;
 
 // Exemplars of one sample come ascending by time, value and labels. One
 // without a time is as old as its sample; of a histogram, which exposes them
@@ -84,7 +86,14 @@ struct SeriesCache::Pass {
   absl::flat_hash_map<Text, std::size_t, TextHash> index = {};
   bool indexed = false;
   bool limit_exceeded = false;
+  // Series of the last scrape and those that are new in this one.
+  std::size_t series = 0;
 };
+
+bool SeriesCache::HasRoom(const Pass& pass) {
+  const std::uint64_t limit = pass.config.limits.series;
+  return limit == 0 || pass.series < limit;
+}
 
 bool SeriesCache::Full(const Pass& pass) {
   const std::uint64_t limit = pass.config.limits.samples;
@@ -130,8 +139,9 @@ absl::Status SeriesCache::Learn(exposition::Parser& parser, const Text& text,
       SampleLabels(scraped, pass.target_labels, pass.config, &labels));
   entry->text = text;
   entry->dropped = !keep;
-  // Beyond the limit it is only counted.
-  if (!keep || Full(pass)) return absl::OkStatus();
+  // Beyond a limit it is only counted.
+  if (!keep || Full(pass) || !HasRoom(pass)) return absl::OkStatus();
+  ++pass.series;
   const storage::SeriesRef ref = writer_.Declare(labels);
   // Samples of reference 0 are rejected and counted.
   entry->ref = ref <= kMostRef ? static_cast<std::uint32_t>(ref) & kMostRef : 0;
@@ -156,6 +166,10 @@ absl::Status SeriesCache::Take(exposition::Parser& parser, bool histogram,
     } else {
       entry = *known;
       known->seen = true;
+      if (entry.ref == 0 && !entry.dropped && HasRoom(pass)) {
+        NARTHEX_RETURN_IF_ERROR(Learn(parser, text, pass, &entry));
+        if (entry.ref != 0) ++pass.counts->added;
+      }
     }
     entry.seen = true;
     entry.live = true;
@@ -176,6 +190,14 @@ absl::Status SeriesCache::Take(exposition::Parser& parser, bool histogram,
   }
   const std::int64_t time = stamped ? parser.timestamp_ms() : pass.timestamp_ms;
   const std::uint32_t ref = known->ref;
+  if (ref == 0 && pass.config.limits.series > 0) {
+    ++pass.counts->over_series_limit;
+    return absl::OkStatus();
+  }
+  if (stamped && time - kMostAheadMs > pass.timestamp_ms) {
+    ++pass.counts->out_of_bounds;
+    return absl::OkStatus();
+  }
   if (parser.has_exemplar()) {
     NARTHEX_RETURN_IF_ERROR(
         TakeExemplars(parser, ref, time, histogram, pass.batch));
@@ -195,6 +217,11 @@ absl::Status SeriesCache::Ingest(exposition::Parser& parser,
                                  IngestCounts* counts) {
   Pass pass{config, target_labels, timestamp_ms, batch, counts};
   pass.ordered.reserve(entries_.size());
+  if (config.limits.series > 0) {
+    pass.series = static_cast<std::size_t>(
+        std::count_if(entries_.begin(), entries_.end(),
+                      [](const Entry& entry) { return entry.ref != 0; }));
+  }
   metadata.BeginScrape();
   absl::Status status;
   bool more = true;

@@ -19,6 +19,10 @@ struct IngestCounts {
   std::size_t kept = 0;        ///< Those left by metric relabelling.
   std::size_t added = 0;       ///< Series not seen in the scrape before.
   std::size_t duplicates = 0;  ///< Repeated series, left out.
+  /// Too far in the future, left out.
+  std::size_t out_of_bounds = 0;
+  /// Of new series beyond the soft limit, left out.
+  std::size_t over_series_limit = 0;
 };
 
 /// What a scrape hands to the writer: first push the samples, then release.
@@ -74,8 +78,8 @@ class SeriesCache {
   // There is one for every series of every target: 16 bytes.
   struct Entry {
     Text text;
-    // 0: dropped, or met beyond the sample limit. A writer's references stay
-    // far below 2^28.
+    // 0: dropped, or met beyond the sample limit or the soft limit of series.
+    // A writer's references stay far below 2^28.
     std::uint32_t ref : 28 = 0;
     std::uint32_t dropped : 1 = 0;  // By relabelling.
     std::uint32_t live : 1 = 0;     // Had a sample in the last good scrape.
@@ -88,6 +92,8 @@ class SeriesCache {
   // Whether another sample would exceed the limit.
   static bool Full(const Pass& pass);
   Entry* Find(const Text& text, Pass& pass);
+  // Whether another series would not exceed the soft limit.
+  static bool HasRoom(const Pass& pass);
   absl::Status Learn(exposition::Parser& parser, const Text& text, Pass& pass,
                      Entry* entry);
   absl::Status Take(exposition::Parser& parser, bool histogram, Pass& pass);

@@ -188,4 +188,31 @@ TEST_CASE("random churn stores what a plain comparison expects") {
   }
 }
 
+TEST_CASE("beyond the soft limit known series go on and new ones are refused") {
+  Scraped s;
+  s.config.limits.series = 2;
+  REQUIRE(s.Scrape("a 1\nb 1\n").ok());
+  REQUIRE(s.Scrape("c 2\na 2\nd 2\nb 2\n").ok());
+  CHECK(s.counts.over_series_limit == 2);
+  CHECK(s.counts.added == 0);
+  REQUIRE(s.Scrape("c 3\na 3\nd 3\n").ok());
+  CHECK(s.counts.over_series_limit == 2);
+  // There is room once a series has gone.
+  REQUIRE(s.Scrape("c 4\na 4\nd 4\n").ok());
+  CHECK(s.counts.over_series_limit == 1);
+  CHECK(s.counts.added == 1);
+  s.storage.Settle();
+  CHECK(s.Samples("a{job=\"j\"}") == "1000:1 2000:2 3000:3 4000:4");
+  CHECK(s.Samples("b{job=\"j\"}") == "1000:1 2000:2 3000:stale");
+  CHECK(s.Samples("c{job=\"j\"}") == "4000:4");
+  CHECK(s.Samples("d{job=\"j\"}").empty());
+}
+
+TEST_CASE("samples of the far future are left out and counted") {
+  Scraped s;
+  REQUIRE(s.Scrape("a 1 600000\nb 1 601000\nc 1 601001\n").ok());
+  CHECK(s.counts.out_of_bounds == 1);
+  CHECK(s.counts.kept == 3);
+}
+
 }  // namespace narthex::scraper

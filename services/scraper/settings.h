@@ -11,11 +11,17 @@ struct ClientConfig;
 
 namespace narthex::scraper {
 
+class FailureLog;
+
 /// A scrape configuration with what follows from it. Immutable, shared by the
 /// loops of a pool.
 struct ScrapeSettings {
   config::ScrapeConfig config;
   std::string accept;  ///< Accept header.
+  /// The same for targets whose labels ask for native histograms.
+  std::string accept_native;
+  /// Where failed scrapes are told; may be null.
+  std::shared_ptr<FailureLog> failure_log;
   std::shared_ptr<const http::ClientConfig> client;
 };
 

@@ -21,6 +21,12 @@ constexpr absl::string_view kScheme = "__scheme__";
 constexpr absl::string_view kMetricsPath = "__metrics_path__";
 constexpr absl::string_view kInterval = "__scrape_interval__";
 constexpr absl::string_view kTimeout = "__scrape_timeout__";
+constexpr absl::string_view kUnixSocket = "__unix_socket__";
+constexpr absl::string_view kNativeHistograms = "__scrape_native_histograms__";
+constexpr absl::string_view kClassicHistograms =
+    "__always_scrape_classic_histograms__";
+constexpr absl::string_view kCustomBuckets =
+    "__convert_classic_histograms_to_nhcb__";
 constexpr absl::string_view kParamPrefix = "__param_";
 
 std::string EscapedPath(absl::string_view path) {
@@ -75,6 +81,12 @@ model::Labels DiscoveredLabels(const config::ScrapeConfig& config,
              &builder);
   SetDefault(kMetricsPath, config.metrics_path, &builder);
   SetDefault(kScheme, config.scheme, &builder);
+  const auto set_switch = [&](absl::string_view name, bool value) {
+    SetDefault(name, value ? "true" : "false", &builder);
+  };
+  set_switch(kNativeHistograms, config.scrape_native_histograms);
+  set_switch(kClassicHistograms, config.always_scrape_classic_histograms);
+  set_switch(kCustomBuckets, config.convert_classic_histograms_to_nhcb);
   for (const auto& [name, values] : config.params) {
     if (values.empty()) continue;
     SetDefault(absl::StrCat(kParamPrefix, name), values[0], &builder);
@@ -105,6 +117,24 @@ absl::Status ReadTimes(const model::Labels& labels, Target* target) {
   return absl::OkStatus();
 }
 
+// The spellings that Go's strconv.ParseBool takes.
+absl::Status ReadSwitch(const model::Labels& labels, absl::string_view name,
+                        bool* value) {
+  const absl::string_view text = labels.Get(name);
+  for (const char* yes : {"1", "t", "T", "true", "TRUE", "True"}) {
+    if (text != yes) continue;
+    *value = true;
+    return absl::OkStatus();
+  }
+  for (const char* no : {"0", "f", "F", "false", "FALSE", "False"}) {
+    if (text != no) continue;
+    *value = false;
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("label ", name, " is no boolean: ", base::Quote(text)));
+}
+
 absl::Status FillTarget(const config::ScrapeConfig& config,
                         model::LabelsBuilder* builder, Target* target) {
   const model::Labels labels = builder->Build();
@@ -115,6 +145,13 @@ absl::Status FillTarget(const config::ScrapeConfig& config,
         absl::StrCat("\"", address, "\" is not a valid hostname"));
   }
   NARTHEX_RETURN_IF_ERROR(ReadTimes(labels, target));
+  NARTHEX_RETURN_IF_ERROR(
+      ReadSwitch(labels, kNativeHistograms, &target->native_histograms));
+  NARTHEX_RETURN_IF_ERROR(
+      ReadSwitch(labels, kClassicHistograms, &target->classic_beside_native));
+  NARTHEX_RETURN_IF_ERROR(
+      ReadSwitch(labels, kCustomBuckets, &target->custom_buckets));
+  target->unix_socket = std::string(labels.Get(kUnixSocket));
   target->url = absl::StrCat(labels.Get(kScheme), "://", address,
                              EscapedPath(labels.Get(kMetricsPath)),
                              QueryOf(config, labels));

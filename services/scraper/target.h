@@ -19,6 +19,12 @@ struct Target {
   std::string url;
   std::int64_t interval_ms = 0;
   std::int64_t timeout_ms = 0;
+  /// Connects to this path in place of the URL's host, when set.
+  std::string unix_socket;
+  /// The switches of the scrape configuration, as labels may set them.
+  bool native_histograms = false;
+  bool classic_beside_native = false;
+  bool custom_buckets = false;
   /// Of labels and URL, stable across processes: names the target, decides
   /// its shard and when in the interval it is scraped.
   std::uint64_t hash = 0;

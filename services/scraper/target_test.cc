@@ -89,4 +89,27 @@ TEST_CASE("a global URL names the machine") {
         "http://localhost.example:1/");
 }
 
+TEST_CASE("labels switch the kinds of histograms for single targets") {
+  config::ScrapeConfig config = Config();
+  config.convert_classic_histograms_to_nhcb = true;
+  const auto made = MakeTarget(config,
+                               {{"__address__", "h:1"},
+                                {"__scrape_native_histograms__", "T"},
+                                {"__convert_classic_histograms_to_nhcb__", "0"},
+                                {"__unix_socket__", "/run/x.sock"}},
+                               {});
+  REQUIRE(made.ok());
+  const Target& target = std::get<Target>(*made);
+  CHECK(target.native_histograms);
+  CHECK_FALSE(target.classic_beside_native);
+  CHECK_FALSE(target.custom_buckets);
+  CHECK(target.unix_socket == "/run/x.sock");
+  CHECK(target.discovered.Get("__always_scrape_classic_histograms__") ==
+        "false");
+  const auto bad = MakeTarget(
+      config, {{"__address__", "h:1"}, {"__scrape_native_histograms__", "yes"}},
+      {});
+  CHECK(absl::IsInvalidArgument(bad.status()));
+}
+
 }  // namespace narthex::scraper

@@ -1,0 +1,75 @@
+#include "services/scraper/scheduler.h"
+
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "services/scraper/test_storage.h"
+
+namespace narthex::scraper {
+namespace {
+
+// A wall clock that can be set, beside a monotonic one that cannot.
+class SettableClock : public base::Clock {
+ public:
+  std::int64_t NowMs() const override { return wall_ms_; }
+  std::int64_t MonotonicNs() const override {
+    return monotonic_ms_ * 1'000'000;
+  }
+  void WaitUntil(std::int64_t, base::CondVar& cond, base::Mutex& mutex) override
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    cond.WaitFor(mutex, std::chrono::milliseconds(1));
+  }
+
+  void Advance(std::int64_t ms) {
+    wall_ms_ += ms;
+    monotonic_ms_ += ms;
+  }
+  void Set(std::int64_t wall_ms) { wall_ms_ = wall_ms; }
+
+ private:
+  std::atomic<std::int64_t> wall_ms_{1'000'000'000};
+  std::atomic<std::int64_t> monotonic_ms_{5'000};
+};
+
+}  // namespace
+
+TEST_CASE("scrapes go on when the wall clock is set back or forward") {
+  SettableClock clock;
+  metrics::Registry registry;
+  Metrics metrics(registry);
+  TestStorage storage;
+  MetadataPool metadata;
+  WorkerPool workers(1);
+  http::Client client;
+  LoopContext context{
+      client, storage.writer(),       workers, metadata, metrics,
+      clock,  base::Logger::Discard()};
+  Target target;
+  target.labels = model::Labels{{"job", "j"}};
+  // Nobody listens there: the scrape fails, which is as good as any.
+  target.url = "http://127.0.0.1:1/metrics";
+  target.interval_ms = 1000;
+  target.timeout_ms = 1000;
+  auto settings = std::make_shared<ScrapeSettings>();
+  settings->client = std::make_shared<http::ClientConfig>();
+  const auto loop = std::make_shared<ScrapeLoop>(target, settings, context);
+  {
+    Scheduler scheduler(clock);
+    scheduler.Add(loop);
+    for (const std::int64_t wall_ms :
+         {1'000'000'000LL, 900'000'000LL, 2'000'000'000LL}) {
+      INFO("wall clock at " << wall_ms);
+      clock.Set(wall_ms);
+      const double before = metrics.scrapes.value();
+      // Two intervals of time, in small steps.
+      for (int i = 0; i < 400; ++i) {
+        clock.Advance(5);
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      CHECK(metrics.scrapes.value() >= before + 1);
+      CHECK(metrics.scrapes.value() <= before + 3);
+    }
+  }
+}
+
+}  // namespace narthex::scraper
