@@ -9,6 +9,7 @@
 #include "libs/discovery/file.h"
 #include "libs/discovery/http.h"
 #include "libs/discovery/nomad.h"
+#include "libs/discovery/zookeeper.h"
 
 namespace narthex::discovery {
 namespace {
@@ -43,7 +44,7 @@ const std::vector<Kind>& Kinds() {
       {"lightsail", nullptr},
       {"linode", nullptr},
       {"marathon", nullptr},
-      {"nerve", nullptr},
+      {"nerve", DecodeAs<NerveConfig>},
       {"nomad", DecodeAs<NomadConfig>},
       {"oci", nullptr},
       {"openstack", nullptr},
@@ -51,7 +52,7 @@ const std::vector<Kind>& Kinds() {
       {"ovhcloud", nullptr},
       {"puppetdb", nullptr},
       {"scaleway", nullptr},
-      {"serverset", nullptr},
+      {"serverset", DecodeAs<ServersetConfig>},
       {"stackit", nullptr},
       {"triton", nullptr},
       {"uyuni", nullptr},
