@@ -12,13 +12,6 @@ namespace {
 
 constexpr std::chrono::seconds kMostWaitForReaders{60};
 
-SeriesId IdOf(storage::SeriesRef ref) {
-  // What does not fit is a reference never given out; 0 is none either.
-  return ref > std::numeric_limits<SeriesId>::max()
-             ? 0
-             : static_cast<SeriesId>(ref);
-}
-
 void Raise(std::int64_t to, std::atomic<std::int64_t>& value) {
   std::int64_t known = value.load();
   while (to > known && !value.compare_exchange_weak(known, to)) {
@@ -39,9 +32,10 @@ absl::StatusOr<storage::SeriesRef> Head::GetOrCreateSeries(
   if (labels.empty()) {
     return absl::InvalidArgumentError("a series needs at least one label");
   }
+  const std::uint64_t hash = labels.Hash();
   {
     base::ReaderMutexLock lock(index_mutex_);
-    if (const auto id = index_.Find(labels)) {
+    if (const auto id = index_.Find(labels, hash)) {
       Shard& shard = shards_[ShardOf(*id)];
       base::MutexLock shard_lock(shard.mutex);
       MemSeries* series = shard.series.Find(*id);
@@ -50,14 +44,14 @@ absl::StatusOr<storage::SeriesRef> Head::GetOrCreateSeries(
     }
   }
   base::MutexLock lock(index_mutex_);
-  if (const auto id = index_.Find(labels)) return *id;
+  if (const auto id = index_.Find(labels, hash)) return *id;
   NARTHEX_RETURN_IF_ERROR(limit_.Admit(index_.series_count(), labels));
   if (last_id_ == std::numeric_limits<SeriesId>::max()) {
     return absl::ResourceExhaustedError(
         "all series references are used up; a new data directory is needed");
   }
   const SeriesId id = ++last_id_;
-  index_.Add(id, labels);
+  index_.Add(id, labels, hash);
   Shard& shard = shards_[ShardOf(id)];
   base::MutexLock shard_lock(shard.mutex);
   shard.series.Make(id);
@@ -294,30 +288,6 @@ void Head::TruncateTombstones(std::int64_t min_ms) {
     });
     it = it->second.empty() ? tombstones_.erase(it) : std::next(it);
   }
-}
-
-absl::StatusOr<storage::SeriesRef> Head::ReplaySeries(
-    const RefSeries& declared) {
-  const SeriesId id = IdOf(declared.ref);
-  base::MutexLock lock(index_mutex_);
-  // Never given to another series: the log would be ambiguous.
-  last_id_ = std::max(last_id_, id);
-  if (const auto known = index_.Find(declared.labels)) return *known;
-  if (id == 0 || declared.labels.empty() || index_.Has(id)) return 0;
-  NARTHEX_RETURN_IF_ERROR(limit_.Admit(index_.series_count(), declared.labels));
-  index_.Add(id, declared.labels);
-  Shard& shard = shards_[ShardOf(id)];
-  base::MutexLock shard_lock(shard.mutex);
-  shard.series.Make(id).logged = true;
-  metrics_.series_created.Inc();
-  return id;
-}
-
-void Head::ForgetUnused() { RemoveSeries(CollectGarbage(min_valid_time())); }
-
-void Head::ReplayTombstone(const RefTombstone& tombstone) {
-  base::MutexLock lock(tombstones_mutex_);
-  AddInterval(tombstone.range, &tombstones_[tombstone.ref]);
 }
 
 }  // namespace narthex::tsdb

@@ -24,6 +24,7 @@
 #include "libs/storage/storage.h"
 #include "libs/tsdb/append_batch.h"
 #include "libs/tsdb/apply_gate.h"
+#include "libs/tsdb/by_shard.h"
 #include "libs/tsdb/exemplar_store.h"
 #include "libs/tsdb/head_chunk_files.h"
 #include "libs/tsdb/histogram_batch.h"
@@ -197,19 +198,27 @@ class Head : public std::enable_shared_from_this<Head> {
   }
 
   /// For replay, before the head is used otherwise. Returns the reference
-  /// under which these labels are known, which is another one when they were
-  /// declared before; 0 when the reference cannot be kept. kResourceExhausted
-  /// when the series is new and the limit is reached.
-  absl::StatusOr<storage::SeriesRef> ReplaySeries(const RefSeries& series)
+  /// under which these labels, whose hash is given, are known, which is another
+  /// one when they were declared before; 0 when the reference cannot be kept.
+  /// kResourceExhausted when the series is new and the limit is reached.
+  absl::StatusOr<storage::SeriesRef> ReplaySeries(const RefSeries& series,
+                                                  std::uint64_t hash)
       ABSL_LOCKS_EXCLUDED(index_mutex_);
   /// Forgets series that have no samples, but those made since the last time.
   void ForgetUnused() ABSL_LOCKS_EXCLUDED(index_mutex_);
-  /// Applies samples without logging them; returns how many references were
-  /// unknown. Samples before min_valid_time and out of order are left out.
-  std::size_t ReplaySamples(absl::Span<const RefSample> samples);
-  /// Likewise for samples that came out of order, of any time.
+  /// The samples of one record of the log.
+  struct ReplayRecord {
+    absl::Span<const RefSample> samples;
+    absl::Span<const RefHistogram> histograms;
+    ByShard samples_by_shard;
+    ByShard histograms_by_shard;
+  };
+  /// Applies those of one shard without logging them; returns how many
+  /// references were unknown. Samples before min_valid_time and out of order
+  /// are left out. For different shards by several threads at once.
+  std::size_t ReplayShard(std::uint32_t shard, const ReplayRecord& record);
+  /// Likewise samples that came out of order, of any time and all shards.
   std::size_t ReplayOutOfOrder(absl::Span<const RefSample> samples);
-  std::size_t ReplayHistograms(absl::Span<const RefHistogram> samples);
   std::size_t ReplayExemplars(absl::Span<const RefExemplar> exemplars);
   void ReplayTombstone(const RefTombstone& tombstone)
       ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
@@ -218,7 +227,7 @@ class Head : public std::enable_shared_from_this<Head> {
   class SeriesSet;
   class SampleSet;
 
-  static constexpr std::uint32_t kShards = 32;
+  static constexpr std::uint32_t kShards = ByShard::kShards;
   struct Shard {
     mutable base::Mutex mutex;
     PagedArray<MemSeries> series ABSL_GUARDED_BY(mutex);
@@ -229,14 +238,21 @@ class Head : public std::enable_shared_from_this<Head> {
     // Those that got a full chunk since chunks were last moved.
     std::vector<SeriesId> cut ABSL_GUARDED_BY(mutex);
   };
-  // A page of series is in one shard, so that the series of a target, made
-  // one after the other, need few locks.
-  static std::uint32_t ShardOf(SeriesId id) {
-    return PagedArray<MemSeries>::PageOf(id) % kShards;
-  }
+  static std::uint32_t ShardOf(SeriesId id) { return ByShard::ShardOf(id); }
 
   struct Batch;  // Of samples being appended.
-  struct Applied;
+  // What shards took.
+  struct Applied {
+    std::int64_t oldest = kNoMinTime;
+    std::int64_t newest = kNoMaxTime;
+    std::size_t samples = 0;
+    std::size_t histograms = 0;
+    storage::TimeRange out_of_order{kNoMinTime, kNoMaxTime};
+    std::size_t inserted = 0;
+    std::size_t chunks = 0;
+    std::int64_t stale = 0;
+    std::size_t unknown = 0;  // References; of a replay.
+  };
   class SealedSet;
   // What an append may bring; fixed when it begins.
   struct Limits {
@@ -286,6 +302,21 @@ class Head : public std::enable_shared_from_this<Head> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void InsertOne(const RefSample& sample, Shard& shard, Applied& applied)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  // Appends what was found to be new; the first gives true when a chunk became
+  // full.
+  bool AppendFloat(const RefSample& sample, MemSeries& series, Shard& shard,
+                   Applied& applied) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  void AppendHistogram(const RefHistogram& sample, MemSeries& series,
+                       Shard& shard, Applied& applied)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  // Makes known what shards took.
+  void Publish(const Applied& applied);
+  bool ReplayFloat(const RefSample& sample, MemSeries* series, Shard& shard,
+                   std::int64_t min_valid_ms, Applied& applied)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  void ReplayHistogram(RefHistogram sample, Shard& shard,
+                       std::int64_t min_valid_ms, Applied& applied)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void LogLate(const Batch& batch) const;
   // Null when the series has no histograms.
   static const HistogramSeries* HistogramsOf(const HistogramTable& table,
@@ -314,7 +345,7 @@ class Head : public std::enable_shared_from_this<Head> {
   static bool TakeHistogram(const HistogramTable& table,
                             const MemSeries& series, HistogramBatch::Item& item,
                             HistogramBatch* histograms);
-  void ApplyHistograms(HistogramBatch* histograms);
+  void ApplyHistograms(HistogramBatch* histograms, Applied& applied);
   // Leaves in `*taken` those that may be added.
   void CheckExemplars(absl::Span<const RefExemplar> exemplars,
                       std::size_t first, std::vector<std::size_t>* taken,

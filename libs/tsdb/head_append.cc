@@ -8,12 +8,6 @@
 namespace narthex::tsdb {
 namespace {
 
-SeriesId IdOf(storage::SeriesRef ref) {
-  return ref > std::numeric_limits<SeriesId>::max()
-             ? 0
-             : static_cast<SeriesId>(ref);
-}
-
 // Without a sum or difference that may overflow.
 bool InWindow(std::int64_t time_ms, std::int64_t newest_ms,
               std::int64_t window_ms) {
@@ -34,31 +28,16 @@ struct Head::Batch {
         limits(its_limits),
         taken(all.size(), kInOrder),
         histograms(others, all.size()) {
-    // A counting sort of the indices by shard; within a shard the order stays.
-    for (const RefSample& sample : samples) ++ends[ShardOf(IdOf(sample.ref))];
-    std::uint32_t sum = 0;
-    for (std::uint32_t& end : ends) {
-      const std::uint32_t count = end;
-      end = sum;
-      sum += count;
-    }
-    by_shard.resize(samples.size());
-    for (std::uint32_t i = 0; i < samples.size(); ++i) {
-      by_shard[ends[ShardOf(IdOf(samples[i].ref))]++] = i;
-    }
+    by_shard.Sort(samples);
   }
 
   /// Calls `visit(shard number, indices of its samples)` for each shard that
   /// has some.
   template <typename Visit>
   void ForEachShard(const Visit& visit) const {
-    std::uint32_t begin = 0;
     for (std::uint32_t shard = 0; shard < kShards; ++shard) {
-      if (ends[shard] != begin) {
-        visit(shard, absl::MakeConstSpan(by_shard).subspan(
-                         begin, ends[shard] - begin));
-      }
-      begin = ends[shard];
+      const auto indices = by_shard.Of(shard);
+      if (!indices.empty()) visit(shard, indices);
     }
   }
 
@@ -86,8 +65,7 @@ struct Head::Batch {
 
   absl::Span<const RefSample> samples;
   const Limits limits;
-  std::vector<std::uint32_t> by_shard;
-  std::array<std::uint32_t, kShards> ends{};
+  ByShard by_shard;
   // Whether and how a sample is (still) to be stored.
   std::vector<Taken> taken;
   std::size_t left_out = 0;      // Neither taken nor rejected.
@@ -328,17 +306,6 @@ void Head::LogLate(const Batch& batch) const {
   }
 }
 
-// What the shards of a batch took.
-struct Head::Applied {
-  std::int64_t oldest = kNoMinTime;
-  std::int64_t newest = kNoMaxTime;
-  std::size_t samples = 0;
-  storage::TimeRange out_of_order{kNoMinTime, kNoMaxTime};
-  std::size_t inserted = 0;
-  std::size_t chunks = 0;
-  std::int64_t stale = 0;
-};
-
 void Head::Apply(Batch& batch) {
   Applied applied;
   const ApplyGate::Applying applying(gate_);
@@ -346,8 +313,16 @@ void Head::Apply(Batch& batch) {
       [&](std::uint32_t number, absl::Span<const std::uint32_t> indices) {
         ApplyToShard(shards_[number], indices, batch, applied);
       });
-  if (!batch.histograms.items.empty()) ApplyHistograms(&batch.histograms);
-  if (applied.samples > 0) ExtendTimes(applied.oldest, applied.newest);
+  if (!batch.histograms.items.empty()) {
+    ApplyHistograms(&batch.histograms, applied);
+  }
+  Publish(applied);
+}
+
+void Head::Publish(const Applied& applied) {
+  if (applied.samples + applied.histograms > 0) {
+    ExtendTimes(applied.oldest, applied.newest);
+  }
   if (applied.stale != 0) stale_series_ += applied.stale;
   if (applied.chunks != 0) chunks_ += static_cast<std::int64_t>(applied.chunks);
   if (applied.inserted > 0) {
@@ -356,6 +331,7 @@ void Head::Apply(Batch& batch) {
   }
   metrics_.samples_appended.Inc(
       static_cast<double>(applied.samples + applied.inserted));
+  metrics_.histograms_appended.Inc(static_cast<double>(applied.histograms));
   metrics_.chunks_created.Inc(static_cast<double>(applied.chunks));
 }
 
@@ -410,16 +386,21 @@ bool Head::ApplyOne(std::uint32_t index, MemSeries* series, Shard& shard,
       batch.Reject(index, ReasonOf(fate));
       return false;
   }
-  if (IsStale(shard.histograms, IdOf(sample.ref), *series)) --applied.stale;
-  const bool begun = series->Append(shard.blocks, sample.timestamp_ms,
-                                    sample.value, options_.chunks);
+  return AppendFloat(sample, *series, shard, applied);
+}
+
+bool Head::AppendFloat(const RefSample& sample, MemSeries& series, Shard& shard,
+                       Applied& applied) {
+  if (IsStale(shard.histograms, IdOf(sample.ref), series)) --applied.stale;
+  const bool begun = series.Append(shard.blocks, sample.timestamp_ms,
+                                   sample.value, options_.chunks);
   if (begun) ++applied.chunks;
-  if (series->stale()) ++applied.stale;
-  series->logged = true;
+  if (series.stale()) ++applied.stale;
+  series.logged = true;
   ++applied.samples;
   applied.oldest = std::min(applied.oldest, sample.timestamp_ms);
   applied.newest = std::max(applied.newest, sample.timestamp_ms);
-  return begun && series->has_full_chunks();
+  return begun && series.has_full_chunks();
 }
 
 void Head::InsertOne(const RefSample& sample, Shard& shard, Applied& applied) {
@@ -457,16 +438,6 @@ void Head::CountRejections(const std::vector<storage::Rejection>& rejected) {
         break;
     }
   }
-}
-
-std::size_t Head::ReplaySamples(absl::Span<const RefSample> samples) {
-  const std::int64_t min_valid_ms = min_valid_time_.load();
-  Batch batch(samples, {max_time_.load(), min_valid_ms, 0});
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    if (samples[i].timestamp_ms < min_valid_ms) batch.taken[i] = Batch::kNot;
-  }
-  Apply(batch);
-  return batch.UnknownSeries();
 }
 
 std::size_t Head::ReplayOutOfOrder(absl::Span<const RefSample> samples) {

@@ -11,12 +11,6 @@
 namespace narthex::tsdb {
 namespace {
 
-SeriesId IdOf(storage::SeriesRef ref) {
-  return ref > std::numeric_limits<SeriesId>::max()
-             ? 0
-             : static_cast<SeriesId>(ref);
-}
-
 // What is stale has nothing but its sum.
 model::HistogramValue StaleHistogram(bool integer) {
   if (integer) {
@@ -33,7 +27,7 @@ model::Exemplar ExemplarOf(const RefExemplar& one) {
   return {one.labels, one.value, one.timestamp_ms};
 }
 
-bool Valid(const model::HistogramValue& value) {
+bool IsValid(const model::HistogramValue& value) {
   if (value.integer == nullptr && value.floating == nullptr) return false;
   if (value.stale()) return true;
   return value.integer != nullptr ? value.integer->Validate().ok()
@@ -42,16 +36,22 @@ bool Valid(const model::HistogramValue& value) {
 
 }  // namespace
 
+bool MakeStorable(RefHistogram* sample) {
+  if (!IsValid(sample->value)) return false;
+  if (sample->value.stale()) {
+    sample->value = StaleHistogram(sample->value.integer != nullptr);
+  }
+  return true;
+}
+
 HistogramBatch::HistogramBatch(absl::Span<const RefHistogram> samples,
                                std::size_t first) {
   items.reserve(samples.size());
   for (const RefHistogram& sample : samples) {
     items.push_back({sample, first++, true});
     Item& item = items.back();
-    if (!Valid(sample.value)) {
+    if (!MakeStorable(&item.sample)) {
       Reject(item, storage::RejectReason::kInvalid);
-    } else if (sample.value.stale()) {
-      item.sample.value = StaleHistogram(sample.value.integer != nullptr);
     }
   }
 }
@@ -148,12 +148,7 @@ bool Head::TakeHistogram(const HistogramTable& table, const MemSeries& series,
   return false;
 }
 
-void Head::ApplyHistograms(HistogramBatch* histograms) {
-  std::int64_t oldest = kNoMinTime;
-  std::int64_t newest = kNoMaxTime;
-  std::int64_t chunks = 0;
-  std::int64_t stale = 0;
-  std::size_t appended = 0;
+void Head::ApplyHistograms(HistogramBatch* histograms, Applied& applied) {
   for (HistogramBatch::Item& item : histograms->items) {
     if (!item.taken) continue;
     const SeriesId id = IdOf(item.sample.ref);
@@ -165,45 +160,30 @@ void Head::ApplyHistograms(HistogramBatch* histograms) {
       continue;
     }
     // Again, because others may have appended since.
-    if (!TakeHistogram(shard.histograms, *series, item, histograms)) continue;
-    HistogramSeries& own = shard.histograms[id];
-    const MixedSeries mixed(*series, &own);
-    if (mixed.stale()) --stale;
-    if (!mixed.histogram_is_last()) {
-      series->EndChunk();
-      own.EndChunk();
+    if (TakeHistogram(shard.histograms, *series, item, histograms)) {
+      AppendHistogram(item.sample, *series, shard, applied);
     }
-    if (own.Append(item.sample.timestamp_ms, item.sample.value,
-                   options_.chunks)) {
-      ++chunks;
-    }
-    series->has_histograms = true;
-    series->logged = true;
-    if (own.stale()) ++stale;
-    ++appended;
-    oldest = std::min(oldest, item.sample.timestamp_ms);
-    newest = std::max(newest, item.sample.timestamp_ms);
   }
-  if (appended == 0) return;
-  ExtendTimes(oldest, newest);
-  stale_series_ += stale;
-  chunks_ += chunks;
-  metrics_.histograms_appended.Inc(static_cast<double>(appended));
-  metrics_.chunks_created.Inc(static_cast<double>(chunks));
 }
 
-std::size_t Head::ReplayHistograms(absl::Span<const RefHistogram> samples) {
-  HistogramBatch batch(samples, 0);
-  const std::int64_t min_valid_ms = min_valid_time_.load();
-  for (HistogramBatch::Item& item : batch.items) {
-    if (item.sample.timestamp_ms < min_valid_ms) item.taken = false;
+void Head::AppendHistogram(const RefHistogram& sample, MemSeries& series,
+                           Shard& shard, Applied& applied) {
+  HistogramSeries& own = shard.histograms[IdOf(sample.ref)];
+  const MixedSeries mixed(series, &own);
+  if (mixed.stale()) --applied.stale;
+  if (!mixed.histogram_is_last()) {
+    series.EndChunk();
+    own.EndChunk();
   }
-  ApplyHistograms(&batch);
-  return static_cast<std::size_t>(std::count_if(
-      batch.rejected.begin(), batch.rejected.end(),
-      [](const storage::Rejection& one) {
-        return one.reason == storage::RejectReason::kUnknownSeries;
-      }));
+  if (own.Append(sample.timestamp_ms, sample.value, options_.chunks)) {
+    ++applied.chunks;
+  }
+  series.has_histograms = true;
+  series.logged = true;
+  if (own.stale()) ++applied.stale;
+  ++applied.histograms;
+  applied.oldest = std::min(applied.oldest, sample.timestamp_ms);
+  applied.newest = std::max(applied.newest, sample.timestamp_ms);
 }
 
 void Head::CheckExemplars(absl::Span<const RefExemplar> exemplars,
@@ -242,20 +222,6 @@ void Head::AddExemplars(absl::Span<const RefExemplar> exemplars,
     const std::optional<model::Labels> labels = LabelsOf(exemplars[i].ref);
     if (labels.has_value()) exemplars_->Add(*labels, ExemplarOf(exemplars[i]));
   }
-}
-
-std::size_t Head::ReplayExemplars(absl::Span<const RefExemplar> exemplars) {
-  if (exemplars_ == nullptr) return 0;
-  std::size_t unknown = 0;
-  for (const RefExemplar& one : exemplars) {
-    const std::optional<model::Labels> labels = LabelsOf(one.ref);
-    if (labels.has_value()) {
-      exemplars_->Add(*labels, ExemplarOf(one));
-    } else {
-      ++unknown;
-    }
-  }
-  return unknown;
 }
 
 }  // namespace narthex::tsdb

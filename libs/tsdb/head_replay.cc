@@ -1,19 +1,19 @@
 #include "libs/tsdb/head_replay.h"
 
 #include <algorithm>
-#include <deque>
+#include <atomic>
 #include <limits>
-#include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/str_cat.h"
-#include "libs/base/mutex.h"
+#include "absl/types/span.h"
 #include "libs/base/status.h"
+#include "libs/base/workers.h"
 #include "libs/tsdb/wal_directory.h"
+#include "libs/tsdb/wal_reader.h"
 #include "libs/tsdb/wal_records.h"
 
 namespace narthex::tsdb {
@@ -21,32 +21,40 @@ namespace {
 
 // What one record holds; empty for kinds that are not kept.
 struct Decoded {
+  absl::Status status;
   std::vector<RefSeries> series;
+  std::vector<std::uint64_t> hashes;  // Of their labels.
   std::vector<RefSample> samples;
   std::vector<RefTombstone> tombstones;
   std::vector<RefHistogram> histograms;
   std::size_t skipped_histograms = 0;
   std::vector<RefExemplar> exemplars;
   bool skipped = false;
-  bool ends_segment = false;
+  Head::ReplayRecord replay;
 
   void Clear() {
+    status = absl::OkStatus();
     series.clear();
+    hashes.clear();
     samples.clear();
     tombstones.clear();
     histograms.clear();
     skipped_histograms = 0;
     exemplars.clear();
     skipped = false;
-    ends_segment = false;
   }
 };
 
 absl::Status Decode(absl::string_view record, Decoded* decoded) {
   switch (static_cast<WalRecordType>(WalRecordTypeOf(record))) {
     case WalRecordType::kSeries:
-      return DecodeSeries(record, &decoded->series);
+      NARTHEX_RETURN_IF_ERROR(DecodeSeries(record, &decoded->series));
+      for (const RefSeries& one : decoded->series) {
+        decoded->hashes.push_back(one.labels.Hash());
+      }
+      return absl::OkStatus();
     case WalRecordType::kSamples:
+    case WalRecordType::kSamplesV2:
       return DecodeSamples(record, &decoded->samples);
     case WalRecordType::kTombstones:
       return DecodeTombstones(record, &decoded->tombstones);
@@ -62,149 +70,127 @@ absl::Status Decode(absl::string_view record, Decoded* decoded) {
   }
 }
 
-// Hands records from the thread that reads the log to the one that applies
-// them, in order, and the emptied ones back so that their memory is used
-// again.
-class Pipe {
- public:
-  std::unique_ptr<Decoded> TakeEmpty() ABSL_LOCKS_EXCLUDED(mutex_) {
-    base::MutexLock lock(mutex_);
-    while (full_.size() >= kMostWaiting) changed_.Wait(mutex_);
-    if (empty_.empty()) return std::make_unique<Decoded>();
-    std::unique_ptr<Decoded> one = std::move(empty_.back());
-    empty_.pop_back();
-    return one;
-  }
-
-  void Push(std::unique_ptr<Decoded> one) ABSL_LOCKS_EXCLUDED(mutex_) {
-    base::MutexLock lock(mutex_);
-    full_.push_back(std::move(one));
-    changed_.NotifyAll();
-  }
-
-  void Finish() ABSL_LOCKS_EXCLUDED(mutex_) {
-    base::MutexLock lock(mutex_);
-    finished_ = true;
-    changed_.NotifyAll();
-  }
-
-  // Null at the end.
-  std::unique_ptr<Decoded> Pop() ABSL_LOCKS_EXCLUDED(mutex_) {
-    base::MutexLock lock(mutex_);
-    while (full_.empty() && !finished_) changed_.Wait(mutex_);
-    if (full_.empty()) return nullptr;
-    std::unique_ptr<Decoded> one = std::move(full_.front());
-    full_.pop_front();
-    changed_.NotifyAll();
-    return one;
-  }
-
-  void GiveBack(std::unique_ptr<Decoded> one) ABSL_LOCKS_EXCLUDED(mutex_) {
-    one->Clear();
-    base::MutexLock lock(mutex_);
-    empty_.push_back(std::move(one));
-  }
-
- private:
-  static constexpr std::size_t kMostWaiting = 64;
-
-  base::Mutex mutex_;
-  base::CondVar changed_;
-  std::deque<std::unique_ptr<Decoded>> full_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::unique_ptr<Decoded>> empty_ ABSL_GUARDED_BY(mutex_);
-  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
-};
-
-// What reading the log found, beside records.
-struct ReadResult {
-  int segments = 0;
-  std::string checkpoint;
-  std::optional<WalFlaw> checkpoint_flaw;
-  std::optional<WalFlaw> flaw;
-};
-
-// Reads the segments of `directory` after `after`, in order, up to the first
-// flaw.
-absl::StatusOr<std::optional<WalFlaw>> ReadSegments(
-    const std::string& directory, int after, const ReplayWatch& watch,
-    Pipe& pipe, int* count) {
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<int> segments,
-                           ListWalSegments(directory));
-  const auto visit = [&](absl::string_view record) -> absl::Status {
-    if (watch.stopping && watch.stopping()) {
-      return absl::CancelledError("replay of the log was interrupted");
-    }
-    std::unique_ptr<Decoded> decoded = pipe.TakeEmpty();
-    NARTHEX_RETURN_IF_ERROR(Decode(record, decoded.get()));
-    pipe.Push(std::move(decoded));
-    return absl::OkStatus();
-  };
-  int expected = -1;
-  for (const int segment : segments) {
-    if (segment <= after) continue;
-    if (expected >= 0 && segment != expected) {
-      return WalFlaw{segment, 0,
-                     absl::DataLossError(absl::StrCat(
-                         "segment ", expected, " before it is missing"))};
-    }
-    expected = segment + 1;
-    if (watch.progress) {
-      watch.progress(
-          {std::max(segments.front(), after + 1), segments.back(), segment});
-    }
-    NARTHEX_ASSIGN_OR_RETURN(std::optional<WalFlaw> flaw,
-                             ReadWalSegment(directory, segment, visit));
-    std::unique_ptr<Decoded> end = pipe.TakeEmpty();
-    end->ends_segment = true;
-    pipe.Push(std::move(end));
-    if (flaw.has_value()) return flaw;
-    ++*count;
-  }
-  return std::nullopt;
+std::size_t ThreadsOfReplay() {
+  constexpr std::size_t kMost = 8;
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMost);
 }
 
-absl::StatusOr<ReadResult> ReadLog(const std::string& directory,
-                                   const ReplayWatch& watch, Pipe& pipe) {
-  ReadResult result;
-  int after = -1;
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<WalCheckpoint> checkpoints,
-                           ListWalCheckpoints(directory));
-  if (!checkpoints.empty()) {
-    const WalCheckpoint& newest = checkpoints.back();
-    after = newest.segment;
-    result.checkpoint = newest.path;
-    NARTHEX_ASSIGN_OR_RETURN(
-        result.checkpoint_flaw,
-        ReadSegments(newest.path, -1, {watch.stopping, {}, {}}, pipe,
-                     &result.segments));
-  }
-  NARTHEX_ASSIGN_OR_RETURN(result.flaw, ReadSegments(directory, after, watch,
-                                                     pipe, &result.segments));
-  return result;
-}
-
+// Applies the log in stretches: their records are decoded by all threads, and
+// then each shard of the head is filled by one of them at a time, so that
+// samples of a series stay in order and shards in the cache.
 class Replayer {
  public:
-  explicit Replayer(Head& head) : head_(head) {}
+  Replayer(WalReader reader, Head& head, const ReplayWatch& watch)
+      : head_(head),
+        watch_(watch),
+        reader_(std::move(reader)),
+        workers_(ThreadsOfReplay()),
+        assemblers_(workers_.count()) {}
 
-  void Apply(Decoded& decoded) {
-    if (decoded.skipped) ++result_.skipped_records;
-    ApplySeries(decoded.series);
-    ApplySamples(decoded.samples);
-    ApplyTombstones(decoded.tombstones);
-    ApplyHistograms(decoded.histograms, decoded.skipped_histograms);
-    ApplyExemplars(decoded.exemplars);
+  absl::Status Run() {
+    WalStretch stretch;
+    while (true) {
+      NARTHEX_ASSIGN_OR_RETURN(const bool more,
+                               reader_.Next(StretchBytes(), &stretch));
+      if (!more) return absl::OkStatus();
+      if (stretch.begins_segment && !stretch.of_checkpoint && watch_.progress) {
+        watch_.progress(
+            {reader_.first_segment(), reader_.last_segment(), stretch.segment});
+      }
+      NARTHEX_RETURN_IF_ERROR(DecodeAll(stretch));
+      ApplyAll(stretch.count);
+      if (stretch.flaw.has_value()) {
+        (stretch.of_checkpoint ? checkpoint_flaw_ : flaw_) = stretch.flaw;
+      } else if (stretch.ends_segment) {
+        ++result_.segments;
+      }
+      if (stretch.ends_segment && watch_.segment_applied) {
+        watch_.segment_applied();
+      }
+    }
   }
 
   ReplayResult TakeResult() {
     result_.other_refs = std::move(other_refs_);
     return std::move(result_);
   }
+  const std::string& checkpoint() const { return reader_.checkpoint(); }
+  const std::optional<WalFlaw>& checkpoint_flaw() const {
+    return checkpoint_flaw_;
+  }
+  const std::optional<WalFlaw>& flaw() const { return flaw_; }
 
  private:
+  // Decodes the records; at the first that cannot be, the stretch ends.
+  absl::Status DecodeAll(WalStretch& stretch) {
+    if (decoded_.size() < stretch.count) decoded_.resize(stretch.count);
+    workers_.Run(stretch.count, [&](std::size_t i, std::size_t worker) {
+      Decoded& decoded = decoded_[i];
+      decoded.Clear();
+      if (watch_.stopping && watch_.stopping()) {
+        decoded.status =
+            absl::CancelledError("replay of the log was interrupted");
+        return;
+      }
+      const auto record = assemblers_[worker].Assemble(stretch.records[i]);
+      decoded.status =
+          record.ok() ? Decode(*record, &decoded) : record.status();
+    });
+    for (std::size_t i = 0; i < stretch.count; ++i) {
+      const absl::Status& status = decoded_[i].status;
+      if (status.ok()) continue;
+      if (!absl::IsDataLoss(status)) return status;
+      stretch.flaw = {stretch.segment, stretch.records[i].begin, status};
+      stretch.count = i;
+      stretch.ends_segment = true;
+      reader_.SkipRest(stretch.of_checkpoint);
+    }
+    return absl::OkStatus();
+  }
+
+  void ApplyAll(std::size_t count) {
+    const absl::Span<Decoded> records =
+        absl::MakeSpan(decoded_).subspan(0, count);
+    // All of them first: no sample comes before its series is declared.
+    for (const Decoded& decoded : records) ApplySeries(decoded);
+    workers_.Run(count,
+                 [&](std::size_t i, std::size_t) { Distribute(records[i]); });
+    std::atomic<std::uint64_t> unknown{0};
+    workers_.Run(ByShard::kShards, [&](std::size_t shard, std::size_t) {
+      std::uint64_t of_shard = 0;
+      for (const Decoded& decoded : records) {
+        of_shard += head_.ReplayShard(static_cast<std::uint32_t>(shard),
+                                      decoded.replay);
+      }
+      unknown += of_shard;
+    });
+    result_.unknown_refs += unknown;
+    for (Decoded& decoded : records) {
+      result_.samples += decoded.samples.size() + decoded.histograms.size();
+      result_.skipped_records +=
+          decoded.skipped_histograms + (decoded.skipped ? 1 : 0);
+      ApplyTombstones(decoded.tombstones);
+      ApplyExemplars(decoded.exemplars);
+    }
+    MakeRoom();
+  }
+
+  // Finds out which series and which shards the samples belong to.
+  void Distribute(Decoded& decoded) const {
+    if (!other_refs_.empty()) {
+      for (RefSample& one : decoded.samples) one.ref = Translate(one.ref);
+      for (RefHistogram& one : decoded.histograms) one.ref = Translate(one.ref);
+    }
+    Head::ReplayRecord& replay = decoded.replay;
+    replay.samples = decoded.samples;
+    replay.histograms = decoded.histograms;
+    replay.samples_by_shard.Sort(replay.samples);
+    replay.histograms_by_shard.Sort(replay.histograms);
+  }
+
   // 0 when the head does not take the series.
-  storage::SeriesRef Declare(const RefSeries& declared) {
-    const auto known = head_.ReplaySeries(declared);
+  storage::SeriesRef Declare(const RefSeries& declared, std::uint64_t hash) {
+    const auto known = head_.ReplaySeries(declared, hash);
     if (known.ok()) return *known;
     ++result_.refused_series;
     return 0;
@@ -218,9 +204,10 @@ class Replayer {
     if (!head_.HasRoomForSeries()) head_.ForgetUnused();
   }
 
-  void ApplySeries(const std::vector<RefSeries>& series) {
-    for (const RefSeries& declared : series) {
-      const storage::SeriesRef known = Declare(declared);
+  void ApplySeries(const Decoded& decoded) {
+    for (std::size_t i = 0; i < decoded.series.size(); ++i) {
+      const RefSeries& declared = decoded.series[i];
+      const storage::SeriesRef known = Declare(declared, decoded.hashes[i]);
       if (known != declared.ref) {
         other_refs_[declared.ref] = known;
       } else if (!other_refs_.empty()) {
@@ -234,24 +221,6 @@ class Replayer {
   storage::SeriesRef Translate(storage::SeriesRef ref) const {
     const auto it = other_refs_.find(ref);
     return it == other_refs_.end() ? ref : it->second;
-  }
-
-  void ApplySamples(std::vector<RefSample>& samples) {
-    if (samples.empty()) return;
-    if (!other_refs_.empty()) {
-      for (RefSample& sample : samples) sample.ref = Translate(sample.ref);
-    }
-    result_.unknown_refs += head_.ReplaySamples(samples);
-    result_.samples += samples.size();
-    MakeRoom();
-  }
-
-  void ApplyHistograms(std::vector<RefHistogram>& histograms,
-                       std::size_t skipped) {
-    for (RefHistogram& one : histograms) one.ref = Translate(one.ref);
-    result_.unknown_refs += head_.ReplayHistograms(histograms);
-    result_.samples += histograms.size();
-    result_.skipped_records += skipped;
   }
 
   void ApplyExemplars(std::vector<RefExemplar>& exemplars) {
@@ -271,10 +240,27 @@ class Replayer {
     }
   }
 
+  // What a stretch's records may take; decoded it is some three times as much.
+  // The memory of a series is fetched once a stretch, so that should bring
+  // some samples of each.
+  std::size_t StretchBytes() const {
+    constexpr std::size_t kLeast = 2 << 20;
+    constexpr std::size_t kMost = 24 << 20;
+    constexpr std::size_t kPerSeries = 4 * 11;
+    return std::clamp(head_.series_count() * kPerSeries, kLeast, kMost);
+  }
+
   static constexpr std::int64_t kUnusedMs = 10 * 60 * 1000;
 
   Head& head_;
+  const ReplayWatch& watch_;
+  WalReader reader_;
+  base::Workers workers_;
+  std::vector<WalAssembler> assemblers_;  // By worker.
+  std::vector<Decoded> decoded_;
   ReplayResult result_;
+  std::optional<WalFlaw> checkpoint_flaw_;
+  std::optional<WalFlaw> flaw_;
   OtherRefs other_refs_;
   std::int64_t make_room_at_ms_ = std::numeric_limits<std::int64_t>::min();
 };
@@ -294,31 +280,20 @@ absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
                                        const ReplayWatch& watch,
                                        const base::Logger& logger,
                                        TsdbMetrics& metrics, WalRepair repair) {
-  Pipe pipe;
-  absl::StatusOr<ReadResult> read = absl::InternalError("not read");
-  std::thread reader([&] {
-    read = ReadLog(directory, watch, pipe);
-    pipe.Finish();
-  });
-  Replayer replayer(head);
-  while (std::unique_ptr<Decoded> decoded = pipe.Pop()) {
-    replayer.Apply(*decoded);
-    if (decoded->ends_segment && watch.segment_applied) watch.segment_applied();
-    pipe.GiveBack(std::move(decoded));
-  }
-  reader.join();
-  NARTHEX_RETURN_IF_ERROR(read);
+  NARTHEX_ASSIGN_OR_RETURN(WalReader reader, WalReader::Open(directory));
+  Replayer replayer(std::move(reader), head, watch);
+  NARTHEX_RETURN_IF_ERROR(replayer.Run());
   ReplayResult result = replayer.TakeResult();
-  result.segments = read->segments;
   // A checkpoint is not cut: what it still gives is kept, and so are the
   // segments after it.
-  if (read->checkpoint_flaw.has_value()) {
-    ReportFlaw(read->checkpoint, *read->checkpoint_flaw, logger, metrics);
+  if (replayer.checkpoint_flaw().has_value()) {
+    ReportFlaw(replayer.checkpoint(), *replayer.checkpoint_flaw(), logger,
+               metrics);
   }
-  if (read->flaw.has_value()) {
-    ReportFlaw(directory, *read->flaw, logger, metrics);
+  if (replayer.flaw().has_value()) {
+    ReportFlaw(directory, *replayer.flaw(), logger, metrics);
     if (repair == WalRepair::kCutOff) {
-      NARTHEX_RETURN_IF_ERROR(RepairWal(directory, *read->flaw));
+      NARTHEX_RETURN_IF_ERROR(RepairWal(directory, *replayer.flaw()));
     }
   }
   metrics.wal_skipped_records.Inc(static_cast<double>(result.skipped_records));

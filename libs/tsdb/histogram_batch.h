@@ -13,6 +13,9 @@
 
 namespace narthex::tsdb {
 
+/// Reduces what is stale to its marker. False when the histogram is invalid.
+bool MakeStorable(RefHistogram* sample);
+
 /// The native histograms of a batch on their way into the head.
 class HistogramBatch {
  public:

@@ -65,25 +65,42 @@ bool LabelIndex::Equals(const char* list, const model::Labels& labels) const {
   return equal && it == end;
 }
 
-std::optional<SeriesId> LabelIndex::Find(const model::Labels& labels) const {
-  return by_hash_.Find(labels.Hash(),
+std::optional<SeriesId> LabelIndex::Find(const model::Labels& labels,
+                                         std::uint64_t hash) const {
+  return by_hash_.Find(hash,
                        [&](SeriesId id) { return Equals(ListOf(id), labels); });
 }
 
-void LabelIndex::Add(SeriesId id, const model::Labels& labels) {
+LabelIndex::PairId LabelIndex::PairAt(std::size_t place,
+                                      const model::Label& label) {
+  if (place < last_added_.size()) {
+    const Pair& pair = pairs_[last_added_[place]];
+    if (pair.value == label.value && pair.name->name == label.name) {
+      return last_added_[place];
+    }
+  }
+  return GetOrCreatePair(label.name, label.value);
+}
+
+void LabelIndex::Add(SeriesId id, const model::Labels& labels,
+                     std::uint64_t hash) {
   std::string numbers;
-  base::PutUvarint(labels.size(), &numbers);
+  std::size_t count = 0;
   for (const model::Label& label : labels) {
-    const PairId number = GetOrCreatePair(label.name, label.value);
-    base::PutUvarint(number, &numbers);
+    const PairId number = PairAt(count, label);
+    last_added_.resize(std::max(last_added_.size(), count + 1));
+    last_added_[count++] = number;
     pairs_[number].postings.Insert(id);
   }
+  last_added_.resize(count);
+  base::PutUvarint(count, &numbers);
+  for (const PairId number : last_added_) base::PutUvarint(number, &numbers);
   const base::ByteArena::Handle list = lists_.Allocate(numbers.size());
   std::memcpy(lists_.At(list), numbers.data(), numbers.size());
   series_.Make(id) = list;
   ++series_count_;
   all_.Insert(id);
-  by_hash_.Insert(labels.Hash(), id);
+  by_hash_.Insert(hash, id);
 }
 
 void LabelIndex::Remove(const Postings& ids) {
@@ -215,6 +232,7 @@ void LabelIndex::RemovePair(PairId number) {
   names_.find(pair.name->name)->second->values.erase(pair.value);
   pair = Pair();
   free_.push_back(number);
+  last_added_.clear();
 }
 
 absl::StatusOr<PostingsView> LabelIndex::All() const {

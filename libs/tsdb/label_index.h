@@ -40,9 +40,17 @@ class LabelIndex : public PostingsSource {
     std::uint64_t value_bytes = 0;
   };
 
-  std::optional<SeriesId> Find(const model::Labels& labels) const;
+  /// `hash` is labels.Hash().
+  std::optional<SeriesId> Find(const model::Labels& labels,
+                               std::uint64_t hash) const;
+  std::optional<SeriesId> Find(const model::Labels& labels) const {
+    return Find(labels, labels.Hash());
+  }
   /// Requires: neither the id nor the labels are in the index.
-  void Add(SeriesId id, const model::Labels& labels);
+  void Add(SeriesId id, const model::Labels& labels, std::uint64_t hash);
+  void Add(SeriesId id, const model::Labels& labels) {
+    Add(id, labels, labels.Hash());
+  }
   void Remove(const Postings& ids);
 
   std::size_t series_count() const { return series_count_; }
@@ -120,6 +128,8 @@ class LabelIndex : public PostingsSource {
 
   const Pair* FindPair(absl::string_view name, absl::string_view value) const;
   PairId GetOrCreatePair(absl::string_view name, absl::string_view value);
+  // The number of the pair, given which place it has in its series.
+  PairId PairAt(std::size_t place, const model::Label& label);
   void RemovePair(PairId number);
   /// Whether the labels behind one list come before those of another.
   bool Before(const char* a, const char* b) const;
@@ -137,6 +147,8 @@ class LabelIndex : public PostingsSource {
   absl::flat_hash_map<absl::string_view, std::unique_ptr<Name>> names_;
   std::deque<Pair> pairs_;
   std::vector<PairId> free_;
+  // The pairs of the series that was added last: most of the next one's.
+  std::vector<PairId> last_added_;
 
   // The numbers of a series' pairs as varints, in order of names, after
   // their count.

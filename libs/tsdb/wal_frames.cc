@@ -187,7 +187,7 @@ bool WalSegmentReader::SkipPadding() {
 
 // Moves to the next fragment. False at the end, or with a status.
 bool WalSegmentReader::NextFragment(std::uint8_t* type,
-                                    absl::string_view* data) {
+                                    WalFragments::Part* part) {
   while (position_ < segment_.size() &&
          (static_cast<std::uint8_t>(segment_[position_]) & kFragmentMask) ==
              kPageEnd) {
@@ -197,55 +197,110 @@ bool WalSegmentReader::NextFragment(std::uint8_t* type,
   base::ByteReader reader(segment_.substr(position_));
   *type = reader.Byte();
   const std::size_t size = reader.Be16();
-  const std::uint32_t checksum = reader.Be32();
-  *data = reader.Bytes(size);
+  part->checksum = reader.Be32();
+  part->data = reader.Bytes(size);
   if (!reader.ok()) return Fail("record cut off");
   if (size + kWalFragmentHeaderBytes > LeftInPage(position_)) {
     return Fail("record fragment beyond its page");
   }
-  if (base::Crc32c(*data) != checksum) return Fail("unexpected checksum");
   position_ += kWalFragmentHeaderBytes + size;
   return true;
 }
 
-bool WalSegmentReader::Finish(std::uint8_t flags, absl::string_view payload) {
-  record_ = payload;
-  if ((flags & kSnappyFlag) != 0) {
-    if (!DecompressSnappy(payload, &decompressed_)) {
-      return Fail("snappy record cannot be decompressed before");
-    }
-    record_ = decompressed_;
-  } else if ((flags & kZstdFlag) != 0) {
-    if (!DecompressZstd(payload, &decompressed_)) {
-      return Fail("zstd record cannot be decompressed before");
-    }
-    record_ = decompressed_;
-  }
+bool WalSegmentReader::Finish(std::uint8_t flags, WalFragments* fragments) {
+  fragments->compression = (flags & kSnappyFlag) != 0 ? WalCompression::kSnappy
+                           : (flags & kZstdFlag) != 0 ? WalCompression::kZstd
+                                                      : WalCompression::kNone;
+  fragments->begin = good_;
   good_ = position_;
   return true;
 }
 
-bool WalSegmentReader::Next() {
+bool WalSegmentReader::Next(WalFragments* fragments) {
   if (!status_.ok()) return false;
+  fragments->parts.clear();
   std::uint8_t type = 0;
-  absl::string_view data;
-  if (!NextFragment(&type, &data)) return false;
-  if ((type & kFragmentMask) == kFull) return Finish(type, data);
+  WalFragments::Part part;
+  if (!NextFragment(&type, &part)) return false;
+  fragments->parts.push_back(part);
+  if ((type & kFragmentMask) == kFull) return Finish(type, fragments);
   if ((type & kFragmentMask) != kFirst) {
     return Fail("record without its beginning before");
   }
   const std::uint8_t flags = type;
-  joined_.assign(data.data(), data.size());
-  while (NextFragment(&type, &data)) {
-    const std::uint8_t part = type & kFragmentMask;
-    if (part != kMiddle && part != kLast) {
+  while (NextFragment(&type, &part)) {
+    const std::uint8_t place = type & kFragmentMask;
+    if (place != kMiddle && place != kLast) {
       return Fail("record without its end before");
     }
-    joined_.append(data.data(), data.size());
-    if (part == kLast) return Finish(flags, joined_);
+    fragments->parts.push_back(part);
+    if (place == kLast) return Finish(flags, fragments);
   }
   if (!status_.ok()) return false;
   return Fail("record without its end");
+}
+
+bool WalSegmentReader::Next() {
+  if (!Next(&fragments_)) return false;
+  const absl::StatusOr<absl::string_view> record =
+      assembler_.Assemble(fragments_);
+  if (!record.ok()) {
+    status_ = record.status();
+    good_ = fragments_.begin;
+    return false;
+  }
+  record_ = *record;
+  return true;
+}
+
+std::size_t WalFragments::EstimatedBytes() const {
+  // What zstd makes of records is seldom smaller than that.
+  constexpr std::size_t kMostRatio = 8;
+  if (compression == WalCompression::kSnappy) {
+    std::size_t size = 0;
+    const absl::string_view front = parts.front().data;
+    if (snappy::GetUncompressedLength(front.data(), front.size(), &size)) {
+      return std::min(size, kMostDecompressedBytes);
+    }
+  }
+  std::size_t size = 0;
+  for (const Part& part : parts) size += part.data.size();
+  return compression == WalCompression::kNone ? size : size * kMostRatio;
+}
+
+absl::StatusOr<absl::string_view> WalAssembler::Assemble(
+    const WalFragments& fragments) {
+  const auto fail = [&fragments](absl::string_view what) {
+    return absl::DataLossError(
+        absl::StrCat(what, " in the record after offset ", fragments.begin,
+                     " of the segment"));
+  };
+  absl::string_view record = fragments.parts.front().data;
+  if (fragments.parts.size() > 1) joined_.clear();
+  for (const WalFragments::Part& part : fragments.parts) {
+    if (base::Crc32c(part.data) != part.checksum) {
+      return fail("unexpected checksum");
+    }
+    if (fragments.parts.size() > 1) {
+      joined_.append(part.data.data(), part.data.size());
+    }
+  }
+  if (fragments.parts.size() > 1) record = joined_;
+  switch (fragments.compression) {
+    case WalCompression::kNone:
+      return record;
+    case WalCompression::kSnappy:
+      if (!DecompressSnappy(record, &decompressed_)) {
+        return fail("broken snappy compression");
+      }
+      break;
+    case WalCompression::kZstd:
+      if (!DecompressZstd(record, &decompressed_)) {
+        return fail("broken zstd compression");
+      }
+      break;
+  }
+  return absl::string_view(decompressed_);
 }
 
 }  // namespace narthex::tsdb

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -42,6 +43,33 @@ std::size_t FramedSize(std::size_t payload_bytes, std::uint64_t offset);
 void FramePayload(const WalPayload& payload, std::uint64_t offset,
                   std::string* out);
 
+/// A record as it lies in a segment, in parts whose checksums are still to be
+/// compared.
+struct WalFragments {
+  struct Part {
+    absl::string_view data;
+    std::uint32_t checksum = 0;
+  };
+  std::vector<Part> parts;
+  WalCompression compression = WalCompression::kNone;
+  std::uint64_t begin = 0;  ///< Where the record before ended.
+
+  /// Bytes of the record, decompressed; estimated where it does not say.
+  std::size_t EstimatedBytes() const;
+};
+
+/// Puts records together; keeps its memory for the next one. Not thread-safe.
+class WalAssembler {
+ public:
+  /// The record, decompressed; valid until the next call and as long as the
+  /// segment. kDataLoss: a checksum is wrong, or it cannot be decompressed.
+  absl::StatusOr<absl::string_view> Assemble(const WalFragments& fragments);
+
+ private:
+  std::string joined_;  // Of several fragments.
+  std::string decompressed_;
+};
+
 /// Reads the records of one segment, which is in memory as a whole.
 class WalSegmentReader {
  public:
@@ -49,6 +77,9 @@ class WalSegmentReader {
 
   /// Moves to the next record; false at the end and at the first flaw.
   bool Next();
+  /// The same, without a look into the record: it is left to who assembles
+  /// the fragments, in order, to see the flaws in them.
+  bool Next(WalFragments* fragments);
   /// The record, decompressed; valid until the next call of Next.
   absl::string_view record() const { return record_; }
   /// Where the last good record ended.
@@ -58,15 +89,15 @@ class WalSegmentReader {
 
  private:
   bool Fail(absl::string_view what);
-  bool NextFragment(std::uint8_t* type, absl::string_view* data);
+  bool NextFragment(std::uint8_t* type, WalFragments::Part* part);
   bool SkipPadding();
-  bool Finish(std::uint8_t flags, absl::string_view payload);
+  bool Finish(std::uint8_t flags, WalFragments* fragments);
 
   absl::string_view segment_;
   std::size_t position_ = 0;
   std::uint64_t good_ = 0;
-  std::string joined_;  // Of several fragments.
-  std::string decompressed_;
+  WalFragments fragments_;
+  WalAssembler assembler_;
   absl::string_view record_;
   absl::Status status_;
 };

@@ -1,0 +1,122 @@
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "libs/base/status.h"
+#include "libs/tsdb/head.h"
+
+namespace narthex::tsdb {
+namespace {
+
+model::Exemplar ExemplarOf(const RefExemplar& one) {
+  return {one.labels, one.value, one.timestamp_ms};
+}
+
+}  // namespace
+
+absl::StatusOr<storage::SeriesRef> Head::ReplaySeries(const RefSeries& declared,
+                                                      std::uint64_t hash) {
+  const SeriesId id = IdOf(declared.ref);
+  base::MutexLock lock(index_mutex_);
+  // Never given to another series: the log would be ambiguous.
+  last_id_ = std::max(last_id_, id);
+  if (const auto known = index_.Find(declared.labels, hash)) return *known;
+  if (id == 0 || declared.labels.empty() || index_.Has(id)) return 0;
+  NARTHEX_RETURN_IF_ERROR(limit_.Admit(index_.series_count(), declared.labels));
+  index_.Add(id, declared.labels, hash);
+  Shard& shard = shards_[ShardOf(id)];
+  base::MutexLock shard_lock(shard.mutex);
+  shard.series.Make(id).logged = true;
+  metrics_.series_created.Inc();
+  return id;
+}
+
+void Head::ForgetUnused() { RemoveSeries(CollectGarbage(min_valid_time())); }
+
+void Head::ReplayTombstone(const RefTombstone& tombstone) {
+  base::MutexLock lock(tombstones_mutex_);
+  AddInterval(tombstone.range, &tombstones_[tombstone.ref]);
+}
+
+std::size_t Head::ReplayShard(std::uint32_t number,
+                              const ReplayRecord& record) {
+  // The series of some samples are looked up first, so that their memory is
+  // on its way when it is needed.
+  constexpr std::size_t kAhead = 16;
+  std::array<MemSeries*, kAhead> found{};
+  const std::int64_t min_valid_ms = min_valid_time_.load();
+  Applied applied;
+  {
+    Shard& shard = shards_[number];
+    base::MutexLock lock(shard.mutex);
+    PagedArray<MemSeries>::Cursor cursor(shard.series);
+    absl::Span<const std::uint32_t> indices =
+        record.samples_by_shard.Of(number);
+    while (!indices.empty()) {
+      const auto some = indices.subspan(0, kAhead);
+      indices.remove_prefix(some.size());
+      for (std::size_t i = 0; i < some.size(); ++i) {
+        found[i] = cursor.Find(IdOf(record.samples[some[i]].ref));
+        if (found[i] != nullptr) found[i]->Prefetch(shard.blocks);
+      }
+      for (std::size_t i = 0; i < some.size(); ++i) {
+        const RefSample& sample = record.samples[some[i]];
+        if (ReplayFloat(sample, found[i], shard, min_valid_ms, applied)) {
+          shard.cut.push_back(IdOf(sample.ref));
+        }
+      }
+    }
+    for (const std::uint32_t i : record.histograms_by_shard.Of(number)) {
+      ReplayHistogram(record.histograms[i], shard, min_valid_ms, applied);
+    }
+  }
+  Publish(applied);
+  return applied.unknown;
+}
+
+// True when a chunk became full.
+bool Head::ReplayFloat(const RefSample& sample, MemSeries* series, Shard& shard,
+                       std::int64_t min_valid_ms, Applied& applied) {
+  if (sample.timestamp_ms < min_valid_ms) return false;
+  if (series == nullptr) {
+    ++applied.unknown;
+    return false;
+  }
+  const MemSeries::Verdict verdict =
+      series->has_histograms ? CheckBeside(shard.histograms, *series, sample)
+                             : series->Check(sample.timestamp_ms, sample.value);
+  return verdict == MemSeries::Verdict::kNew &&
+         AppendFloat(sample, *series, shard, applied);
+}
+
+void Head::ReplayHistogram(RefHistogram sample, Shard& shard,
+                           std::int64_t min_valid_ms, Applied& applied) {
+  if (sample.timestamp_ms < min_valid_ms || !MakeStorable(&sample)) return;
+  const SeriesId id = IdOf(sample.ref);
+  MemSeries* series = shard.series.Find(id);
+  if (series == nullptr) {
+    ++applied.unknown;
+    return;
+  }
+  const MixedSeries mixed(*series, HistogramsOf(shard.histograms, id, *series));
+  if (mixed.Check(sample.timestamp_ms, sample.value) ==
+      MemSeries::Verdict::kNew) {
+    AppendHistogram(sample, *series, shard, applied);
+  }
+}
+
+std::size_t Head::ReplayExemplars(absl::Span<const RefExemplar> exemplars) {
+  if (exemplars_ == nullptr) return 0;
+  std::size_t unknown = 0;
+  for (const RefExemplar& one : exemplars) {
+    const std::optional<model::Labels> labels = LabelsOf(one.ref);
+    if (labels.has_value()) {
+      exemplars_->Add(*labels, ExemplarOf(one));
+    } else {
+      ++unknown;
+    }
+  }
+  return unknown;
+}
+
+}  // namespace narthex::tsdb

@@ -1,0 +1,100 @@
+#include "libs/tsdb/wal_reader.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
+
+namespace narthex::tsdb {
+
+absl::StatusOr<WalReader> WalReader::Open(const std::string& directory) {
+  WalReader reader;
+  int after = -1;
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<WalCheckpoint> checkpoints,
+                           ListWalCheckpoints(directory));
+  if (!checkpoints.empty()) {
+    after = checkpoints.back().segment;
+    reader.checkpoint_ = checkpoints.back().path;
+    NARTHEX_RETURN_IF_ERROR(reader.Add(reader.checkpoint_, -1, true));
+  }
+  const std::size_t of_checkpoint = reader.segments_.size();
+  NARTHEX_RETURN_IF_ERROR(reader.Add(directory, after, false));
+  if (reader.segments_.size() > of_checkpoint) {
+    reader.first_ = reader.segments_[of_checkpoint].number;
+    reader.last_ = reader.segments_.back().number;
+  }
+  return reader;
+}
+
+absl::Status WalReader::Add(const std::string& directory, int after,
+                            bool of_checkpoint) {
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<int> numbers,
+                           ListWalSegments(directory));
+  int expected = -1;
+  for (const int number : numbers) {
+    if (number <= after) continue;
+    const int missing = number == expected ? -1 : expected;
+    segments_.push_back({directory, number, of_checkpoint, missing});
+    expected = number + 1;
+  }
+  return absl::OkStatus();
+}
+
+void WalReader::SkipRest(bool of_checkpoint) {
+  while (at_ < segments_.size() &&
+         segments_[at_].of_checkpoint == of_checkpoint) {
+    ++at_;
+    reader_.reset();
+  }
+}
+
+absl::StatusOr<bool> WalReader::Next(std::size_t most_bytes,
+                                     WalStretch* stretch) {
+  if (at_ == segments_.size()) return false;
+  const Segment& segment = segments_[at_];
+  stretch->segment = segment.number;
+  stretch->of_checkpoint = segment.of_checkpoint;
+  stretch->count = 0;
+  stretch->begins_segment = !reader_.has_value();
+  stretch->ends_segment = false;
+  stretch->flaw.reset();
+  if (segment.missing >= 0) {
+    stretch->flaw = {
+        segment.number, 0,
+        absl::DataLossError(absl::StrCat("segment ", segment.missing,
+                                         " before it is missing"))};
+    SkipRest(segment.of_checkpoint);
+    return true;
+  }
+  if (!reader_.has_value()) {
+    NARTHEX_ASSIGN_OR_RETURN(base::MappedFile file,
+                             base::MappedFile::Open(WalSegmentPath(
+                                 segment.directory, segment.number)));
+    file_ = std::make_shared<const base::MappedFile>(std::move(file));
+    reader_.emplace(file_->data());
+  }
+  stretch->file = file_;
+  for (std::size_t bytes = 0; bytes < most_bytes;) {
+    if (stretch->count == stretch->records.size()) {
+      stretch->records.emplace_back();
+    }
+    WalFragments& record = stretch->records[stretch->count];
+    if (!reader_->Next(&record)) {
+      stretch->ends_segment = true;
+      break;
+    }
+    bytes += record.EstimatedBytes();
+    ++stretch->count;
+  }
+  if (!stretch->ends_segment) return true;
+  if (!reader_->status().ok()) {
+    stretch->flaw = {segment.number, reader_->offset(), reader_->status()};
+    SkipRest(segment.of_checkpoint);
+  } else {
+    ++at_;
+    reader_.reset();
+  }
+  return true;
+}
+
+}  // namespace narthex::tsdb

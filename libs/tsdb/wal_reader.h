@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/base/file.h"
+#include "libs/tsdb/wal_directory.h"
+#include "libs/tsdb/wal_frames.h"
+
+namespace narthex::tsdb {
+
+/// Some records of a log that follow each other, all of one segment.
+struct WalStretch {
+  std::shared_ptr<const base::MappedFile> file;  ///< Holds the records.
+  int segment = 0;
+  bool of_checkpoint = false;
+  std::vector<WalFragments> records;  ///< The first `count` of them.
+  std::size_t count = 0;
+  bool begins_segment = false;
+  bool ends_segment = false;
+  std::optional<WalFlaw> flaw;  ///< Behind the records, where reading ended.
+};
+
+/// Reads a log from its newest checkpoint on, in stretches that may be
+/// assembled and decoded by several threads.
+class WalReader {
+ public:
+  static absl::StatusOr<WalReader> Open(const std::string& directory);
+
+  /// Reads on, until the records make `most_bytes` or their segment ends.
+  /// False at the end of the log. After a flaw in the checkpoint the segments
+  /// follow, after one in these nothing.
+  absl::StatusOr<bool> Next(std::size_t most_bytes, WalStretch* stretch);
+  /// As after a flaw there.
+  void SkipRest(bool of_checkpoint);
+
+  /// Of the checkpoint; empty without one.
+  const std::string& checkpoint() const { return checkpoint_; }
+  /// Numbers of the segments after it; 0 without one.
+  int first_segment() const { return first_; }
+  int last_segment() const { return last_; }
+
+ private:
+  struct Segment {
+    std::string directory;
+    int number = 0;
+    bool of_checkpoint = false;
+    int missing = -1;  // The segment before it, if that is not there.
+  };
+
+  absl::Status Add(const std::string& directory, int after, bool of_checkpoint);
+
+  std::string checkpoint_;
+  int first_ = 0;
+  int last_ = 0;
+  std::vector<Segment> segments_;
+  std::size_t at_ = 0;
+  // Of the segment that is being read.
+  std::shared_ptr<const base::MappedFile> file_;
+  std::optional<WalSegmentReader> reader_;
+};
+
+}  // namespace narthex::tsdb
