@@ -81,19 +81,20 @@ ExemplarStore::Metrics::Metrics(metrics::Registry& registry)
           "resizeable.")) {}
 
 ExemplarStore::ExemplarStore(std::size_t capacity, metrics::Registry& registry)
-    : metrics_(registry), ring_(capacity) {
+    : metrics_(registry), capacity_(capacity) {
   metrics_.capacity.Set(static_cast<double>(capacity));
 }
 
 bool ExemplarStore::enabled() const {
   base::ReaderMutexLock lock(mutex_);
-  return !ring_.empty();
+  return capacity_ > 0;
 }
 
 void ExemplarStore::Resize(std::size_t capacity) {
   base::MutexLock lock(mutex_);
-  if (capacity == ring_.size()) return;
-  std::vector<Slot> old(capacity);
+  if (capacity == capacity_) return;
+  capacity_ = capacity;
+  std::vector<Slot> old;
   old.swap(ring_);
   // Holds what the old slots point to until they are gone.
   Index old_index;
@@ -116,7 +117,7 @@ void ExemplarStore::Resize(std::size_t capacity) {
 
 ExemplarVerdict ExemplarStore::Judge(const model::Labels& series,
                                      const model::Exemplar& exemplar) const {
-  if (ring_.empty()) return ExemplarVerdict::kDisabled;
+  if (capacity_ == 0) return ExemplarVerdict::kDisabled;
   if (LabelCharacters(exemplar.labels) > kMostLabelCharacters) {
     return ExemplarVerdict::kTooLong;
   }
@@ -150,6 +151,14 @@ ExemplarVerdict ExemplarStore::Add(const model::Labels& series,
 }
 
 void ExemplarStore::Evict() {
+  if (next_ == ring_.size()) {
+    constexpr std::size_t kFew = 64;
+    if (ring_.size() == ring_.capacity()) {
+      ring_.reserve(std::min(capacity_, std::max(kFew, ring_.size() * 2)));
+    }
+    ring_.emplace_back();
+    return;
+  }
   Slot& slot = ring_[next_];
   if (slot.series == nullptr) return;
   if (slot.next == kNone) {
@@ -171,7 +180,7 @@ void ExemplarStore::Put(const model::Labels& series,
   }
   ring_[next_] = {&*it, kNone, exemplar};
   ++stored_;
-  next_ = (next_ + 1) % ring_.size();
+  next_ = (next_ + 1) % capacity_;
 }
 
 void ExemplarStore::ShowState() {
@@ -179,8 +188,7 @@ void ExemplarStore::ShowState() {
   metrics_.series.Set(static_cast<double>(index_.size()));
   if (stored_ == 0) return;
   // The oldest is written over next; until the ring is full it is the first.
-  const Slot& oldest =
-      ring_[next_].series != nullptr ? ring_[next_] : ring_.front();
+  const Slot& oldest = next_ < ring_.size() ? ring_[next_] : ring_.front();
   metrics_.last_seconds.Set(static_cast<double>(oldest.exemplar.timestamp_ms) /
                             1000);
 }

@@ -103,6 +103,8 @@ class ExemplarStore {
 
   Metrics metrics_;
   mutable base::Mutex mutex_;
+  std::size_t capacity_ ABSL_GUARDED_BY(mutex_);
+  // Grows up to the capacity.
   std::vector<Slot> ring_ ABSL_GUARDED_BY(mutex_);
   std::size_t next_ ABSL_GUARDED_BY(mutex_) = 0;  // Is written next.
   std::size_t stored_ ABSL_GUARDED_BY(mutex_) = 0;
