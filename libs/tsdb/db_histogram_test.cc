@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/tsdb/chunk_series.h"
 #include "libs/tsdb/db_fixture.h"
+#include "libs/tsdb/head_chunk_reader.h"
 #include "libs/tsdb/histogram_fixture.h"
 
 namespace narthex::tsdb {
@@ -160,6 +161,108 @@ TEST_CASE("histograms go into blocks with the floats beside them") {
   CHECK(Show(fixture, kLatency) == expected);
   REQUIRE(fixture.db().Flush().ok());
   CHECK(Show(fixture, kLatency) == expected);
+}
+
+TEST_CASE("full chunks of histograms leave memory and read as before") {
+  DbFixture fixture;
+  std::string expected;
+  for (std::int64_t t = 0; t < 90 * 60; t += 15) {
+    const std::int64_t count = 7 * t % 1000 + t;
+    REQUIRE(AppendHistogram(fixture, kLatency, kStart + t * 1000,
+                            IntOf(count, t)) == 0);
+    absl::StrAppend(&expected, expected.empty() ? "" : " ", t, "=h", count + t);
+  }
+  REQUIRE(fixture.db().MoveFullChunks().ok());
+  // Those of the chunk files, in Prometheus's format, are the same.
+  std::size_t moved = 0;
+  REQUIRE(ReadHeadChunks(fixture.path() + "/chunks_head/000001",
+                         [&moved](const HeadChunk& chunk) {
+                           CHECK(chunk.encoding ==
+                                 storage::Encoding::kHistogram);
+                           CHECK(!chunk.out_of_order);
+                           ++moved;
+                           return absl::OkStatus();
+                         })
+              .ok());
+  CHECK(moved >= 2);
+  CHECK(Show(fixture, kLatency) == expected);
+  REQUIRE(fixture.db().MoveFullChunks().ok());
+  REQUIRE(AppendHistogram(fixture, kLatency, kStart + 5400 * 1000,
+                          IntOf(9000, 9000)) == 0);
+  absl::StrAppend(&expected, " 5400=h18000");
+  CHECK(Show(fixture, kLatency) == expected);
+  fixture.Reopen();
+  CHECK(Show(fixture, kLatency) == expected);
+  REQUIRE(fixture.db().Flush().ok());
+  CHECK(Show(fixture, kLatency) == expected);
+}
+
+TEST_CASE("histograms out of order are taken within the window") {
+  constexpr int kTooOld = static_cast<int>(storage::RejectReason::kTooOld);
+  DbOptions options;
+  options.out_of_order_window_ms = 3 * 3600 * 1000;
+  options.out_of_order_cap_max = 4;
+  options.retention.time_ms = 0;
+  DbFixture fixture(options);
+  const auto at = [](std::int64_t second) { return kStart + second * 1000; };
+  CHECK(AppendHistogram(fixture, kLatency, at(100), IntOf(9, 9)) == 0);
+  CHECK(AppendHistogram(fixture, kLatency, at(50), IntOf(4, 4)) == 0);
+  CHECK(AppendHistogram(fixture, kLatency, at(60), FloatOf(5, 5)) == 0);
+  CHECK(fixture.AppendOne(kLatency, at(55), 1.5) == 0);
+  CHECK(AppendHistogram(fixture, kLatency, at(40), IntOf(3, 3)) == 0);
+  CHECK(AppendHistogram(fixture, kLatency, at(70), IntOf(6, 6)) == 0);
+  CHECK(AppendHistogram(fixture, kLatency, at(-7200), IntOf(1, 1)) == 0);
+  CHECK(AppendHistogram(fixture, kLatency, at(100 - 3 * 3600 - 1),
+                        IntOf(1, 1)) == kTooOld);
+  const std::string all = "-7200=h2 40=h6 50=h8 55=1.5 60=h10 70=h12 100=h18";
+  CHECK(Show(fixture, kLatency) == all);
+  SECTION("after a restart") {
+    fixture.Reopen();
+    CHECK(Show(fixture, kLatency) == all);
+  }
+  SECTION("when full chunks left memory") {
+    REQUIRE(fixture.db().MoveFullChunks().ok());
+    CHECK(Show(fixture, kLatency) == all);
+    fixture.Reopen();
+    CHECK(Show(fixture, kLatency) == all);
+  }
+  SECTION("in blocks") {
+    REQUIRE(fixture.db().CompactOutOfOrder().ok());
+    CHECK(fixture.db().Blocks().size() == 2);
+    CHECK(Show(fixture, kLatency) == all);
+    REQUIRE(fixture.db().Flush().ok());
+    CHECK(Show(fixture, kLatency) == all);
+    REQUIRE(fixture.db().CompactIfDue().ok());
+    fixture.Reopen();
+    CHECK(Show(fixture, kLatency) == all);
+  }
+  SECTION("but for those deleted") {
+    REQUIRE(
+        fixture.db()
+            .DeleteSeries({at(45), at(60)}, {model::Matcher::Equal("job", "a")})
+            .ok());
+    REQUIRE(fixture.db().CompactOutOfOrder().ok());
+    CHECK(Show(fixture, kLatency) == "-7200=h2 40=h6 70=h12 100=h18");
+  }
+}
+
+TEST_CASE("of histograms in a batch out of order in itself all are kept") {
+  DbOptions options;
+  options.out_of_order_window_ms = 3600 * 1000;
+  DbFixture fixture(options);
+  const storage::SeriesRef ref = RefOf(fixture, kLatency);
+  std::vector<RefHistogram> histograms;
+  for (const int i : {5, 3, 9, 1}) {
+    histograms.push_back({ref, kStart + i * 1000, 0, IntOf(i, i)});
+  }
+  AppendBatch batch;
+  batch.histograms = histograms;
+  std::vector<storage::Rejection> rejected;
+  REQUIRE(fixture.db().Append(batch, &rejected).ok());
+  CHECK(rejected.empty());
+  CHECK(Show(fixture, kLatency) == "1=h2 3=h6 5=h10 9=h18");
+  fixture.Reopen();
+  CHECK(Show(fixture, kLatency) == "1=h2 3=h6 5=h10 9=h18");
 }
 
 TEST_CASE("deleted histograms are gone from the head and from blocks") {

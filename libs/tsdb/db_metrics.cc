@@ -73,7 +73,8 @@ void RegisterMemory(metrics::Registry& registry,
       {"postings", [](const Head::Memory& all) { return all.index.postings; }},
       {"hashes", [](const Head::Memory& all) { return all.index.hashes; }},
       {"series", [](const Head::Memory& all) { return all.series; }},
-      {"samples", [](const Head::Memory& all) { return all.samples; }}};
+      {"samples", [](const Head::Memory& all) { return all.samples; }},
+      {"histograms", [](const Head::Memory& all) { return all.histograms; }}};
   for (const auto& [part, bytes] : kParts) {
     registry.NewGaugeFunction(
         "narthex_head_memory_bytes", "Memory that a part of the head takes.",

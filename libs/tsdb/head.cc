@@ -86,6 +86,9 @@ Head::Memory Head::memory() const {
     base::ReaderMutexLock lock(shard.mutex);
     memory.series += shard.series.allocated_bytes();
     memory.samples += shard.blocks.allocated_bytes();
+    for (const auto& [id, series] : shard.histograms) {
+      memory.histograms += sizeof(series) + series.heap_bytes();
+    }
   }
   return memory;
 }
@@ -206,6 +209,8 @@ absl::Status Head::MoveChunksOf(Shard& shard, absl::Span<const SeriesId> ids,
                                 HeadChunkFiles& files) {
   std::vector<HeadChunk> chunks;
   std::vector<std::unique_ptr<std::string>> bytes;
+  std::vector<storage::Chunk> histograms;  // Likewise of the rest of chunks.
+  std::size_t floats = 0;
   {
     base::ReaderMutexLock lock(shard.mutex);
     for (const SeriesId id : ids) {
@@ -213,15 +218,34 @@ absl::Status Head::MoveChunksOf(Shard& shard, absl::Span<const SeriesId> ids,
       if (series == nullptr) continue;
       series->CollectArenaChunks(shard.blocks, id, &chunks, &bytes);
     }
+    floats = chunks.size();
+    for (const SeriesId id : ids) {
+      const auto own = shard.histograms.find(id);
+      if (own == shard.histograms.end()) continue;
+      for (const storage::Chunk& chunk : own->second.heap_chunks()) {
+        chunks.push_back(
+            {id, chunk.min_ms, chunk.max_ms, chunk.bytes, chunk.encoding});
+        histograms.push_back(chunk);
+      }
+    }
   }
   std::vector<absl::string_view> mapped;
   NARTHEX_RETURN_IF_ERROR(files.Write(chunks, &mapped));
   metrics_.chunks_mapped.Inc(static_cast<double>(chunks.size()));
   base::MutexLock lock(shard.mutex);
-  for (std::size_t i = 0; i < chunks.size(); ++i) {
+  for (std::size_t i = 0; i < floats; ++i) {
     MemSeries* series = shard.series.Find(static_cast<SeriesId>(chunks[i].ref));
     if (series == nullptr) continue;
     series->UseMapped(shard.blocks, chunks[i].min_ms, mapped[i]);
+  }
+  for (std::size_t i = floats; i < chunks.size(); ++i) {
+    const auto own =
+        shard.histograms.find(static_cast<SeriesId>(chunks[i].ref));
+    if (own == shard.histograms.end()) continue;
+    storage::Chunk& moved = histograms[i - floats];
+    moved.bytes = mapped[i];
+    moved.owner = files.Locate(mapped[i]).owner;
+    own->second.ReplaceHeapChunk(std::move(moved));
   }
   return absl::OkStatus();
 }

@@ -186,8 +186,9 @@ class Head : public std::enable_shared_from_this<Head> {
   /// Bytes that the parts take; estimated.
   struct Memory {
     LabelIndex::Memory index;
-    std::size_t series = 0;   ///< Their records.
-    std::size_t samples = 0;  ///< Chunks that are not in files.
+    std::size_t series = 0;      ///< Their records.
+    std::size_t samples = 0;     ///< Chunks that are not in files.
+    std::size_t histograms = 0;  ///< Likewise of native histograms.
   };
   Memory memory() const ABSL_LOCKS_EXCLUDED(index_mutex_);
   /// Calls `visit` with the index, which must not be kept.
@@ -218,7 +219,8 @@ class Head : public std::enable_shared_from_this<Head> {
   /// are left out. For different shards by several threads at once.
   std::size_t ReplayShard(std::uint32_t shard, const ReplayRecord& record);
   /// Likewise samples that came out of order, of any time and all shards.
-  std::size_t ReplayOutOfOrder(absl::Span<const RefSample> samples);
+  std::size_t ReplayOutOfOrder(absl::Span<const RefSample> samples,
+                               absl::Span<const RefHistogram> histograms);
   std::size_t ReplayExemplars(absl::Span<const RefExemplar> exemplars);
   void ReplayTombstone(const RefTombstone& tombstone)
       ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
@@ -287,9 +289,16 @@ class Head : public std::enable_shared_from_this<Head> {
   Limits LimitsOfAppend(std::int64_t first_ms);
   static Fate Judge(const RefSample& sample, const MemSeries& series,
                     const HistogramTable& table, const Limits& limits);
+  static Fate Judge(const RefHistogram& sample, const MemSeries& series,
+                    const HistogramTable& table, const Limits& limits);
+  // What becomes of a sample of that time, given what its series says.
+  static Fate FateOf(MemSeries::Verdict verdict, std::int64_t timestamp_ms,
+                     const Limits& limits);
   static storage::RejectReason ReasonOf(Fate fate);
   void Check(Batch& batch) const;
   absl::Status LogBatch(const Batch& batch, const AppendBatch& all) const;
+  absl::Status LogOutOfOrder(absl::Span<const RefSample> samples,
+                             const std::vector<RefHistogram>& histograms) const;
   void EncodeOthers(const Batch& batch, const AppendBatch& all,
                     std::vector<std::string>* records) const;
   void EncodeDeclarations(const Batch& batch, std::string* record) const
@@ -300,7 +309,9 @@ class Head : public std::enable_shared_from_this<Head> {
   bool ApplyOne(std::uint32_t index, MemSeries* series, Shard& shard,
                 Batch& batch, Applied& applied)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
-  void InsertOne(const RefSample& sample, Shard& shard, Applied& applied)
+  // For a RefSample or RefHistogram.
+  template <typename Sample>
+  void InsertOne(const Sample& sample, Shard& shard, Applied& applied)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   // Appends what was found to be new; the first gives true when a chunk became
   // full.
@@ -340,12 +351,10 @@ class Head : public std::enable_shared_from_this<Head> {
   static bool EndsHistograms(const HistogramTable& table,
                              const MemSeries& series, const RefSample& sample,
                              std::size_t number, HistogramBatch* histograms);
-  void CheckHistograms(std::int64_t min_valid_ms,
-                       HistogramBatch* histograms) const;
-  static bool TakeHistogram(const HistogramTable& table,
-                            const MemSeries& series, HistogramBatch::Item& item,
-                            HistogramBatch* histograms);
-  void ApplyHistograms(HistogramBatch* histograms, Applied& applied);
+  void NoteLateness(std::int64_t timestamp_ms, const Limits& limits) const;
+  void CheckHistograms(const Limits& limits, HistogramBatch* histograms) const;
+  void ApplyHistograms(const Limits& limits, HistogramBatch* histograms,
+                       Applied& applied);
   // Leaves in `*taken` those that may be added.
   void CheckExemplars(absl::Span<const RefExemplar> exemplars,
                       std::size_t first, std::vector<std::size_t>* taken,

@@ -57,10 +57,14 @@ struct Head::Batch {
   }
 
   std::size_t UnknownSeries() const {
-    return static_cast<std::size_t>(std::count_if(
-        rejected.begin(), rejected.end(), [](const storage::Rejection& one) {
-          return one.reason == storage::RejectReason::kUnknownSeries;
-        }));
+    std::size_t count = 0;
+    for (const auto* some : {&rejected, &histograms.rejected}) {
+      count += static_cast<std::size_t>(std::count_if(
+          some->begin(), some->end(), [](const storage::Rejection& one) {
+            return one.reason == storage::RejectReason::kUnknownSeries;
+          }));
+    }
+    return count;
   }
 
   absl::Span<const RefSample> samples;
@@ -91,7 +95,7 @@ absl::Status Head::Append(const AppendBatch& all,
   if (all.rules.in_order_only) limits.window_ms = 0;
   Batch batch(all.samples, limits, all.histograms);
   Check(batch);
-  CheckHistograms(batch.limits.in_order_from, &batch.histograms);
+  CheckHistograms(batch.limits, &batch.histograms);
   const std::size_t refused = batch.rejected.size();
   const std::size_t refused_histograms = batch.histograms.rejected.size();
   std::vector<storage::Rejection> exemplars;
@@ -150,10 +154,16 @@ Head::Limits Head::LimitsOfAppend(std::int64_t first_ms) {
 // window allows.
 Head::Fate Head::Judge(const RefSample& sample, const MemSeries& series,
                        const HistogramTable& table, const Limits& limits) {
-  if (sample.timestamp_ms >= limits.in_order_from) {
-    switch (series.has_histograms
-                ? CheckBeside(table, series, sample)
-                : series.Check(sample.timestamp_ms, sample.value)) {
+  return FateOf(series.has_histograms
+                    ? CheckBeside(table, series, sample)
+                    : series.Check(sample.timestamp_ms, sample.value),
+                sample.timestamp_ms, limits);
+}
+
+Head::Fate Head::FateOf(MemSeries::Verdict verdict, std::int64_t timestamp_ms,
+                        const Limits& limits) {
+  if (timestamp_ms >= limits.in_order_from) {
+    switch (verdict) {
       case MemSeries::Verdict::kNew:
         return Fate::kAppended;
       case MemSeries::Verdict::kSame:
@@ -165,12 +175,12 @@ Head::Fate Head::Judge(const RefSample& sample, const MemSeries& series,
     }
   }
   if (limits.window_ms > 0) {
-    return InWindow(sample.timestamp_ms, limits.newest_ms, limits.window_ms)
+    return InWindow(timestamp_ms, limits.newest_ms, limits.window_ms)
                ? Fate::kInserted
                : Fate::kTooOld;
   }
-  return sample.timestamp_ms < limits.in_order_from ? Fate::kOutOfBounds
-                                                    : Fate::kOutOfOrder;
+  return timestamp_ms < limits.in_order_from ? Fate::kOutOfBounds
+                                             : Fate::kOutOfOrder;
 }
 
 // Requires that the sample is refused.
@@ -187,12 +197,13 @@ storage::RejectReason Head::ReasonOf(Fate fate) {
   }
 }
 
+void Head::NoteLateness(std::int64_t timestamp_ms, const Limits& limits) const {
+  const double late_ms =
+      static_cast<double>(limits.newest_ms) - static_cast<double>(timestamp_ms);
+  if (late_ms > 0) metrics_.out_of_order_delta.Observe(late_ms / 1000);
+}
+
 void Head::Check(Batch& batch) const {
-  const auto note_lateness = [&](std::uint32_t i) {
-    const double late_ms = static_cast<double>(batch.limits.newest_ms) -
-                           static_cast<double>(batch.samples[i].timestamp_ms);
-    if (late_ms > 0) metrics_.out_of_order_delta.Observe(late_ms / 1000);
-  };
   batch.ForEachShard([&](std::uint32_t number,
                          absl::Span<const std::uint32_t> indices) {
     const Shard& shard = shards_[number];
@@ -217,7 +228,7 @@ void Head::Check(Batch& batch) const {
         case Fate::kInserted:
           batch.taken[i] = Batch::kOutOfOrder;
           ++batch.out_of_order;
-          note_lateness(i);
+          NoteLateness(sample.timestamp_ms, batch.limits);
           [[fallthrough]];
         case Fate::kAppended:
           if (!series->logged) batch.undeclared.push_back(IdOf(sample.ref));
@@ -230,7 +241,7 @@ void Head::Check(Batch& batch) const {
           batch.Reject(i, storage::RejectReason::kDuplicate);
           break;
         default:
-          note_lateness(i);
+          NoteLateness(sample.timestamp_ms, batch.limits);
           batch.Reject(i, ReasonOf(fate));
           break;
       }
@@ -240,7 +251,7 @@ void Head::Check(Batch& batch) const {
 
 void Head::EncodeOthers(const Batch& batch, const AppendBatch& all,
                         std::vector<std::string>* records) const {
-  EncodeHistograms(batch.histograms.Taken(), records);
+  EncodeHistograms(batch.histograms.Taken(/*out_of_order=*/false), records);
   if (!batch.exemplars.empty()) {
     std::vector<RefExemplar> exemplars;
     for (const std::size_t i : batch.exemplars) {
@@ -269,10 +280,19 @@ absl::Status Head::LogBatch(const Batch& batch, const AppendBatch& all) const {
   }
   if (others) EncodeOthers(batch, all, &records);
   NARTHEX_RETURN_IF_ERROR(wal_->Log(records));
-  if (batch.out_of_order == 0) return absl::OkStatus();
-  std::string record;
-  EncodeSamples(batch.TakenAs(Batch::kOutOfOrder), &record);
-  return wbl_.load()->Log({&record, 1});
+  const std::vector<RefHistogram> histograms =
+      batch.histograms.Taken(/*out_of_order=*/true);
+  if (batch.out_of_order == 0 && histograms.empty()) return absl::OkStatus();
+  return LogOutOfOrder(batch.TakenAs(Batch::kOutOfOrder), histograms);
+}
+
+absl::Status Head::LogOutOfOrder(
+    absl::Span<const RefSample> samples,
+    const std::vector<RefHistogram>& histograms) const {
+  std::vector<std::string> records(1);
+  EncodeSamples(samples, &records[0]);
+  EncodeHistograms(histograms, &records);
+  return wbl_.load()->Log(records);
 }
 
 void Head::EncodeDeclarations(const Batch& batch, std::string* record) const {
@@ -296,13 +316,13 @@ void Head::EncodeDeclarations(const Batch& batch, std::string* record) const {
 // Replaying the log would find these out of order and leave them out. They are
 // in memory: an error can only be told.
 void Head::LogLate(const Batch& batch) const {
-  if (batch.late.empty()) return;
-  std::string record;
-  EncodeSamples(batch.late, &record);
-  const absl::Status status = wbl_.load()->Log({&record, 1});
+  const std::vector<RefHistogram>& histograms = batch.histograms.late;
+  if (batch.late.empty() && histograms.empty()) return;
+  const absl::Status status = LogOutOfOrder(batch.late, histograms);
   if (!status.ok()) {
     logger_.Error("samples out of order are not durable",
-                  {{"samples", batch.late.size()}, {"err", status.ToString()}});
+                  {{"samples", batch.late.size() + histograms.size()},
+                   {"err", status.ToString()}});
   }
 }
 
@@ -314,7 +334,7 @@ void Head::Apply(Batch& batch) {
         ApplyToShard(shards_[number], indices, batch, applied);
       });
   if (!batch.histograms.items.empty()) {
-    ApplyHistograms(&batch.histograms, applied);
+    ApplyHistograms(batch.limits, &batch.histograms, applied);
   }
   Publish(applied);
 }
@@ -392,18 +412,19 @@ bool Head::ApplyOne(std::uint32_t index, MemSeries* series, Shard& shard,
 bool Head::AppendFloat(const RefSample& sample, MemSeries& series, Shard& shard,
                        Applied& applied) {
   if (IsStale(shard.histograms, IdOf(sample.ref), series)) --applied.stale;
-  const bool begun = series.Append(shard.blocks, sample.timestamp_ms,
-                                   sample.value, options_.chunks);
-  if (begun) ++applied.chunks;
+  const MemSeries::Appended done = series.Append(
+      shard.blocks, sample.timestamp_ms, sample.value, options_.chunks);
+  if (done.begun) ++applied.chunks;
   if (series.stale()) ++applied.stale;
   series.logged = true;
   ++applied.samples;
   applied.oldest = std::min(applied.oldest, sample.timestamp_ms);
   applied.newest = std::max(applied.newest, sample.timestamp_ms);
-  return begun && series.has_full_chunks();
+  return done.filled;
 }
 
-void Head::InsertOne(const RefSample& sample, Shard& shard, Applied& applied) {
+template <typename Sample>
+void Head::InsertOne(const Sample& sample, Shard& shard, Applied& applied) {
   const auto inserted = shard.out_of_order[IdOf(sample.ref)].Insert(
       sample.timestamp_ms, sample.value, options_.out_of_order_capacity);
   if (inserted.chunk_begun) ++applied.chunks;
@@ -414,6 +435,9 @@ void Head::InsertOne(const RefSample& sample, Shard& shard, Applied& applied) {
   applied.out_of_order.max_ms =
       std::max(applied.out_of_order.max_ms, sample.timestamp_ms);
 }
+
+template void Head::InsertOne(const RefSample&, Shard&, Applied&);
+template void Head::InsertOne(const RefHistogram&, Shard&, Applied&);
 
 void Head::CountRejections(const std::vector<storage::Rejection>& rejected) {
   for (const storage::Rejection& one : rejected) {
@@ -440,9 +464,14 @@ void Head::CountRejections(const std::vector<storage::Rejection>& rejected) {
   }
 }
 
-std::size_t Head::ReplayOutOfOrder(absl::Span<const RefSample> samples) {
-  Batch batch(samples, {max_time_.load(), min_valid_time_.load(), 0});
+std::size_t Head::ReplayOutOfOrder(absl::Span<const RefSample> samples,
+                                   absl::Span<const RefHistogram> histograms) {
+  Batch batch(samples, {max_time_.load(), min_valid_time_.load(), 0},
+              histograms);
   std::fill(batch.taken.begin(), batch.taken.end(), Batch::kOutOfOrder);
+  for (HistogramBatch::Item& item : batch.histograms.items) {
+    item.out_of_order = true;
+  }
   Apply(batch);
   return batch.UnknownSeries();
 }

@@ -64,10 +64,12 @@ void HistogramBatch::AddStale(const RefSample& marker, std::size_t number,
                    true});
 }
 
-std::vector<RefHistogram> HistogramBatch::Taken() const {
+std::vector<RefHistogram> HistogramBatch::Taken(bool out_of_order) const {
   std::vector<RefHistogram> taken;
   for (const Item& item : items) {
-    if (item.taken) taken.push_back(item.sample);
+    if (item.taken && item.out_of_order == out_of_order) {
+      taken.push_back(item.sample);
+    }
   }
   return taken;
 }
@@ -104,7 +106,15 @@ bool Head::EndsHistograms(const HistogramTable& table, const MemSeries& series,
   return true;
 }
 
-void Head::CheckHistograms(std::int64_t min_valid_ms,
+Head::Fate Head::Judge(const RefHistogram& sample, const MemSeries& series,
+                       const HistogramTable& table, const Limits& limits) {
+  const MixedSeries mixed(series,
+                          HistogramsOf(table, IdOf(sample.ref), series));
+  return FateOf(mixed.Check(sample.timestamp_ms, sample.value),
+                sample.timestamp_ms, limits);
+}
+
+void Head::CheckHistograms(const Limits& limits,
                            HistogramBatch* histograms) const {
   for (HistogramBatch::Item& item : histograms->items) {
     if (!item.taken) continue;
@@ -116,39 +126,30 @@ void Head::CheckHistograms(std::int64_t min_valid_ms,
       histograms->Reject(item, storage::RejectReason::kUnknownSeries);
       continue;
     }
-    if (item.sample.timestamp_ms < min_valid_ms) {
-      histograms->Reject(item, storage::RejectReason::kOutOfBounds);
-      continue;
-    }
-    if (TakeHistogram(shard.histograms, *series, item, histograms) &&
-        !series->logged) {
-      histograms->undeclared.push_back(id);
+    const Fate fate = Judge(item.sample, *series, shard.histograms, limits);
+    switch (fate) {
+      case Fate::kInserted:
+        item.out_of_order = true;
+        NoteLateness(item.sample.timestamp_ms, limits);
+        [[fallthrough]];
+      case Fate::kAppended:
+        if (!series->logged) histograms->undeclared.push_back(id);
+        break;
+      case Fate::kSame:
+        item.taken = false;
+        break;
+      default:
+        if (fate != Fate::kDuplicate) {
+          NoteLateness(item.sample.timestamp_ms, limits);
+        }
+        histograms->Reject(item, ReasonOf(fate));
+        break;
     }
   }
 }
 
-bool Head::TakeHistogram(const HistogramTable& table, const MemSeries& series,
-                         HistogramBatch::Item& item,
-                         HistogramBatch* histograms) {
-  const MixedSeries mixed(series,
-                          HistogramsOf(table, IdOf(item.sample.ref), series));
-  switch (mixed.Check(item.sample.timestamp_ms, item.sample.value)) {
-    case MemSeries::Verdict::kNew:
-      return true;
-    case MemSeries::Verdict::kSame:
-      item.taken = false;
-      break;
-    case MemSeries::Verdict::kDuplicate:
-      histograms->Reject(item, storage::RejectReason::kDuplicate);
-      break;
-    case MemSeries::Verdict::kOutOfOrder:
-      histograms->Reject(item, storage::RejectReason::kOutOfOrder);
-      break;
-  }
-  return false;
-}
-
-void Head::ApplyHistograms(HistogramBatch* histograms, Applied& applied) {
+void Head::ApplyHistograms(const Limits& limits, HistogramBatch* histograms,
+                           Applied& applied) {
   for (HistogramBatch::Item& item : histograms->items) {
     if (!item.taken) continue;
     const SeriesId id = IdOf(item.sample.ref);
@@ -160,8 +161,24 @@ void Head::ApplyHistograms(HistogramBatch* histograms, Applied& applied) {
       continue;
     }
     // Again, because others may have appended since.
-    if (TakeHistogram(shard.histograms, *series, item, histograms)) {
-      AppendHistogram(item.sample, *series, shard, applied);
+    const Fate fate = item.out_of_order ? Fate::kInserted
+                                        : Judge(item.sample, *series,
+                                                shard.histograms, limits);
+    switch (fate) {
+      case Fate::kAppended:
+        AppendHistogram(item.sample, *series, shard, applied);
+        break;
+      case Fate::kInserted:
+        series->logged = true;
+        if (!item.out_of_order) histograms->late.push_back(item.sample);
+        InsertOne(item.sample, shard, applied);
+        break;
+      case Fate::kSame:
+        item.taken = false;
+        break;
+      default:
+        histograms->Reject(item, ReasonOf(fate));
+        break;
     }
   }
 }
@@ -177,6 +194,7 @@ void Head::AppendHistogram(const RefHistogram& sample, MemSeries& series,
   }
   if (own.Append(sample.timestamp_ms, sample.value, options_.chunks)) {
     ++applied.chunks;
+    if (own.has_heap_chunks()) shard.cut.push_back(IdOf(sample.ref));
   }
   series.has_histograms = true;
   series.logged = true;

@@ -123,7 +123,8 @@ absl::Status Head::LogMarkers(Shard& shard,
   if (wbl == nullptr) return absl::OkStatus();
   // No append may have logged samples that are not in memory yet.
   const ApplyGate::Measuring alone(append_gate_);
-  std::vector<RefSample> on_heap;
+  std::vector<RefSample> samples;
+  std::vector<RefHistogram> histograms;
   {
     base::ReaderMutexLock lock(shard.mutex);
     storage::SeriesRef last = 0;
@@ -132,12 +133,13 @@ absl::Status Head::LogMarkers(Shard& shard,
       last = marker.ref;
       const auto it = shard.out_of_order.find(static_cast<SeriesId>(last));
       if (it == shard.out_of_order.end()) continue;
-      it->second.CopyHeapSamples(last, &on_heap);
+      it->second.CopyHeapSamples(last, &samples, &histograms);
     }
   }
-  std::array<std::string, 2> records;
+  std::vector<std::string> records(2);
   EncodeMmapMarkers(markers, &records[0]);
-  EncodeSamples(on_heap, &records[1]);
+  EncodeSamples(samples, &records[1]);
+  EncodeHistograms(histograms, &records);
   return wbl->Log(records);
 }
 
@@ -178,15 +180,15 @@ class Head::SealedSet : public storage::ChunkSeriesSet {
                      [](const storage::Chunk& a, const storage::Chunk& b) {
                        return a.min_ms < b.min_ms;
                      });
-    model::SampleColumns samples;
-    NARTHEX_RETURN_IF_ERROR(DecodeChunks(sealed, range_, &samples));
+    std::vector<StoredSample> samples;
+    NARTHEX_RETURN_IF_ERROR(MergeStored(sealed, &samples));
     const Intervals deleted = head_.DeletedOf(id);
-    model::SampleColumns kept;
-    for (std::size_t i = 0; i < samples.size(); ++i) {
-      const std::int64_t time = samples.timestamps_ms[i];
-      if (!Covers(deleted, {time, time})) kept.Append(time, samples.values[i]);
-    }
-    EncodeChunks(kept, kSamplesPerChunk, &series->chunks);
+    std::erase_if(samples, [&](const StoredSample& sample) {
+      const std::int64_t time = sample.timestamp_ms;
+      return time < range_.min_ms || time > range_.max_ms ||
+             Covers(deleted, {time, time});
+    });
+    EncodeStored(samples, kSamplesPerChunk, &series->chunks);
     return absl::OkStatus();
   }
 

@@ -317,27 +317,40 @@ absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(
     const base::Logger& logger, TsdbMetrics& metrics, WalRepair repair) {
   ReplayResult result;
   std::vector<RefSample> samples;
+  std::vector<RefHistogram> histograms;
+  const auto translate = [&other_refs](auto& some) {
+    for (auto& sample : some) {
+      const auto it = other_refs.find(sample.ref);
+      if (it != other_refs.end()) sample.ref = it->second;
+    }
+  };
   const auto visit = [&](absl::string_view record) -> absl::Status {
+    samples.clear();
+    histograms.clear();
     switch (static_cast<WalRecordType>(WalRecordTypeOf(record))) {
       case WalRecordType::kSamples:
       case WalRecordType::kSamplesV2:
+        NARTHEX_RETURN_IF_ERROR(DecodeSamples(record, &samples));
         break;
       case WalRecordType::kMmapMarkers:
         // They say which samples are in the head's chunk files too; those
         // begin anew at every start.
         return absl::OkStatus();
-      default:
-        ++result.skipped_records;
-        return absl::OkStatus();
+      default: {
+        if (!IsHistogramRecord(record)) {
+          ++result.skipped_records;
+          return absl::OkStatus();
+        }
+        std::size_t skipped = 0;
+        NARTHEX_RETURN_IF_ERROR(
+            DecodeHistograms(record, &histograms, &skipped));
+        result.skipped_records += skipped;
+      }
     }
-    samples.clear();
-    NARTHEX_RETURN_IF_ERROR(DecodeSamples(record, &samples));
-    for (RefSample& sample : samples) {
-      const auto it = other_refs.find(sample.ref);
-      if (it != other_refs.end()) sample.ref = it->second;
-    }
-    result.unknown_refs += head.ReplayOutOfOrder(samples);
-    result.samples += samples.size();
+    translate(samples);
+    translate(histograms);
+    result.unknown_refs += head.ReplayOutOfOrder(samples, histograms);
+    result.samples += samples.size() + histograms.size();
     return absl::OkStatus();
   };
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<int> segments,

@@ -23,6 +23,7 @@ class HistogramBatch {
     RefHistogram sample;
     std::size_t number = 0;  ///< In the batch.
     bool taken = true;       ///< It is (still) to be stored.
+    bool out_of_order = false;
   };
 
   /// `first` is the number of the first one.
@@ -36,10 +37,12 @@ class HistogramBatch {
     rejected.push_back({item.number, reason});
   }
 
-  /// Those taken.
-  std::vector<RefHistogram> Taken() const;
+  /// Those taken, in or out of order.
+  std::vector<RefHistogram> Taken(bool out_of_order) const;
 
   std::vector<Item> items;
+  /// Inserted out of order, though logged as in order.
+  std::vector<RefHistogram> late;
   std::vector<storage::Rejection> rejected;
   std::vector<SeriesId> undeclared;  ///< Not yet in the write-ahead log.
 };

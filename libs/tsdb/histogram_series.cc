@@ -64,13 +64,17 @@ Result HistogramSeries::WithOpen(const Use& use) const {
   return Result();
 }
 
-HistogramSeries::FullChunk HistogramSeries::OpenAsFull() const {
-  return WithOpen<FullChunk>([](const auto& chunk) {
-    const absl::string_view bytes = chunk.bytes();
-    return FullChunk{
-        chunk.min_ms(), chunk.max_ms(), EncodingOf(chunk),
-        std::make_shared<const std::string>(bytes.data(), bytes.size())};
+storage::Chunk HistogramSeries::OpenAsFull() const {
+  return WithOpen<storage::Chunk>([](const auto& chunk) {
+    const auto owner = std::make_shared<const std::string>(
+        chunk.bytes().data(), chunk.bytes().size());
+    return storage::Chunk{chunk.min_ms(), chunk.max_ms(), EncodingOf(chunk),
+                          *owner, owner};
   });
+}
+
+void HistogramSeries::ReplaceHeapChunk(storage::Chunk mapped) {
+  full_[mapped_++] = std::move(mapped);
 }
 
 std::int64_t HistogramSeries::min_ms() const {
@@ -160,35 +164,32 @@ std::size_t HistogramSeries::chunk_count() const {
 std::size_t HistogramSeries::heap_bytes() const {
   std::size_t bytes = WithOpen<std::size_t>(
       [](const auto& chunk) { return chunk.allocated_bytes(); });
-  for (const FullChunk& chunk : full_) bytes += chunk.bytes->size();
+  for (const storage::Chunk& chunk : heap_chunks()) bytes += chunk.bytes.size();
   return bytes;
 }
 
 std::size_t HistogramSeries::Truncate(std::int64_t min_ms) {
   const std::size_t before = chunk_count();
-  std::erase_if(full_, [min_ms](const FullChunk& chunk) {
-    return chunk.max_ms < min_ms;
-  });
+  mapped_ -= std::min(
+      mapped_, std::erase_if(full_, [min_ms](const storage::Chunk& chunk) {
+        return chunk.max_ms < min_ms;
+      }));
   if (max_ms_ < min_ms) open_ = std::monostate();
   return before - chunk_count();
 }
 
 void HistogramSeries::CopyChunks(const storage::TimeRange& range,
                                  std::vector<storage::Chunk>* chunks) const {
-  const auto copy = [&](const FullChunk& chunk) {
-    chunks->push_back({chunk.min_ms, chunk.max_ms, chunk.encoding, *chunk.bytes,
-                       chunk.bytes});
-  };
   const auto overlaps = [&range](std::int64_t min_ms, std::int64_t max_ms) {
     return min_ms <= range.max_ms && max_ms >= range.min_ms;
   };
-  for (const FullChunk& chunk : full_) {
-    if (overlaps(chunk.min_ms, chunk.max_ms)) copy(chunk);
+  for (const storage::Chunk& chunk : full_) {
+    if (overlaps(chunk.min_ms, chunk.max_ms)) chunks->push_back(chunk);
   }
   if (open_.index() == 0) return;
   const std::int64_t open_min_ms =
       WithOpen<std::int64_t>([](const auto& chunk) { return chunk.min_ms(); });
-  if (overlaps(open_min_ms, max_ms_)) copy(OpenAsFull());
+  if (overlaps(open_min_ms, max_ms_)) chunks->push_back(OpenAsFull());
 }
 
 storage::TimeRange MixedSeries::range(const MemSeries::Arena& arena) const {

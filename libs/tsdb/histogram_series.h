@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "libs/model/histogram.h"
 #include "libs/storage/storage.h"
 #include "libs/tsdb/head_chunk_files.h"
@@ -42,6 +43,13 @@ class HistogramSeries {
 
   std::size_t chunk_count() const;
   std::size_t heap_bytes() const;
+  /// The full chunks that are on the heap, ascending.
+  absl::Span<const storage::Chunk> heap_chunks() const {
+    return absl::MakeConstSpan(full_).subspan(mapped_);
+  }
+  bool has_heap_chunks() const { return mapped_ < full_.size(); }
+  /// Replaces the first of these by an equal one that is held elsewhere.
+  void ReplaceHeapChunk(storage::Chunk mapped);
   /// Drops the chunks that end before `min_ms`; returns how many.
   std::size_t Truncate(std::int64_t min_ms);
   /// Appends copies of the chunks that overlap `range` to `*chunks`.
@@ -49,13 +57,6 @@ class HistogramSeries {
                   std::vector<storage::Chunk>* chunks) const;
 
  private:
-  struct FullChunk {
-    std::int64_t min_ms = 0;
-    std::int64_t max_ms = 0;
-    storage::Encoding encoding = storage::Encoding::kNone;
-    std::shared_ptr<const std::string> bytes;
-  };
-
   template <typename Chunk, typename Histogram>
   bool AppendTo(std::int64_t timestamp_ms, const Histogram& value,
                 const ChunkRules& rules);
@@ -66,10 +67,11 @@ class HistogramSeries {
   // What `use(chunk)` says of the open chunk; `Result()` without one.
   template <typename Result, typename Use>
   Result WithOpen(const Use& use) const;
-  FullChunk OpenAsFull() const;
+  storage::Chunk OpenAsFull() const;
 
   std::variant<std::monostate, HistogramChunk, FloatHistogramChunk> open_;
-  std::vector<FullChunk> full_;  // Ascending.
+  std::vector<storage::Chunk> full_;  // Ascending.
+  std::size_t mapped_ = 0;            // So many of them, from the first.
   std::int64_t max_ms_ = 0;
   // When the open chunk ends at the latest.
   std::int64_t next_at_ms_ = 0;

@@ -20,6 +20,9 @@ using Handle = base::BlockArena::Handle;
 
 // Once this part of a chunk is full it is known how dense its samples are.
 constexpr int kPredictAfterPart = 4;
+// Beyond this many bytes another sample might not fit.
+constexpr std::size_t kFullBytes =
+    OpenChunk::kMostBytes - OpenChunk::kMostSampleBytes;
 
 // A full chunk, as it lies in a block: its bytes are in the arena or mapped.
 struct FullChunk {
@@ -98,12 +101,12 @@ std::int64_t MemSeries::min_ms(const Arena& arena) const {
 }
 
 bool MemSeries::stale() const {
-  return !open_.empty() && model::IsStaleNan(open_.last_value());
+  return !empty() && model::IsStaleNan(open_.last_value());
 }
 
 MemSeries::Verdict MemSeries::Check(std::int64_t timestamp_ms,
                                     double value) const {
-  if (open_.empty() || timestamp_ms > open_.max_ms()) return Verdict::kNew;
+  if (empty() || timestamp_ms > open_.max_ms()) return Verdict::kNew;
   if (timestamp_ms < open_.max_ms()) return Verdict::kOutOfOrder;
   return std::bit_cast<std::uint64_t>(value) ==
                  std::bit_cast<std::uint64_t>(open_.last_value())
@@ -113,10 +116,8 @@ MemSeries::Verdict MemSeries::Check(std::int64_t timestamp_ms,
 
 bool MemSeries::MustCut(const Arena& arena, std::int64_t timestamp_ms,
                         const ChunkRules& rules) {
-  constexpr std::size_t kFull =
-      OpenChunk::kMostBytes - OpenChunk::kMostSampleBytes;
   const int count = open_.count();
-  if (open_.size() > kFull) return true;
+  if (open_.size() > kFullBytes) return true;
   const std::int64_t last = open_.max_ms();
   if (count == rules.samples_per_chunk / kPredictAfterPart) {
     ends_in_ms_ =
@@ -142,20 +143,34 @@ void MemSeries::Cut(Arena& arena) {
   new (arena.At(full_)) FullChunk(full);
 }
 
-bool MemSeries::Append(Arena& arena, std::int64_t timestamp_ms, double value,
-                       const ChunkRules& rules) {
+// Whether the next sample will begin a chunk, if it comes after the same time
+// as the last one did.
+bool MemSeries::IsFull() const {
+  return open_.size() > kFullBytes ||
+         (open_.count() > 1 && open_.delta_ms() >= ends_in_ms_);
+}
+
+MemSeries::Appended MemSeries::Append(Arena& arena, std::int64_t timestamp_ms,
+                                      double value, const ChunkRules& rules) {
+  Appended done;
   if (!open_.empty() && (ended_ || MustCut(arena, timestamp_ms, rules))) {
     Cut(arena);
+    done.filled = true;
   }
   ended_ = false;
-  const bool begun = open_.empty();
-  if (begun) {
+  done.begun = open_.empty();
+  if (done.begun) {
     ends_in_ms_ = Until(timestamp_ms, RangeEnd(timestamp_ms, rules.range_ms));
   } else {
     ends_in_ms_ -= Until(open_.max_ms(), timestamp_ms);
   }
   open_.Append(arena, timestamp_ms, value);
-  return begun;
+  // It need not wait in memory for the next sample.
+  if (IsFull()) {
+    Cut(arena);
+    done.filled = true;
+  }
+  return done;
 }
 
 std::size_t MemSeries::chunk_count(const Arena& arena) const {
@@ -213,7 +228,6 @@ void MemSeries::UseMapped(Arena& arena, std::int64_t min_ms,
 absl::Status MemSeries::Read(const Arena& arena,
                              const storage::TimeRange& range,
                              model::SampleColumns* out) const {
-  if (open_.empty()) return absl::OkStatus();
   std::string bytes;
   for (const Handle h : Ascending(arena, full_, range.min_ms)) {
     const FullChunk& full = At(arena, h);
@@ -225,7 +239,8 @@ absl::Status MemSeries::Read(const Arena& arena,
                                : absl::string_view(full.mapped, full.size);
     NARTHEX_RETURN_IF_ERROR(DecodeXorChunk(chunk, range, out));
   }
-  if (open_.max_ms() < range.min_ms || open_.min_ms(arena) > range.max_ms) {
+  if (open_.empty() || open_.max_ms() < range.min_ms ||
+      open_.min_ms(arena) > range.max_ms) {
     return absl::OkStatus();
   }
   bytes.clear();
@@ -235,7 +250,7 @@ absl::Status MemSeries::Read(const Arena& arena,
 
 void MemSeries::CopyChunks(const Arena& arena, const storage::TimeRange& range,
                            std::vector<storage::Chunk>* chunks) const {
-  if (open_.empty()) return;
+  if (empty()) return;
   const auto owner = std::make_shared<std::string>();
   const std::size_t first = chunks->size();
   const auto add = [&](std::int64_t min, std::int64_t max, std::size_t size) {
@@ -251,7 +266,8 @@ void MemSeries::CopyChunks(const Arena& arena, const storage::TimeRange& range,
       full.AppendTo(arena, owner.get());
     }
   }
-  if (add(open_.min_ms(arena), open_.max_ms(), open_.size())) {
+  if (!open_.empty() &&
+      add(open_.min_ms(arena), open_.max_ms(), open_.size())) {
     open_.AppendBytesTo(arena, owner.get());
   }
   std::size_t offset = 0;

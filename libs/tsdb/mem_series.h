@@ -40,7 +40,7 @@ class MemSeries {
     kOutOfOrder,  ///< It is older than the newest.
   };
 
-  bool empty() const { return open_.empty(); }
+  bool empty() const { return open_.empty() && !has_full_chunks(); }
   /// Of the first and last sample. Require: not empty.
   std::int64_t min_ms(const Arena& arena) const;
   std::int64_t max_ms() const { return open_.max_ms(); }
@@ -50,9 +50,14 @@ class MemSeries {
   bool stale() const;
 
   Verdict Check(std::int64_t timestamp_ms, double value) const;
-  /// Requires the verdict kNew. True when a chunk was begun.
-  bool Append(Arena& arena, std::int64_t timestamp_ms, double value,
-              const ChunkRules& rules);
+  /// What Append did to chunks.
+  struct Appended {
+    bool begun = false;   ///< One was begun.
+    bool filled = false;  ///< One became full.
+  };
+  /// Requires the verdict kNew.
+  Appended Append(Arena& arena, std::int64_t timestamp_ms, double value,
+                  const ChunkRules& rules);
 
   /// The next sample begins a chunk, for one of another kind comes between.
   void EndChunk() { ended_ = true; }
@@ -93,6 +98,7 @@ class MemSeries {
  private:
   bool MustCut(const Arena& arena, std::int64_t timestamp_ms,
                const ChunkRules& rules);
+  bool IsFull() const;
   void Cut(Arena& arena);
 
   bool ended_ = false;

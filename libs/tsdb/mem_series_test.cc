@@ -22,7 +22,7 @@ struct Series {
   base::BlockArena arena;
   MemSeries series;
 
-  bool Append(std::int64_t timestamp_ms, double value) {
+  MemSeries::Appended Append(std::int64_t timestamp_ms, double value) {
     return series.Append(arena, timestamp_ms, value, kRules);
   }
   std::vector<storage::Chunk> Chunks(
@@ -76,6 +76,30 @@ TEST_CASE("a chunk ends before it grows too many bytes or samples") {
   CHECK(SamplesPerChunk(faster).front() == 240);
 }
 
+TEST_CASE("a chunk is full with the last sample before its end") {
+  Series s;
+  for (int i = 0; i < 119; ++i) CHECK(!s.Append(kStart + i * 15000, i).filled);
+  CHECK(s.Append(kStart + 119 * 15000, 119).filled);
+  std::vector<HeadChunk> chunks;
+  std::vector<std::unique_ptr<std::string>> bytes;
+  s.series.CollectArenaChunks(s.arena, 7, &chunks, &bytes);
+  REQUIRE(chunks.size() == 1);
+  s.series.UseMapped(s.arena, kStart, chunks[0].bytes);
+  // The newest sample is known all the same.
+  CHECK(!s.series.empty());
+  CHECK(s.series.max_ms() == kStart + 119 * 15000);
+  CHECK(s.series.last_value() == 119);
+  CHECK(s.series.Check(kStart + 119 * 15000, 119) == MemSeries::Verdict::kSame);
+  CHECK(s.series.Check(kStart, 0) == MemSeries::Verdict::kOutOfOrder);
+  CHECK(SamplesPerChunk(s) == std::vector<std::size_t>{120});
+  // One that comes sooner than expected begins a chunk too.
+  CHECK(s.Append(kStart + 119 * 15000 + 1, 1).begun);
+  CHECK(SamplesPerChunk(s) == std::vector<std::size_t>{120, 1});
+  CHECK(s.series.Truncate(s.arena, kStart + kHour) == 2);
+  CHECK(s.series.empty());
+  CHECK(s.series.Check(kStart, 0) == MemSeries::Verdict::kNew);
+}
+
 TEST_CASE("samples are judged by the newest one") {
   Series s;
   CHECK(s.series.Check(5, 1) == MemSeries::Verdict::kNew);
@@ -105,7 +129,7 @@ TEST_CASE("truncation drops the chunks that end too early") {
 
 TEST_CASE("chunks moved to files read as before") {
   Series s;
-  for (int i = 0; i < 600; ++i) s.Append(kStart + i * 15000, i);
+  for (int i = 0; i < 590; ++i) s.Append(kStart + i * 15000, i);
   const auto before = SamplesPerChunk(s);
   const std::size_t used = s.arena.used_bytes();
   std::vector<HeadChunk> chunks;

@@ -133,11 +133,17 @@ void OpenChunk::AppendBytesTo(const base::BlockArena& arena,
   if (bytes_ > 0) PutSampleCount(count_, out->data() + start);
 }
 
-void OpenChunk::Clear(base::BlockArena& arena) { FreeChain(arena, Release()); }
+void OpenChunk::Clear(base::BlockArena& arena) {
+  FreeChain(arena, block_);
+  *this = OpenChunk();
+}
 
 base::BlockArena::Handle OpenChunk::Release() {
   const base::BlockArena::Handle block = block_;
-  *this = OpenChunk();
+  OpenChunk empty;
+  empty.last_ms_ = last_ms_;
+  empty.last_value_ = last_value_;
+  *this = empty;
   return block;
 }
 

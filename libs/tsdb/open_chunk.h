@@ -26,9 +26,11 @@ class OpenChunk {
   int count() const { return count_; }
   /// Bytes of the encoding.
   std::size_t size() const { return bytes_; }
-  /// Of the last sample. Require: not empty.
+  /// Of the last sample, also of a chunk that was released.
   std::int64_t max_ms() const { return last_ms_; }
   double last_value() const { return last_value_; }
+  /// Between the last two samples; 0 when there are fewer.
+  std::uint32_t delta_ms() const { return delta_ms_; }
   /// Of the first sample. Requires: not empty.
   std::int64_t min_ms(const base::BlockArena& arena) const;
 
@@ -39,7 +41,8 @@ class OpenChunk {
   void AppendBytesTo(const base::BlockArena& arena, std::string* out) const;
 
   void Clear(base::BlockArena& arena);
-  /// Empties the chunk without freeing its blocks. What it held is read with
+  /// Empties the chunk without freeing its blocks. It still knows the last
+  /// sample. What it held is read with
   /// AppendChain, its first two bytes excepted, which are the count of samples.
   base::BlockArena::Handle Release();
 

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/types/span.h"
-#include "libs/tsdb/chunk_series.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -24,34 +23,83 @@ storage::TimeRange BoundsOf(absl::Span<const storage::Chunk> chunks) {
   return range;
 }
 
-// As one chunk. Requires: not empty.
-storage::Chunk Encode(const std::vector<model::Sample>& samples) {
-  model::SampleColumns columns;
-  for (const model::Sample& sample : samples) {
-    columns.Append(sample.timestamp_ms, sample.value);
-  }
-  std::vector<storage::Chunk> chunks;
-  EncodeChunks(columns, static_cast<int>(samples.size()), &chunks);
-  return std::move(chunks.front());
+// Where a sample of this time is or would be.
+template <typename Sample>
+auto PlaceOf(std::int64_t timestamp_ms, std::vector<Sample>& samples) {
+  return std::lower_bound(samples.begin(), samples.end(), timestamp_ms,
+                          [](const Sample& sample, std::int64_t time) {
+                            return sample.timestamp_ms < time;
+                          });
+}
+
+template <typename Sample>
+bool Holds(std::int64_t timestamp_ms, std::vector<Sample>& samples) {
+  const auto at = PlaceOf(timestamp_ms, samples);
+  return at != samples.end() && at->timestamp_ms == timestamp_ms;
 }
 
 }  // namespace
 
+OutOfOrderSeries::Inserted OutOfOrderSeries::Prepare(std::int64_t timestamp_ms,
+                                                     std::size_t capacity) {
+  if (buffered() >= capacity) Cut();
+  Inserted result;
+  result.taken =
+      !Holds(timestamp_ms, floats_) && !Holds(timestamp_ms, histograms_);
+  result.chunk_begun = result.taken && buffered() == 0;
+  return result;
+}
+
 OutOfOrderSeries::Inserted OutOfOrderSeries::Insert(std::int64_t timestamp_ms,
                                                     double value,
                                                     std::size_t capacity) {
-  Inserted result;
-  if (open_.size() >= capacity) Cut();
-  const auto at =
-      std::lower_bound(open_.begin(), open_.end(), timestamp_ms,
-                       [](const model::Sample& sample, std::int64_t time) {
-                         return sample.timestamp_ms < time;
-                       });
-  if (at != open_.end() && at->timestamp_ms == timestamp_ms) return result;
-  result.taken = true;
-  result.chunk_begun = open_.empty();
-  open_.insert(at, {timestamp_ms, value});
+  const Inserted result = Prepare(timestamp_ms, capacity);
+  if (result.taken) {
+    floats_.insert(PlaceOf(timestamp_ms, floats_), {timestamp_ms, value});
+  }
   return result;
+}
+
+OutOfOrderSeries::Inserted OutOfOrderSeries::Insert(
+    std::int64_t timestamp_ms, const model::HistogramValue& value,
+    std::size_t capacity) {
+  const Inserted result = Prepare(timestamp_ms, capacity);
+  if (result.taken) {
+    StoredSample sample;
+    sample.timestamp_ms = timestamp_ms;
+    sample.histogram = value;
+    histograms_.insert(PlaceOf(timestamp_ms, histograms_), std::move(sample));
+  }
+  return result;
+}
+
+storage::TimeRange OutOfOrderSeries::BufferedRange() const {
+  storage::TimeRange range = BoundsOf({});
+  const auto add = [&range](const auto& samples) {
+    if (samples.empty()) return;
+    range.min_ms = std::min(range.min_ms, samples.front().timestamp_ms);
+    range.max_ms = std::max(range.max_ms, samples.back().timestamp_ms);
+  };
+  add(floats_);
+  add(histograms_);
+  return range;
+}
+
+void OutOfOrderSeries::EncodeBuffered(
+    std::vector<storage::Chunk>* chunks) const {
+  std::vector<StoredSample> samples;
+  samples.reserve(buffered());
+  for (const model::Sample& one : floats_) {
+    samples.push_back({one.timestamp_ms, 0, one.value});
+  }
+  samples.insert(samples.end(), histograms_.begin(), histograms_.end());
+  std::inplace_merge(
+      samples.begin(),
+      samples.begin() + static_cast<std::ptrdiff_t>(floats_.size()),
+      samples.end(), [](const StoredSample& a, const StoredSample& b) {
+        return a.timestamp_ms < b.timestamp_ms;
+      });
+  EncodeStored(samples, static_cast<int>(samples.size()), chunks);
 }
 
 storage::TimeRange OutOfOrderSeries::sealed_range() const {
@@ -59,12 +107,10 @@ storage::TimeRange OutOfOrderSeries::sealed_range() const {
 }
 
 storage::TimeRange OutOfOrderSeries::range() const {
-  storage::TimeRange range = BoundsOf(full_);
-  if (!open_.empty()) {
-    range.min_ms = std::min(range.min_ms, open_.front().timestamp_ms);
-    range.max_ms = std::max(range.max_ms, open_.back().timestamp_ms);
-  }
-  return range;
+  const storage::TimeRange full = BoundsOf(full_);
+  const storage::TimeRange buffered = BufferedRange();
+  return {std::min(full.min_ms, buffered.min_ms),
+          std::max(full.max_ms, buffered.max_ms)};
 }
 
 void OutOfOrderSeries::Copy(const storage::TimeRange& range,
@@ -72,21 +118,22 @@ void OutOfOrderSeries::Copy(const storage::TimeRange& range,
   for (const storage::Chunk& chunk : full_) {
     if (Overlaps(chunk, range)) chunks->push_back(chunk);
   }
-  if (open_.empty() || open_.front().timestamp_ms > range.max_ms ||
-      open_.back().timestamp_ms < range.min_ms) {
-    return;
+  const storage::TimeRange buffered = BufferedRange();
+  if (buffered.min_ms <= range.max_ms && buffered.max_ms >= range.min_ms) {
+    EncodeBuffered(chunks);
   }
-  chunks->push_back(Encode(open_));
 }
 
 void OutOfOrderSeries::Cut() {
-  full_.push_back(Encode(open_));
-  open_.clear();
+  EncodeBuffered(&full_);
+  floats_.clear();
+  histograms_.clear();
 }
 
 void OutOfOrderSeries::Seal() {
-  if (!open_.empty()) Cut();
-  open_.shrink_to_fit();
+  if (buffered() > 0) Cut();
+  floats_.shrink_to_fit();
+  histograms_.shrink_to_fit();
   sealed_ = full_.size();
 }
 
@@ -94,19 +141,27 @@ void OutOfOrderSeries::ReplaceHeapChunk(storage::Chunk mapped) {
   full_[mapped_++] = std::move(mapped);
 }
 
-void OutOfOrderSeries::CopyHeapSamples(storage::SeriesRef ref,
-                                       std::vector<RefSample>* samples) const {
+void OutOfOrderSeries::CopyHeapSamples(
+    storage::SeriesRef ref, std::vector<RefSample>* samples,
+    std::vector<RefHistogram>* histograms) const {
   constexpr storage::TimeRange kAll{model::kMinTime, model::kMaxTime};
+  std::vector<StoredSample> on_heap;
   for (const storage::Chunk& chunk : heap_chunks()) {
-    model::SampleColumns columns;
     // It was encoded here, so it can be decoded.
-    if (!DecodeChunk(chunk, kAll, &columns).ok()) continue;
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      samples->push_back({ref, columns.timestamps_ms[i], columns.values[i]});
+    DecodeStored(chunk, kAll, &on_heap).IgnoreError();
+  }
+  for (const StoredSample& one : on_heap) {
+    if (one.is_float()) {
+      samples->push_back({ref, one.timestamp_ms, one.value});
+    } else {
+      histograms->push_back({ref, one.timestamp_ms, 0, one.histogram});
     }
   }
-  for (const model::Sample& sample : open_) {
-    samples->push_back({ref, sample.timestamp_ms, sample.value});
+  for (const model::Sample& one : floats_) {
+    samples->push_back({ref, one.timestamp_ms, one.value});
+  }
+  for (const StoredSample& one : histograms_) {
+    histograms->push_back({ref, one.timestamp_ms, 0, one.histogram});
   }
 }
 

@@ -6,16 +6,19 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
+#include "libs/model/histogram.h"
 #include "libs/model/sample.h"
 #include "libs/storage/storage.h"
 #include "libs/tsdb/postings.h"
+#include "libs/tsdb/stored_sample.h"
+#include "libs/tsdb/wal_histogram_records.h"
 #include "libs/tsdb/wal_records.h"
 
 namespace narthex::tsdb {
 
 /// The samples of one series that came out of order: full chunks, which may
-/// overlap, and a small sorted buffer that samples are put into. Not
-/// thread-safe; what Copy returns stays valid on its own.
+/// overlap, and a small sorted buffer that samples of all kinds are put into.
+/// Not thread-safe; what Copy returns stays valid on its own.
 class OutOfOrderSeries {
  public:
   struct Inserted {
@@ -26,10 +29,12 @@ class OutOfOrderSeries {
   /// chunk (`out_of_order_cap_max`).
   Inserted Insert(std::int64_t timestamp_ms, double value,
                   std::size_t capacity);
+  Inserted Insert(std::int64_t timestamp_ms, const model::HistogramValue& value,
+                  std::size_t capacity);
 
-  bool empty() const { return open_.empty() && full_.empty(); }
+  bool empty() const { return buffered() == 0 && full_.empty(); }
   std::size_t chunk_count() const {
-    return full_.size() + (open_.empty() ? 0 : 1);
+    return full_.size() + (buffered() == 0 ? 0 : 1);
   }
   /// Bounds of all samples.
   storage::TimeRange range() const;
@@ -44,9 +49,9 @@ class OutOfOrderSeries {
   }
   /// Replaces the first of these by an equal one that is held elsewhere.
   void ReplaceHeapChunk(storage::Chunk mapped);
-  /// Appends the samples that are on the heap to `*samples`, as they came.
-  void CopyHeapSamples(storage::SeriesRef ref,
-                       std::vector<RefSample>* samples) const;
+  /// Appends the samples that are on the heap to these.
+  void CopyHeapSamples(storage::SeriesRef ref, std::vector<RefSample>* samples,
+                       std::vector<RefHistogram>* histograms) const;
 
   /// Makes the buffer a chunk. The chunks there are by then are sealed: until
   /// DropSealed they are the ones that CopySealed gives.
@@ -60,12 +65,19 @@ class OutOfOrderSeries {
   std::size_t DropSealed();
 
  private:
+  std::size_t buffered() const { return floats_.size() + histograms_.size(); }
+  storage::TimeRange BufferedRange() const;
+  // Makes room in the buffer; nothing is taken when it holds that time.
+  Inserted Prepare(std::int64_t timestamp_ms, std::size_t capacity);
+  void EncodeBuffered(std::vector<storage::Chunk>* chunks) const;
   void Cut();
 
   std::vector<storage::Chunk> full_;  // In the order they were cut.
   std::size_t sealed_ = 0;            // So many of them, from the first.
   std::size_t mapped_ = 0;            // Likewise: not on the heap.
-  std::vector<model::Sample> open_;   // Ascending in time.
+  // The buffer, each ascending in time.
+  std::vector<model::Sample> floats_;
+  std::vector<StoredSample> histograms_;
 };
 
 /// Those series of a shard that have samples out of order: few.
