@@ -1,0 +1,299 @@
+"""The real Prometheus beside us, both asking the same fakes: what they discover
+has the same labels, target by target, and stays the same when it changes.
+
+A kind is one entry of CASES. Kinds that the peer at hand was built without are
+left out of the comparison, and said so."""
+
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+
+from discovery_fakes import NameServer, Pages, ZooKeeper
+from harness import HOST, Skipped, Suite, check, free_port, get, main, need_peer, wait_for
+
+# ----------------------------------------------------------------------- cases
+
+
+class Case:
+    """One job. `config` is its part of the scrape config, in which {pages},
+    {socket}, {zookeeper} stand for the fakes' addresses. `before(fakes)` sets
+    them up, `after(fakes)` changes what they tell."""
+
+    def __init__(self, job, config, before, after):
+        self.job, self.config, self.before, self.after = job, config, before, after
+
+
+class Fakes:
+    def __init__(self, suite):
+        self.pages = suite.own(Pages())
+        self.socket = suite.own(Pages(self.pages.pages, unix_socket=os.path.join(suite.folder, "docker.sock")))
+        self.zookeeper = suite.own(ZooKeeper())
+        self.name_server = None
+
+    def fill(self, text):
+        for name in ("pages", "socket", "zookeeper"):
+            text = text.replace("{" + name + "}", getattr(self, name).address)
+        return text
+
+
+def pages(new):
+    return lambda fakes: fakes.pages.pages.update(new)
+
+
+HTTP_GROUPS = [
+    {"targets": ["192.0.2.1:80", "192.0.2.2:80"], "labels": {"zone": "a", "ünï": "ok", "__meta_x": "1"}},
+    {"targets": ["[2001:db8::1]:9100"]},
+    {"targets": [], "labels": {"l": "v"}},
+]
+
+
+def container(name, mode="bridge", networks=None, ports=()):
+    return {"Id": name * 8, "Names": ["/" + name, "/x/" + name], "Image": "img:" + name, "ImageID": "sha256:1",
+            "Labels": {"com.example/a-b": name, "ü": "1"}, "HostConfig": {"NetworkMode": mode}, "Ports": list(ports),
+            "NetworkSettings": {"Networks": networks if networks is not None else {
+                "bridge": {"NetworkID": "net1", "IPAddress": "192.0.2.10"},
+                "second": {"NetworkID": "net2", "IPAddress": "192.0.2.11"}}}}
+
+
+CONTAINERS = [
+    container("web", ports=[
+        {"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"},
+        {"PrivatePort": 443, "Type": "tcp"}, {"PrivatePort": 53, "Type": "udp"}]),
+    container("plain"),
+    container("host", mode="host", networks={"host": {"NetworkID": "net3", "IPAddress": ""}}),
+    container("side", mode="container:" + "web" * 8, networks={}),
+    container("none", mode="none", networks={}),
+]
+NETWORKS = [
+    {"Id": "net1", "Name": "bridge", "Scope": "local", "Internal": False, "Ingress": False, "Labels": {"k.1": "v"}},
+    {"Id": "net2", "Name": "second", "Scope": "swarm", "Internal": True, "Ingress": True},
+]
+DOCKER_PAGES = {"/_ping": ("text/plain", "OK"), "/containers/json": CONTAINERS, "/networks": NETWORKS}
+
+SERVICES = [
+    {"ID": "s1", "Spec": {"Name": "web", "Labels": {"a.b": "c"}, "Mode": {"Replicated": {"Replicas": 2}},
+                          "TaskTemplate": {"ContainerSpec": {"Image": "i:1", "Hostname": "h"}}},
+     "UpdateStatus": {"State": "completed"},
+     "Endpoint": {"Ports": [{"Name": "m", "Protocol": "tcp", "TargetPort": 1, "PublishedPort": 90,
+                             "PublishMode": "ingress"},
+                            {"Protocol": "udp", "PublishedPort": 53, "PublishMode": "host"}],
+                  "VirtualIPs": [{"NetworkID": "net1", "Addr": "192.0.2.20/24"},
+                                 {"NetworkID": "gone", "Addr": "192.0.2.21/24"}]}},
+    {"ID": "s2", "Spec": {"Name": "agent", "Mode": {"Global": {}}, "TaskTemplate": {"ContainerSpec": {"Image": "j"}}},
+     "Endpoint": {"VirtualIPs": [{"NetworkID": "net2", "Addr": "192.0.2.22/24"}]}},
+]
+NODES = [
+    {"ID": "n1", "Spec": {"Role": "manager", "Availability": "active", "Labels": {"rack-id": "7"}},
+     "Description": {"Hostname": "one", "Engine": {"EngineVersion": "27.0"},
+                     "Platform": {"Architecture": "x86_64", "OS": "linux"}},
+     "Status": {"State": "ready", "Addr": "192.0.2.31"},
+     "ManagerStatus": {"Leader": True, "Reachability": "reachable", "Addr": "192.0.2.31:2377"}},
+    {"ID": "n2", "Spec": {"Role": "worker", "Availability": "drain"}, "Description": {"Hostname": "two"},
+     "Status": {"State": "down", "Addr": "2001:db8::32"}},
+]
+TASKS = [
+    {"ID": "t1", "ServiceID": "s1", "NodeID": "n1", "Slot": 1, "DesiredState": "running",
+     "Spec": {"ContainerSpec": {"Labels": {"k/l": "v"}}},
+     "Status": {"State": "running", "ContainerStatus": {"ContainerID": "c1"},
+                "PortStatus": {"Ports": [{"Protocol": "tcp", "PublishedPort": 70, "PublishMode": "host"},
+                                         {"Protocol": "udp", "PublishedPort": 71, "PublishMode": "host"}]}},
+     "NetworksAttachments": [{"Network": {"ID": "net1"}, "Addresses": ["192.0.2.40/24", "192.0.2.41/24"]}]},
+    {"ID": "t2", "ServiceID": "s2", "NodeID": "n2", "DesiredState": "shutdown", "Spec": {"ContainerSpec": {}},
+     "Status": {"State": "failed", "ContainerStatus": {}, "PortStatus": {}},
+     "NetworksAttachments": [{"Network": {"ID": "unknown"}, "Addresses": ["192.0.2.42/24"]}]},
+]
+SWARM_PAGES = {"/services": SERVICES, "/nodes": NODES, "/tasks": TASKS, **DOCKER_PAGES}
+
+EUREKA = """<?xml version="1.0" encoding="UTF-8"?>
+<applications><versions__delta>1</versions__delta>
+<application><name>CONFIG</name>
+<instance><instanceId>a:config:1</instanceId><hostName>a.example.org</hostName><app>CONFIG</app>
+<ipAddr>192.0.2.50</ipAddr><status>UP</status><overriddenstatus>UNKNOWN</overriddenstatus>
+<port enabled="true">8080</port><securePort enabled="false">443</securePort><countryId>1</countryId>
+<dataCenterInfo class="com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo"><name>MyOwn</name>
+<metadata><zone>z &amp; y</zone></metadata></dataCenterInfo>
+<metadata><management.port>8090</management.port><x-y>1 &lt; 2</x-y><e/></metadata>
+<homePageUrl>http://a.example.org/?a=1&amp;b=2</homePageUrl><statusPageUrl>http://a.example.org/info</statusPageUrl>
+<healthCheckUrl>http://a.example.org/health</healthCheckUrl><vipAddress>v</vipAddress>
+<secureVipAddress>sv</secureVipAddress></instance>
+<instance><hostName>b.example.org</hostName><metadata class="java.util.Collections$EmptyMap"/></instance>
+</application></applications>"""
+
+
+def members(zookeeper):
+    """Nodes of both kinds below /members."""
+    zookeeper.set("/members", "")
+    zookeeper.set("/members/nerve", "no member")
+    zookeeper.set("/members/nerve/a", {"host": "192.0.2.60", "port": 1234, "name": "a"})
+    zookeeper.set("/members/serverset", "")
+    zookeeper.set("/members/serverset/0", {
+        "serviceEndpoint": {"host": "192.0.2.61", "port": 1}, "status": "ALIVE", "shard": 3,
+        "additionalEndpoints": {"http-admin": {"host": "192.0.2.61", "port": 2}}})
+
+
+def changed_members(zookeeper):
+    zookeeper.set("/members/nerve/a", {"host": "192.0.2.63", "port": 1, "name": "changed"})
+    zookeeper.set("/members/nerve/b", {"host": "192.0.2.64", "port": 2, "name": "added"})
+    zookeeper.remove("/members/serverset/0")
+    zookeeper.set("/members/serverset/1", {"serviceEndpoint": {"host": "192.0.2.65", "port": 5}, "status": "DEAD"})
+
+
+CASES = [
+    Case("http", "http_sd_configs: [{url: 'http://{pages}/http', refresh_interval: 1s}]",
+         pages({"/http": HTTP_GROUPS}), pages({"/http": HTTP_GROUPS[1:]})),
+    Case("docker", "docker_sd_configs: [{host: 'http://{pages}', refresh_interval: 1s}]",
+         pages(DOCKER_PAGES), pages({"/containers/json": CONTAINERS[1:4]})),
+    Case("docker_by_socket", "docker_sd_configs: [{host: 'unix://{socket}', refresh_interval: 1s, port: 7, "
+         "match_first_network: false, host_networking_host: me, filters: [{name: status, values: [running]}]}]",
+         pages(DOCKER_PAGES), pages({})),
+    *[Case(f"swarm_{role}", "dockerswarm_sd_configs: [{host: 'http://{pages}', refresh_interval: 1s, role: " +
+           role + "}]", pages(SWARM_PAGES), pages({"/" + role: SWARM_PAGES["/" + role][:1]}))
+      for role in ("services", "nodes", "tasks")],
+    Case("eureka", "eureka_sd_configs: [{server: 'http://{pages}/eureka', refresh_interval: 1s}]",
+         pages({"/eureka/apps": ("application/xml", EUREKA)}),
+         pages({"/eureka/apps": ("application/xml", EUREKA.replace("8080", "8081"))})),
+    Case("nerve", "nerve_sd_configs: [{servers: ['{zookeeper}'], paths: [/members]}]",
+         lambda fakes: members(fakes.zookeeper), lambda fakes: changed_members(fakes.zookeeper)),
+    Case("serverset", "serverset_sd_configs: [{servers: ['{zookeeper}'], paths: [/members/serverset]}]",
+         lambda fakes: None, lambda fakes: None),
+]
+
+DNS_RECORDS = {
+    "web.example.test.": [("A", "192.0.2.70"), ("A", "192.0.2.71"), ("AAAA", "2001:db8::70")],
+    "_m._tcp.example.test.": [("SRV", (9100, "a.example.test")), ("SRV", (9101, "b.example.test"))],
+    "example.test.": [("MX", (10, "mail.example.test")), ("NS", "ns.example.test")],
+    "alias.example.test.": [("CNAME", "web.example.test"), ("A", "192.0.2.72")],
+}
+
+
+def dns_case(job, name, kind):
+    def before(fakes):
+        fakes.name_server.records.update(DNS_RECORDS)
+
+    def after(fakes):
+        fakes.name_server.records["web.example.test."] = [("A", "192.0.2.79")]
+        fakes.name_server.records["_m._tcp.example.test."] = DNS_RECORDS["_m._tcp.example.test."][1:]
+    return Case(job, f"dns_sd_configs: [{{names: ['{name}', none.example.test], type: {kind}, port: 80, "
+                "refresh_interval: 1s}]", before, after)
+
+
+DNS_CASES = [
+    dns_case("dns_a", "web.example.test", "A"), dns_case("dns_aaaa", "web.example.test.", "AAAA"),
+    dns_case("dns_srv", "_m._tcp.example.test", "SRV"), dns_case("dns_mx", "example.test", "MX"),
+    dns_case("dns_ns", "example.test", "NS"), dns_case("dns_alias", "alias.example.test", "A"),
+    dns_case("dns_search", "web", "A"),
+]
+
+# --------------------------------------------------------------------- running
+
+
+def known_kinds(cases):
+    """Those cases whose kind the peer was built with."""
+    promtool = need_peer("promtool")
+    out = []
+    for case in cases:
+        kind = re.search(r"\w+_sd_configs", case.config).group()
+        text = f"scrape_configs: [{{job_name: x, {kind}: []}}]"
+        answer = subprocess.run([promtool, "check", "config", "--syntax-only", "/dev/stdin"], input=text, text=True,
+                                capture_output=True)
+        if "not found in type" in answer.stdout + answer.stderr:
+            print(f"        {case.job}: this Prometheus is without {kind}", flush=True)
+        else:
+            out.append(case)
+    return out
+
+
+def scrape_configs(cases, fakes):
+    # Everything is dropped: nothing that was discovered is there to be scraped.
+    return "scrape_configs:\n" + "".join(
+        f"- job_name: {case.job}\n  {fakes.fill(case.config)}\n"
+        "  relabel_configs: [{action: drop, regex: .*, source_labels: [__address__]}]\n" for case in cases)
+
+
+# What Prometheus has added since 3.5, the peer at hand.
+NEWER_LABELS = {
+    "__scrape_native_histograms__", "__always_scrape_classic_histograms__", "__convert_classic_histograms_to_nhcb__",
+    "__meta_docker_container_image", "__meta_docker_container_image_id"}
+
+
+def discovered(port):
+    """Labels of all targets by job."""
+    out = {}
+    for target in get(port, "/api/v1/targets", {"state": "dropped"}).json()["data"]["droppedTargets"]:
+        labels = target["discoveredLabels"]
+        out.setdefault(labels["job"], []).append(sorted(
+            (name, value) for name, value in labels.items() if name not in NEWER_LABELS))
+    return {job: sorted(targets) for job, targets in out.items()}
+
+
+def compare(suite, cases, fakes, wrap=lambda command: command):
+    binary = need_peer("prometheus")
+    cases = known_kinds(cases)
+    for case in cases:
+        case.before(fakes)
+    config = suite.write("prometheus.yml", scrape_configs(cases, fakes))
+    port = free_port()
+    peer = suite.peer("prometheus", wrap([
+        binary, f"--config.file={config}", f"--storage.tsdb.path={suite.folder}/peer",
+        f"--web.listen-address={HOST}:{port}"]), port)
+    scraper = suite.add("scraper")
+    scraper.command = wrap(scraper.command)
+    peer.start(wait=False)
+    suite.start("ingester", "querier", "scraper")
+    peer.wait_ready()
+
+    def agree(what, differs_from=None):
+        """Waits until both found the same, for all jobs and, for those that
+        changed, something else than before."""
+        found = {}
+
+        def same():
+            found["ours"], found["theirs"] = discovered(suite.querier.port), discovered(port)
+            if found["ours"] != found["theirs"]:
+                return False
+            return found["theirs"] != differs_from if differs_from else len(found["theirs"]) == len(cases)
+        try:
+            wait_for(what, same, timeout=45, every=0.5)
+        except AssertionError:
+            for case in cases:
+                ours, theirs = (found[who].get(case.job, []) for who in ("ours", "theirs"))
+                for target in theirs:
+                    check(target in ours, f"{what}: {case.job}: missing {json.dumps(dict(target), indent=1)}\n"
+                          f"ours: {json.dumps([dict(t) for t in ours], indent=1)}")
+                for target in ours:
+                    check(target in theirs, f"{what}: {case.job}: too much {json.dumps(dict(target), indent=1)}")
+            counts = {case.job: len(found["theirs"].get(case.job, [])) for case in cases}
+            raise AssertionError(f"{what}: no differences, but targets are missing: {counts}")
+        return found["theirs"]
+
+    first = agree("the first targets")
+    for case in cases:
+        case.after(fakes)
+    agree("the changed targets", first)
+    print(f"        {len(cases)} jobs, {sum(len(targets) for targets in first.values())} targets", flush=True)
+
+
+def discovers_as_prometheus():
+    with Suite() as suite:
+        compare(suite, CASES, Fakes(suite))
+
+
+def resolves_as_prometheus():
+    """With a resolv.conf of its own, which needs a mount namespace, and port 53."""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        raise Skipped("only root can give processes a resolv.conf of their own")
+    with Suite() as suite:
+        address = f"127.53.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
+        resolv_conf = suite.write("resolv.conf", f"nameserver {address}\nsearch nowhere.test example.test\n")
+        wrapper = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', resolv_conf]
+        if subprocess.run([*wrapper, "true"], capture_output=True).returncode != 0:
+            raise Skipped("no mount namespaces here")
+        fakes = Fakes(suite)
+        fakes.name_server = suite.own(NameServer(address))
+        compare(suite, DNS_CASES, fakes, lambda command: [*wrapper, *command])
+
+
+main(discovers_as_prometheus, resolves_as_prometheus)
