@@ -1,6 +1,7 @@
 #include <openssl/ssl.h>
 
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <memory>
 #include <string>
 
@@ -189,6 +190,9 @@ class HandshakeRecorder {
   std::string server_name;
   std::string protocols;
   std::string version;
+
+  // OpenSSL writes to sockets that the peer may have closed.
+  HandshakeRecorder() { std::signal(SIGPIPE, SIG_IGN); }
 
   std::string Fetch(const ClientConfig& config) {
     std::string body;
