@@ -8,6 +8,7 @@
 #include "libs/discovery/eureka.h"
 #include "libs/discovery/file.h"
 #include "libs/discovery/http.h"
+#include "libs/discovery/kubernetes.h"
 #include "libs/discovery/nomad.h"
 #include "libs/discovery/zookeeper.h"
 
@@ -39,7 +40,7 @@ const std::vector<Kind>& Kinds() {
       {"hetzner", nullptr},
       {"http", DecodeAs<HttpConfig>},
       {"ionos", nullptr},
-      {"kubernetes", nullptr},
+      {"kubernetes", DecodeAs<KubernetesConfig>},
       {"kuma", nullptr},
       {"lightsail", nullptr},
       {"linode", nullptr},

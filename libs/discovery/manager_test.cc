@@ -148,8 +148,8 @@ TEST_CASE("a new configuration keeps what it does not change") {
 }
 
 TEST_CASE("bad discovery sections are refused") {
-  CHECK(ErrorOf("kubernetes_sd_configs: []") ==
-        "f.yml: line 1: kubernetes_sd_configs: known to Prometheus, not "
+  CHECK(ErrorOf("kuma_sd_configs: []") ==
+        "f.yml: line 1: kuma_sd_configs: known to Prometheus, not "
         "supported yet");
   CHECK(ErrorOf("file_sd_configs: [{}]") ==
         "f.yml: line 1: file_sd_configs[0]: file service discovery config "

@@ -96,7 +96,11 @@ absl::Status Transfer::Configure(CURL* easy, const ClientOptions& options) {
                      request_.unix_socket.c_str());
   }
   // A stream may be silent for long: notice when its peer has vanished.
-  if (request_.on_body) curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  if (request_.on_body) {
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 30L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 10L);
+  }
   SetMethod();
   absl::Status status = SetProxy();
   if (status.ok()) status = SetTls();
