@@ -1,5 +1,6 @@
 #include "services/scraper/app.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,6 +27,21 @@ std::string HostName() {
   return name.data();
 }
 
+// One for each of many targets, as a connection that is kept costs less than a
+// new one for every scrape; what is beyond is closed after use. A quarter of
+// the descriptors is for everything else.
+int MostIdleConnections() {
+  constexpr rlim_t kMost = 20'000;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1'000;
+  limit.rlim_cur = limit.rlim_max;
+  // Where that is refused the limit stays as it was.
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    (void)::getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  return static_cast<int>(std::min(kMost, limit.rlim_cur / 4 * 3));
+}
+
 // Processes of a replicated set differ in host or in external labels, and so
 // do not scrape a target at the same time.
 std::uint64_t OffsetSeed(const config::Config& config) {
@@ -45,6 +61,7 @@ struct ScraperApp::Running {
         workers(std::make_unique<WorkerPool>(
             std::max(2U, std::thread::hardware_concurrency()))),
         client(std::make_unique<http::Client>(http::ClientOptions{
+            .max_idle_connections = MostIdleConnections(),
             .user_agent = absl::StrCat("Prometheus/3.14.0 Narthex/",
                                        service::Build().version)})),
         context{*client, *writer,         *workers,      metadata,
