@@ -31,10 +31,20 @@ absl::string_view HealthName(v1::Target::Health health) {
   }
 }
 
+// As it was written, unless relabelling changed it.
+std::string DurationText(const model::Labels& discovered,
+                         absl::string_view label, std::int64_t ms) {
+  const absl::string_view written = discovered.Get(label);
+  const auto parsed = base::ParseDuration(written);
+  return parsed.ok() && *parsed == ms ? std::string(written)
+                                      : base::FormatDuration(ms);
+}
+
 void WriteTarget(const v1::Target& target, JsonWriter* json) {
+  const model::Labels discovered = LabelsOf(target.discovered_labels());
   json->BeginObject()
       .Key("discoveredLabels")
-      .Labels(LabelsOf(target.discovered_labels()))
+      .Labels(discovered)
       .Key("labels")
       .Labels(LabelsOf(target.labels()))
       .Key("scrapePool")
@@ -52,9 +62,11 @@ void WriteTarget(const v1::Target& target, JsonWriter* json) {
       .Key("health")
       .String(HealthName(target.health()))
       .Key("scrapeInterval")
-      .String(base::FormatDuration(ToMs(target.scrape_interval())))
+      .String(DurationText(discovered, "__scrape_interval__",
+                           ToMs(target.scrape_interval())))
       .Key("scrapeTimeout")
-      .String(base::FormatDuration(ToMs(target.scrape_timeout())))
+      .String(DurationText(discovered, "__scrape_timeout__",
+                           ToMs(target.scrape_timeout())))
       .EndObject();
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/quote.h"
 #include "libs/base/status.h"
 
 namespace narthex::scraper {
@@ -53,18 +54,21 @@ absl::Status CheckLimits(const model::Labels& labels,
     return absl::OkStatus();
   }
   const auto check = [&](absl::string_view what, absl::string_view text,
-                         const model::Label& label, std::uint64_t limit) {
+                         const std::string& detail, std::uint64_t limit) {
     if (limit == 0 || text.size() <= limit) return absl::OkStatus();
     return absl::ResourceExhaustedError(
-        absl::StrCat(what, " exceeded (metric: ", metric,
-                     ", label name: ", label.name.substr(0, 50),
+        absl::StrCat(what, " exceeded (metric: ", metric, detail,
                      ", length: ", text.size(), ", limit: ", limit, ")"));
   };
   for (const model::Label& label : labels) {
-    NARTHEX_RETURN_IF_ERROR(check("label_name_length_limit", label.name, label,
+    const std::string name =
+        absl::StrCat(", label name: ", label.name.substr(0, 50));
+    NARTHEX_RETURN_IF_ERROR(check("label_name_length_limit", label.name, name,
                                   config.limits.label_name_length));
-    NARTHEX_RETURN_IF_ERROR(check("label_value_length_limit", label.value,
-                                  label, config.limits.label_value_length));
+    NARTHEX_RETURN_IF_ERROR(check(
+        "label_value_length_limit", label.value,
+        absl::StrCat(name, ", value: ", base::Quote(label.value.substr(0, 50))),
+        config.limits.label_value_length));
   }
   return absl::OkStatus();
 }
