@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status.h"
+#include "libs/base/varint.h"
 #include "libs/cluster/column_codec.h"
 #include "libs/cluster/fragment_wire.h"
 #include "libs/cluster/internal/address_watch.h"
@@ -66,19 +67,23 @@ class StreamedSet : public storage::ChunkSeriesSet {
               }) {}
 
   bool Next(storage::ChunkSeries* series) override {
-    while (next_ == message_.series_size()) {
+    while (next_ == message_.series_size() && labels_.remaining() == 0) {
       next_ = 0;
       message_.Clear();
       if (!call_.Read(&message_)) {
         message_.Clear();
         return false;
       }
+      labels_ = base::ByteReader(message_.label_sets());
     }
-    status_ = FromWire(message_.mutable_series(next_++), series);
+    status_ = labels_.remaining() > 0
+                  ? TakeLabels(series)
+                  : FromWire(message_.mutable_series(next_++), series);
     if (status_.ok()) return true;
     status_ = base::Annotate(status_, peer_->address);
     call_.Cancel();
     message_.Clear();
+    labels_ = base::ByteReader("");
     next_ = 0;
     return false;
   }
@@ -88,10 +93,19 @@ class StreamedSet : public storage::ChunkSeriesSet {
   }
 
  private:
+  absl::Status TakeLabels(storage::ChunkSeries* series) {
+    const absl::string_view labels = labels_.UvarintBytes();
+    series->chunks.clear();
+    return labels_.ok() && model::Labels::FromEncoded(labels, &series->labels)
+               ? absl::OkStatus()
+               : absl::DataLossError("received a malformed label set");
+  }
+
   const std::shared_ptr<Peer> peer_;
   SelectCall call_;
   v1::SelectResponse message_;
-  int next_ = 0;
+  int next_ = 0;                 // Of its series.
+  base::ByteReader labels_{""};  // What is left of its label sets.
   absl::Status status_;
 };
 
@@ -393,6 +407,7 @@ absl::StatusOr<std::vector<model::Labels>> IngesterQueryable::SeriesLabels(
   for (const auto& matchers : matcher_sets) {
     v1::SelectRequest request = MakeSelect(range, matchers);
     request.set_labels_only(true);
+    request.set_packed_labels(true);
     request.set_limit(limit);
     sets.push_back(rep_->Select(request));
   }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "libs/base/status.h"
+#include "libs/base/varint.h"
 #include "libs/cluster/wire.h"
 #include "libs/rpc/status.h"
 #include "services/ingester/evaluate.h"
@@ -165,7 +166,12 @@ absl::Status IngesterService::SendLabels(const tsdb::Db& db,
   while ((request.limit() == 0 || sent < request.limit()) && set->Next()) {
     const auto series = set->At();
     const absl::string_view labels = series->labels().encoded();
-    message.add_series()->set_labels(labels.data(), labels.size());
+    if (request.packed_labels()) {
+      base::PutUvarint(labels.size(), message.mutable_label_sets());
+      message.mutable_label_sets()->append(labels.data(), labels.size());
+    } else {
+      message.add_series()->set_labels(labels.data(), labels.size());
+    }
     ++sent;
     bytes += labels.size();
     if (bytes < kMessageBytes) continue;
@@ -177,7 +183,7 @@ absl::Status IngesterService::SendLabels(const tsdb::Db& db,
   }
   NARTHEX_RETURN_IF_ERROR(set->status());
   metrics_.selected_series.Inc(static_cast<double>(sent));
-  if (message.series_size() > 0) caller.send(message, true);
+  if (bytes > 0) caller.send(message, true);
   return absl::OkStatus();
 }
 
