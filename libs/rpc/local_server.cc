@@ -23,6 +23,8 @@ namespace {
 
 // Responses are sent once they are this much.
 constexpr std::size_t kSendBytes = 64 << 10;
+// More memory than this is given back after a call.
+constexpr std::size_t kMaxKept = 1 << 20;
 // A caller that takes nothing for so long is gone.
 constexpr timeval kSendTimeout{60, 0};
 // How often callers are told that their call is being worked on.
@@ -110,6 +112,7 @@ class Connection final : public LocalCall {
                               : handler->second(*this));
     request_ = {};
     reader_.Shrink();
+    if (out_.capacity() > kMaxKept) std::string().swap(out_);
     base::MutexLock lock(mutex_);
     busy_ = false;
     return open && !stopping_;
@@ -133,7 +136,6 @@ class Connection final : public LocalCall {
     }
     const bool sent = SendAll(fd_.get(), out_);
     out_.clear();
-    if (out_.capacity() > 4 * kSendBytes) std::string().swap(out_);
     base::MutexLock lock(mutex_);
     sending_ = false;
     return sent;

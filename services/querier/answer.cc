@@ -10,7 +10,7 @@ namespace narthex::querier {
 namespace {
 
 constexpr absl::string_view kJson = "application/json";
-constexpr std::size_t kFlushBytes = 1 << 20;
+constexpr std::size_t kFlushBytes = 256 << 10;
 
 void AppendTexts(absl::string_view name, const std::vector<std::string>& texts,
                  std::string* out) {
@@ -69,8 +69,9 @@ absl::Status Answer::Flush() {
   std::string& body = response_->body();
   if (body.size() < kFlushBytes) return absl::OkStatus();
   response_->headers().Set("Content-Type", kJson);
-  const std::string chunk = std::exchange(body, {});
-  return response_->Write(chunk);
+  sent_.clear();
+  std::swap(body, sent_);
+  return response_->Write(sent_);
 }
 
 void Answer::Finish(const absl::Status& status) {

@@ -40,6 +40,7 @@ class Answer {
 
   http::Response* const response_;
   JsonWriter data_;
+  std::string sent_;  // Its memory takes the next part.
   bool no_data_ = false;
 };
 

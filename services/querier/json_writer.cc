@@ -85,9 +85,9 @@ std::size_t AppendMultiByte(absl::string_view text, std::string* out) {
   return length;
 }
 
-// Without the escapes for HTML and bad UTF-8: labels are always valid.
-void AppendPlainString(absl::string_view text, std::string* out) {
-  out->push_back('"');
+// What stands between the quotes, without the escapes for HTML and bad UTF-8:
+// labels are always valid.
+void AppendPlainText(absl::string_view text, std::string* out) {
   std::size_t copied = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (EscapeOf(text[i]) != Escape::kAlways) continue;
@@ -96,7 +96,6 @@ void AppendPlainString(absl::string_view text, std::string* out) {
     copied = i + 1;
   }
   out->append(text.data() + copied, text.size() - copied);
-  out->push_back('"');
 }
 
 }  // namespace
@@ -129,16 +128,15 @@ void AppendJsonString(absl::string_view text, std::string* out) {
 }
 
 void AppendJsonLabels(const model::Labels& labels, std::string* out) {
-  out->push_back('{');
-  bool first = true;
+  absl::string_view before = "{\"";
   for (const model::Label& label : labels) {
-    if (!first) out->push_back(',');
-    first = false;
-    AppendPlainString(label.name, out);
-    out->push_back(':');
-    AppendPlainString(label.value, out);
+    out->append(before.data(), before.size());
+    before = "\",\"";
+    AppendPlainText(label.name, out);
+    out->append("\":\"", 3);
+    AppendPlainText(label.value, out);
   }
-  out->push_back('}');
+  out->append(labels.empty() ? "{}" : "\"}");
 }
 
 void AppendJsonTime(std::int64_t unix_ms, std::string* out) {
