@@ -16,18 +16,6 @@
 namespace narthex::discovery {
 namespace {
 
-/// application/json, perhaps with the charset that JSON has anyway.
-bool IsJson(absl::string_view content_type) {
-  const std::string lower =
-      absl::AsciiStrToLower(absl::StripAsciiWhitespace(content_type));
-  absl::string_view rest = lower;
-  if (!absl::ConsumePrefix(&rest, "application/json")) return false;
-  if (rest.empty()) return true;
-  if (!absl::ConsumePrefix(&rest, ";")) return false;
-  rest = absl::StripLeadingAsciiWhitespace(rest);
-  return rest == "charset=utf-8" || rest == "charset=\"utf-8\"";
-}
-
 absl::Status ParseLabels(const Json& map, model::LabelsBuilder* labels) {
   if (map.is_null()) return absl::OkStatus();
   if (!map.is_object()) {
@@ -97,7 +85,7 @@ absl::StatusOr<std::vector<TargetGroup>> Refresh(const HttpConfig& config,
         absl::StrCat("server returned HTTP status ", StatusLine(answer.code)));
   }
   const absl::string_view type = answer.headers.Get("Content-Type");
-  if (!IsJson(type)) {
+  if (!IsJsonType(type)) {
     return absl::InvalidArgumentError(
         absl::StrCat("unsupported content type ", base::Quote(type)));
   }
@@ -105,6 +93,26 @@ absl::StatusOr<std::vector<TargetGroup>> Refresh(const HttpConfig& config,
 }
 
 }  // namespace
+
+bool IsJsonType(absl::string_view content_type) {
+  const std::string lower =
+      absl::AsciiStrToLower(absl::StripAsciiWhitespace(content_type));
+  absl::string_view rest = lower;
+  if (!absl::ConsumePrefix(&rest, "application/json")) return false;
+  if (rest.empty()) return true;
+  if (!absl::ConsumePrefix(&rest, ";")) return false;
+  rest = absl::StripLeadingAsciiWhitespace(rest);
+  return rest == "charset=utf-8" || rest == "charset=\"utf-8\"";
+}
+
+absl::Status CheckHttpUrl(const yaml::Node& node, const std::string& url) {
+  if (url.empty()) return node.Error("URL is missing");
+  if (!absl::StartsWith(url, "http://") && !absl::StartsWith(url, "https://")) {
+    return node.Error("URL scheme must be 'http' or 'https'");
+  }
+  if (http::UrlHost(url).empty()) return node.Error("host is missing in URL");
+  return absl::OkStatus();
+}
 
 absl::StatusOr<std::vector<TargetGroup>> ParseTargetGroups(
     const std::string& json, const std::string& url) {
@@ -129,15 +137,7 @@ absl::Status Decode(const yaml::Node& node, HttpConfig* config) {
   d.Duration("refresh_interval", &config->refresh_interval_ms);
   d.Field("url", &config->url);
   NARTHEX_RETURN_IF_ERROR(d.Done());
-  if (config->url.empty()) return node.Error("URL is missing");
-  if (!absl::StartsWith(config->url, "http://") &&
-      !absl::StartsWith(config->url, "https://")) {
-    return node.Error("URL scheme must be 'http' or 'https'");
-  }
-  if (http::UrlHost(config->url).empty()) {
-    return node.Error("host is missing in URL");
-  }
-  return absl::OkStatus();
+  return CheckHttpUrl(node, config->url);
 }
 
 void Emit(const HttpConfig& config, yaml::Emitter* out) {

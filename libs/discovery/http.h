@@ -29,6 +29,12 @@ void SetDirectory(const std::string& directory, HttpConfig* config);
 std::unique_ptr<Provider> MakeProvider(const HttpConfig& config,
                                        const ProviderContext& context);
 
+/// Whether a Content-Type is application/json, perhaps with the charset that
+/// JSON has anyway.
+bool IsJsonType(absl::string_view content_type);
+/// An error of `node` unless `url` has the scheme http or https and a host.
+absl::Status CheckHttpUrl(const yaml::Node& node, const std::string& url);
+
 /// Reads the list of groups that came from `url`; sources are "<url>:<index>".
 absl::StatusOr<std::vector<TargetGroup>> ParseTargetGroups(
     const std::string& json, const std::string& url);

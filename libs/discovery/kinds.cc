@@ -2,14 +2,22 @@
 
 #include "libs/base/status.h"
 #include "libs/discovery/consul.h"
+#include "libs/discovery/digitalocean.h"
 #include "libs/discovery/dns.h"
 #include "libs/discovery/docker.h"
 #include "libs/discovery/dockerswarm.h"
 #include "libs/discovery/eureka.h"
 #include "libs/discovery/file.h"
+#include "libs/discovery/hetzner.h"
 #include "libs/discovery/http.h"
+#include "libs/discovery/ionos.h"
 #include "libs/discovery/kubernetes.h"
+#include "libs/discovery/linode.h"
+#include "libs/discovery/marathon.h"
 #include "libs/discovery/nomad.h"
+#include "libs/discovery/puppetdb.h"
+#include "libs/discovery/triton.h"
+#include "libs/discovery/vultr.h"
 #include "libs/discovery/zookeeper.h"
 
 namespace narthex::discovery {
@@ -29,7 +37,7 @@ const std::vector<Kind>& Kinds() {
       {"aws", nullptr},
       {"azure", nullptr},
       {"consul", DecodeAs<ConsulConfig>},
-      {"digitalocean", nullptr},
+      {"digitalocean", DecodeAs<DigitalOceanConfig>},
       {"dns", DecodeAs<DnsConfig>},
       {"docker", DecodeAs<DockerConfig>},
       {"dockerswarm", DecodeAs<DockerSwarmConfig>},
@@ -37,27 +45,27 @@ const std::vector<Kind>& Kinds() {
       {"eureka", DecodeAs<EurekaConfig>},
       {"file", DecodeAs<FileConfig>},
       {"gce", nullptr},
-      {"hetzner", nullptr},
+      {"hetzner", DecodeAs<HetznerConfig>},
       {"http", DecodeAs<HttpConfig>},
-      {"ionos", nullptr},
+      {"ionos", DecodeAs<IonosConfig>},
       {"kubernetes", DecodeAs<KubernetesConfig>},
       {"kuma", nullptr},
       {"lightsail", nullptr},
-      {"linode", nullptr},
-      {"marathon", nullptr},
+      {"linode", DecodeAs<LinodeConfig>},
+      {"marathon", DecodeAs<MarathonConfig>},
       {"nerve", DecodeAs<NerveConfig>},
       {"nomad", DecodeAs<NomadConfig>},
       {"oci", nullptr},
       {"openstack", nullptr},
       {"outscale", nullptr},
       {"ovhcloud", nullptr},
-      {"puppetdb", nullptr},
+      {"puppetdb", DecodeAs<PuppetDbConfig>},
       {"scaleway", nullptr},
       {"serverset", DecodeAs<ServersetConfig>},
       {"stackit", nullptr},
-      {"triton", nullptr},
+      {"triton", DecodeAs<TritonConfig>},
       {"uyuni", nullptr},
-      {"vultr", nullptr},
+      {"vultr", DecodeAs<VultrConfig>},
   };
   return kinds;
 }

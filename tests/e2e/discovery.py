@@ -123,6 +123,29 @@ EUREKA = """<?xml version="1.0" encoding="UTF-8"?>
 </application></applications>"""
 
 
+RESOURCES = [
+    {"certname": "a.example.test", "resource": "r1", "type": "Class", "title": "T", "exported": True, "tags": ["x", "y"],
+     "file": "/site.pp", "environment": "prod",
+     "parameters": {"text": "t", "flag": False, "number": 123456789, "half": 0.25, "list": ["a", 1, True, None],
+                    "none": None, "empty": [], "deep-1": {"in.ner": {"deep": "d", "l": [1]}, "n": 1e300}}},
+    {"certname": "b.example.test", "resource": "r2", "type": "Class", "title": "T", "parameters": {}},
+]
+
+TASK_LIST = [{"id": "t1", "host": "192.0.2.80", "ports": [31000, 31001], "ipAddresses": [{"ipAddress": "192.0.2.90"}]},
+             {"id": "t2", "host": "192.0.2.81", "ports": [32000, 32001]}]
+APPS = [
+    {"id": "/mapped", "labels": {"a.b": "c"}, "tasks": TASK_LIST, "container": {
+        "docker": {"image": "i:1"}, "portMappings": [{"labels": {"m-1": "1"}, "hostPort": 0, "containerPort": 80},
+                                                     {"hostPort": 8081, "containerPort": 81}]}},
+    {"id": "/old", "tasks": TASK_LIST, "networks": [{"mode": "container"}],
+     "container": {"docker": {"image": "i:2", "portMappings": [{"containerPort": 82, "labels": {"o": "2"}}]}}},
+    {"id": "/defined", "tasks": TASK_LIST, "portDefinitions": [{"port": 1, "labels": {"d": "3"}}, {"port": 2}]},
+    {"id": "/required", "tasks": TASK_LIST, "portDefinitions": [{"port": 10001}], "requirePorts": True},
+    {"id": "/plain", "tasks": TASK_LIST},
+    {"id": "/idle", "tasks": []},
+]
+
+
 def members(zookeeper):
     """Nodes of both kinds below /members."""
     zookeeper.set("/members", "")
@@ -155,6 +178,11 @@ CASES = [
     Case("eureka", "eureka_sd_configs: [{server: 'http://{pages}/eureka', refresh_interval: 1s}]",
          pages({"/eureka/apps": ("application/xml", EUREKA)}),
          pages({"/eureka/apps": ("application/xml", EUREKA.replace("8080", "8081"))})),
+    Case("puppetdb", "puppetdb_sd_configs: [{url: 'http://{pages}/pdb', query: 'resources {}', include_parameters: true, "
+         "refresh_interval: 1s}]",
+         pages({"/pdb/pdb/query/v4": RESOURCES}), pages({"/pdb/pdb/query/v4": RESOURCES[:1]})),
+    Case("marathon", "marathon_sd_configs: [{servers: ['http://{pages}/marathon'], refresh_interval: 1s}]",
+         pages({"/marathon/v2/apps/": {"apps": APPS}}), pages({"/marathon/v2/apps/": {"apps": APPS[1:]}})),
     Case("nerve", "nerve_sd_configs: [{servers: ['{zookeeper}'], paths: [/members]}]",
          lambda fakes: members(fakes.zookeeper), lambda fakes: changed_members(fakes.zookeeper)),
     Case("serverset", "serverset_sd_configs: [{servers: ['{zookeeper}'], paths: [/members/serverset]}]",

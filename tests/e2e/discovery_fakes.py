@@ -15,7 +15,7 @@ from harness import HOST
 
 
 class Pages:
-    """Answers GET by path with `pages[path]`: a text, a (type, text), what
+    """Answers GET, HEAD and POST by path with `pages[path]`: a text, a (type, text), what
     becomes JSON, or a function of the handler that answers itself. Docker's
     version before a path does not count."""
 
@@ -43,6 +43,10 @@ class Pages:
                     self.wfile.write(body)
 
             do_HEAD = do_GET
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.do_GET()
 
             def address_string(self):
                 return "peer"
