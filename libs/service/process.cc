@@ -166,27 +166,12 @@ int Process::Run(int argc, char** argv) {
   const sigset_t signals = HandledSignals();
   // Before any thread starts, so that all inherit it.
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::thread signal_thread([this, signals] {
-    while (true) {
-      const int signal = sigtimedwait(&signals, nullptr, &kTrimEvery);
-      if (signal == kEndSignal) return;
-      if (signal < 0) {
-        // Nothing came for a while. Free memory amid what is in use goes back
-        // to the system only when asked for, or a busy start is paid for ever.
-        malloc_trim(0);
-      } else if (signal == SIGHUP) {
-        (void)Reload();
-      } else if (stopping()) {
-        log_->Warn("second signal, exiting at once");
-        _exit(1);
-      } else {
-        log_->Info("stopping", {{"signal", strsignal(signal)}});
-        RequestStop();
-      }
-    }
-  });
-
-  const absl::Status status = Start({argv + 1, argv + argc});
+  absl::Status status = Configure({argv + 1, argv + argc});
+  std::thread signal_thread;
+  if (status.ok()) {
+    signal_thread = std::thread([this, signals] { ServeSignals(signals); });
+    status = Serve();
+  }
   int exit_code = 0;
   if (flags_.wants_help()) {
     std::fputs(flags_.Help().c_str(), stdout);
@@ -210,12 +195,39 @@ int Process::Run(int argc, char** argv) {
     while (!stopping()) state_->stop_requested.Wait(state_->mutex);
   }
   Stop();
-  pthread_kill(signal_thread.native_handle(), kEndSignal);
-  signal_thread.join();
+  if (signal_thread.joinable()) {
+    pthread_kill(signal_thread.native_handle(), kEndSignal);
+    signal_thread.join();
+  }
   return exit_code;
 }
 
+void Process::ServeSignals(const sigset_t& signals) {
+  while (true) {
+    const int signal = sigtimedwait(&signals, nullptr, &kTrimEvery);
+    if (signal == kEndSignal) return;
+    if (signal < 0) {
+      // Nothing came for a while. Free memory amid what is in use goes back
+      // to the system only when asked for, or a busy start is paid for ever.
+      malloc_trim(0);
+    } else if (signal == SIGHUP) {
+      (void)Reload();
+    } else if (stopping()) {
+      log_->Warn("second signal, exiting at once");
+      _exit(1);
+    } else {
+      log_->Info("stopping", {{"signal", strsignal(signal)}});
+      RequestStop();
+    }
+  }
+}
+
 absl::Status Process::Start(const std::vector<std::string>& arguments) {
+  NARTHEX_RETURN_IF_ERROR(Configure(arguments));
+  return Serve();
+}
+
+absl::Status Process::Configure(const std::vector<std::string>& arguments) {
   NARTHEX_RETURN_IF_ERROR(flags_.Parse(arguments));
   State& s = *state_;
   NARTHEX_ASSIGN_OR_RETURN(const auto level, base::ParseLogLevel(s.log_level));
@@ -223,6 +235,11 @@ absl::Status Process::Start(const std::vector<std::string>& arguments) {
                            base::ParseLogFormat(s.log_format));
   log_ = std::make_unique<base::Logger>(base::Logger::Stderr(level, format));
   s.started = true;
+  return absl::OkStatus();
+}
+
+absl::Status Process::Serve() {
+  State& s = *state_;
   start_time_ms_ = clock().NowMs();
   log_->Info("starting", {{"service", identity_.name},
                           {"version", Build().version},
@@ -384,7 +401,11 @@ void Process::Stop() {
     s.stopped = true;
   }
   if (!s.started) return;
-  s.ready = false;
+  {
+    // No reload touches what is taken down from here on.
+    base::MutexLock lock(s.reload_mutex);
+    s.ready = false;
+  }
   for (const auto& server : s.more_servers) server->Stop(kDrainTimeoutMs);
   if (server_ != nullptr) server_->Stop(kDrainTimeoutMs);
   while (true) {
@@ -416,8 +437,8 @@ void Process::OnReload(std::string name, std::function<absl::Status()> reload) {
 
 absl::Status Process::Reload() {
   State& s = *state_;
-  if (!s.ready) return absl::UnavailableError("not ready yet");
   base::MutexLock one_at_a_time(s.reload_mutex);
+  if (!s.ready) return absl::UnavailableError("not ready");
   decltype(s.reloads) reloads;
   {
     base::MutexLock lock(s.mutex);

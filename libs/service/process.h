@@ -1,5 +1,6 @@
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -118,6 +119,12 @@ class Process {
   // Made when they are first needed: a service without a configuration to
   // load has none.
   ConfigMetrics ReloadMetrics();
+  /// Reads the flags and makes the logger.
+  absl::Status Configure(const std::vector<std::string>& arguments);
+  /// Starts the server and the app.
+  absl::Status Serve();
+  /// Acts on signals, which are blocked, until Run() ends it.
+  void ServeSignals(const sigset_t& signals);
   absl::Status StartServer();
   absl::Status SetUpWebConfig(http::ServerOptions* options);
   void AddOpsRoutes();
