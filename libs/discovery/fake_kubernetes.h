@@ -219,8 +219,10 @@ class FakeKubernetes {
   void Watch(const Filter& filter, const http::Request& request,
              http::Response& response) {
     std::int64_t seen = 0;
-    CHECK(absl::SimpleAtoi(request.params.Get("resourceVersion"), &seen));
-    CHECK(request.params.Get("allowWatchBookmarks") == "true");
+    if (!absl::SimpleAtoi(request.params.Get("resourceVersion"), &seen) ||
+        request.params.Get("allowWatchBookmarks") != "true") {
+      return SendStatus(400, "no version or no bookmarks", response);
+    }
     response.headers().Set("Content-Type", "application/json");
     bool as_status = false;
     bool is_gone = false;

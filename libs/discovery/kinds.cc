@@ -1,13 +1,16 @@
 #include "libs/discovery/kinds.h"
 
 #include "libs/base/status.h"
+#include "libs/discovery/azure.h"
 #include "libs/discovery/consul.h"
 #include "libs/discovery/digitalocean.h"
 #include "libs/discovery/dns.h"
 #include "libs/discovery/docker.h"
 #include "libs/discovery/dockerswarm.h"
+#include "libs/discovery/ec2.h"
 #include "libs/discovery/eureka.h"
 #include "libs/discovery/file.h"
+#include "libs/discovery/gce.h"
 #include "libs/discovery/hetzner.h"
 #include "libs/discovery/http.h"
 #include "libs/discovery/ionos.h"
@@ -15,6 +18,7 @@
 #include "libs/discovery/linode.h"
 #include "libs/discovery/marathon.h"
 #include "libs/discovery/nomad.h"
+#include "libs/discovery/openstack.h"
 #include "libs/discovery/puppetdb.h"
 #include "libs/discovery/triton.h"
 #include "libs/discovery/vultr.h"
@@ -35,16 +39,16 @@ absl::StatusOr<ProviderConfig> DecodeAs(const yaml::Node& node) {
 const std::vector<Kind>& Kinds() {
   static const std::vector<Kind> kinds{
       {"aws", nullptr},
-      {"azure", nullptr},
+      {"azure", DecodeAs<AzureConfig>},
       {"consul", DecodeAs<ConsulConfig>},
       {"digitalocean", DecodeAs<DigitalOceanConfig>},
       {"dns", DecodeAs<DnsConfig>},
       {"docker", DecodeAs<DockerConfig>},
       {"dockerswarm", DecodeAs<DockerSwarmConfig>},
-      {"ec2", nullptr},
+      {"ec2", DecodeAs<Ec2Config>},
       {"eureka", DecodeAs<EurekaConfig>},
       {"file", DecodeAs<FileConfig>},
-      {"gce", nullptr},
+      {"gce", DecodeAs<GceConfig>},
       {"hetzner", DecodeAs<HetznerConfig>},
       {"http", DecodeAs<HttpConfig>},
       {"ionos", DecodeAs<IonosConfig>},
@@ -56,7 +60,7 @@ const std::vector<Kind>& Kinds() {
       {"nerve", DecodeAs<NerveConfig>},
       {"nomad", DecodeAs<NomadConfig>},
       {"oci", nullptr},
-      {"openstack", nullptr},
+      {"openstack", DecodeAs<OpenstackConfig>},
       {"outscale", nullptr},
       {"ovhcloud", nullptr},
       {"puppetdb", DecodeAs<PuppetDbConfig>},
