@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <future>
 #include <mutex>
@@ -16,9 +17,11 @@
 #include "absl/container/flat_hash_map.h"
 #include "libs/base/clock.h"
 #include "libs/base/file.h"
+#include "libs/base/hash.h"
 #include "libs/base/mutex.h"
 #include "libs/http/token_source.h"
 #include "libs/http/transfer.h"
+#include "libs/http/url.h"
 
 namespace narthex::http {
 
@@ -26,6 +29,11 @@ namespace {
 
 constexpr int kMaxEvents = 256;
 constexpr std::size_t kMaxSpareHandles = 1024;
+// libcurl looks through all connections of a multi handle after every
+// exchange, so they are shared out among so many, by host.
+constexpr std::size_t kGroups = 16;
+// In place of a group's number in an event: the eventfd.
+constexpr std::uint64_t kWake = kGroups;
 constexpr std::int64_t kTokenIdleNs = 3'600'000'000'000;
 
 absl::Status CancelledError() {
@@ -34,7 +42,7 @@ absl::Status CancelledError() {
 
 }  // namespace
 
-// The event loop: libcurl's sockets in an epoll set, its one timer as the
+// The event loop: libcurl's sockets in an epoll set, its timers as the
 // timeout of the wait, new requests through a queue and an eventfd.
 class Client::Loop {
  public:
@@ -45,7 +53,22 @@ class Client::Loop {
   void Cancel(FetchId id);
 
  private:
+  // The exchanges with some of the hosts: a multi handle and its timer.
+  struct Group {
+    int epoll = -1;
+    std::uint64_t number = 0;
+    CURLM* multi = nullptr;
+    std::int64_t timer_ns = -1;
+  };
+  struct Running {
+    std::unique_ptr<Transfer> transfer;
+    Group* group = nullptr;
+  };
+
   void Run();
+  void OnEvent(const epoll_event& event);
+  void RunTimers();
+  Group& GroupOf(const Transfer& transfer);
   void Wake() const;
   void TakeCommands();
   void Begin(std::unique_ptr<Transfer> transfer);
@@ -58,7 +81,7 @@ class Client::Loop {
   void EndLateWaiting();
   bool CancelWaiting(FetchId id);
   bool HasWaiting() const;
-  void CheckFinished();
+  void CheckFinished(Group& group);
   void End(Transfer* transfer, CURLcode code);
   int WaitMs() const;
   CURL* TakeHandle();
@@ -69,7 +92,7 @@ class Client::Loop {
   static int OnTimer(CURLM*, long timeout_ms, void* self);
 
   const ClientOptions options_;
-  CURLM* multi_ = nullptr;
+  std::array<Group, kGroups> groups_;
   base::UniqueFd epoll_;
   base::UniqueFd wake_;
   std::atomic<FetchId> next_id_{1};
@@ -80,10 +103,9 @@ class Client::Loop {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   // Of the loop's thread alone.
-  absl::flat_hash_map<FetchId, std::unique_ptr<Transfer>> running_;
+  absl::flat_hash_map<FetchId, Running> running_;
   std::vector<std::unique_ptr<TokenSource>> tokens_;
   std::vector<CURL*> spare_;
-  std::int64_t timer_ns_ = -1;
 
   std::thread thread_;
 };
@@ -92,19 +114,27 @@ Client::Loop::Loop(ClientOptions options) : options_(std::move(options)) {
   // The only process-wide set-up libcurl needs.
   static std::once_flag initialised;
   std::call_once(initialised, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-  multi_ = curl_multi_init();
   epoll_ = base::UniqueFd(epoll_create1(EPOLL_CLOEXEC));
   wake_ = base::UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.fd = wake_.get();
+  event.data.u64 = kWake;
   epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event);
-  curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &Loop::OnSocket);
-  curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
-  curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &Loop::OnTimer);
-  curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
-  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS,
-                    static_cast<long>(options_.max_idle_connections));
+  for (std::size_t i = 0; i < kGroups; ++i) {
+    Group& group = groups_[i];
+    group.epoll = epoll_.get();
+    group.number = i;
+    group.multi = curl_multi_init();
+    curl_multi_setopt(group.multi, CURLMOPT_SOCKETFUNCTION, &Loop::OnSocket);
+    curl_multi_setopt(group.multi, CURLMOPT_SOCKETDATA, &group);
+    curl_multi_setopt(group.multi, CURLMOPT_TIMERFUNCTION, &Loop::OnTimer);
+    curl_multi_setopt(group.multi, CURLMOPT_TIMERDATA, &group);
+    // More than a share, as the hosts are not spread evenly.
+    const std::size_t idle =
+        static_cast<std::size_t>(options_.max_idle_connections);
+    curl_multi_setopt(group.multi, CURLMOPT_MAXCONNECTS,
+                      static_cast<long>(std::min(idle, idle / kGroups + 100)));
+  }
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -116,7 +146,7 @@ Client::Loop::~Loop() {
   Wake();
   thread_.join();
   for (CURL* easy : spare_) curl_easy_cleanup(easy);
-  curl_multi_cleanup(multi_);
+  for (Group& group : groups_) curl_multi_cleanup(group.multi);
 }
 
 Client::FetchId Client::Loop::Start(FetchRequest request, std::string* body,
@@ -149,29 +179,11 @@ void Client::Loop::Wake() const {
 
 void Client::Loop::Run() {
   epoll_event events[kMaxEvents];
-  int ignored = 0;
   while (true) {
     const int count = epoll_wait(epoll_.get(), events, kMaxEvents, WaitMs());
-    for (int i = 0; i < count; ++i) {
-      if (events[i].data.fd == wake_.get()) {
-        std::uint64_t value = 0;
-        [[maybe_unused]] const auto got =
-            read(wake_.get(), &value, sizeof(value));
-        continue;
-      }
-      int mask = 0;
-      if ((events[i].events & EPOLLIN) != 0) mask |= CURL_CSELECT_IN;
-      if ((events[i].events & EPOLLOUT) != 0) mask |= CURL_CSELECT_OUT;
-      if ((events[i].events & (EPOLLERR | EPOLLHUP)) != 0) {
-        mask |= CURL_CSELECT_ERR;
-      }
-      curl_multi_socket_action(multi_, events[i].data.fd, mask, &ignored);
-    }
-    if (timer_ns_ >= 0 && base::Clock::System().MonotonicNs() >= timer_ns_) {
-      timer_ns_ = -1;
-      curl_multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &ignored);
-    }
-    CheckFinished();
+    for (int i = 0; i < count; ++i) OnEvent(events[i]);
+    RunTimers();
+    for (Group& group : groups_) CheckFinished(group);
     TakeCommands();
     if (HasWaiting()) EndLateWaiting();
     base::MutexLock lock(mutex_);
@@ -179,11 +191,47 @@ void Client::Loop::Run() {
   }
 }
 
+void Client::Loop::OnEvent(const epoll_event& event) {
+  if (event.data.u64 == kWake) {
+    std::uint64_t value = 0;
+    [[maybe_unused]] const auto got = read(wake_.get(), &value, sizeof(value));
+    return;
+  }
+  int mask = 0;
+  if ((event.events & EPOLLIN) != 0) mask |= CURL_CSELECT_IN;
+  if ((event.events & EPOLLOUT) != 0) mask |= CURL_CSELECT_OUT;
+  if ((event.events & (EPOLLERR | EPOLLHUP)) != 0) mask |= CURL_CSELECT_ERR;
+  const Group& group = groups_[event.data.u64 & 0xffffffff];
+  int ignored = 0;
+  curl_multi_socket_action(group.multi,
+                           static_cast<curl_socket_t>(event.data.u64 >> 32),
+                           mask, &ignored);
+}
+
+void Client::Loop::RunTimers() {
+  const std::int64_t now = base::Clock::System().MonotonicNs();
+  for (Group& group : groups_) {
+    if (group.timer_ns < 0 || group.timer_ns > now) continue;
+    group.timer_ns = -1;
+    int ignored = 0;
+    curl_multi_socket_action(group.multi, CURL_SOCKET_TIMEOUT, 0, &ignored);
+  }
+}
+
+Client::Loop::Group& Client::Loop::GroupOf(const Transfer& transfer) {
+  return groups_[base::XxHash64(UrlHostPort(transfer.url())) % kGroups];
+}
+
 int Client::Loop::WaitMs() const {
   // libcurl's timer knows nothing of those that wait for a token.
   const int longest_ms = HasWaiting() ? 50 : 10'000;
-  if (timer_ns_ < 0) return longest_ms;
-  const std::int64_t left = timer_ns_ - base::Clock::System().MonotonicNs();
+  std::int64_t first_ns = -1;
+  for (const Group& group : groups_) {
+    if (group.timer_ns < 0) continue;
+    if (first_ns < 0 || group.timer_ns < first_ns) first_ns = group.timer_ns;
+  }
+  if (first_ns < 0) return longest_ms;
+  const std::int64_t left = first_ns - base::Clock::System().MonotonicNs();
   if (left <= 0) return 0;
   return static_cast<int>(
       std::min<std::int64_t>(left / 1'000'000 + 1, longest_ms));
@@ -207,7 +255,7 @@ void Client::Loop::TakeCommands() {
     }
   }
   if (stopping) {
-    for (const auto& [id, transfer] : running_) cancels.push_back(id);
+    for (const auto& [id, running] : running_) cancels.push_back(id);
   }
   for (const FetchId id : cancels) {
     const auto it = running_.find(id);
@@ -215,9 +263,9 @@ void Client::Loop::TakeCommands() {
       CancelWaiting(id);
       continue;
     }
-    const std::unique_ptr<Transfer> transfer = std::move(it->second);
+    const auto [transfer, group] = std::move(it->second);
     running_.erase(it);
-    curl_multi_remove_handle(multi_, transfer->easy());
+    curl_multi_remove_handle(group->multi, transfer->easy());
     ReturnHandle(transfer->easy());
     transfer->Report(CancelledError());
   }
@@ -343,13 +391,15 @@ void Client::Loop::Exchange(std::unique_ptr<Transfer> transfer) {
     transfer->ReportFailure(status);
     return;
   }
-  curl_multi_add_handle(multi_, easy);
-  running_.emplace(transfer->id(), std::move(transfer));
+  Group& group = GroupOf(*transfer);
+  curl_multi_add_handle(group.multi, easy);
+  const FetchId id = transfer->id();
+  running_.emplace(id, Running{std::move(transfer), &group});
 }
 
-void Client::Loop::CheckFinished() {
+void Client::Loop::CheckFinished(Group& group) {
   int left = 0;
-  while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
+  while (const CURLMsg* message = curl_multi_info_read(group.multi, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     const CURLcode code = message->data.result;
     Transfer* transfer = nullptr;
@@ -360,11 +410,11 @@ void Client::Loop::CheckFinished() {
 
 void Client::Loop::End(Transfer* finished, CURLcode code) {
   const auto it = running_.find(finished->id());
-  std::unique_ptr<Transfer> transfer = std::move(it->second);
+  auto [transfer, group] = std::move(it->second);
   running_.erase(it);
   CURL* easy = transfer->easy();
   const bool again = transfer->Finish(code);
-  curl_multi_remove_handle(multi_, easy);
+  curl_multi_remove_handle(group->multi, easy);
   ReturnHandle(easy);
   if (again) {
     Begin(std::move(transfer));
@@ -392,25 +442,25 @@ void Client::Loop::ReturnHandle(CURL* easy) {
 
 int Client::Loop::OnSocket(CURL*, curl_socket_t fd, int what, void* self,
                            void* known) {
-  auto& loop = *static_cast<Loop*>(self);
+  auto& group = *static_cast<Group*>(self);
   if (what == CURL_POLL_REMOVE) {
-    epoll_ctl(loop.epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+    epoll_ctl(group.epoll, EPOLL_CTL_DEL, fd, nullptr);
     return 0;
   }
   epoll_event event{};
-  event.data.fd = fd;
+  event.data.u64 = static_cast<std::uint64_t>(fd) << 32 | group.number;
   if ((what & CURL_POLL_IN) != 0) event.events |= EPOLLIN;
   if ((what & CURL_POLL_OUT) != 0) event.events |= EPOLLOUT;
-  epoll_ctl(loop.epoll_.get(), known == nullptr ? EPOLL_CTL_ADD : EPOLL_CTL_MOD,
-            fd, &event);
+  epoll_ctl(group.epoll, known == nullptr ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd,
+            &event);
   // Any non-null mark says that the socket is in the set.
-  if (known == nullptr) curl_multi_assign(loop.multi_, fd, &loop);
+  if (known == nullptr) curl_multi_assign(group.multi, fd, &group);
   return 0;
 }
 
 int Client::Loop::OnTimer(CURLM*, long timeout_ms, void* self) {
-  auto& loop = *static_cast<Loop*>(self);
-  loop.timer_ns_ = timeout_ms < 0 ? -1
+  auto& group = *static_cast<Group*>(self);
+  group.timer_ns = timeout_ms < 0 ? -1
                                   : base::Clock::System().MonotonicNs() +
                                         timeout_ms * 1'000'000;
   return 0;

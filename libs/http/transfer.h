@@ -45,6 +45,8 @@ class Transfer {
   }
 
   Client::FetchId id() const { return id_; }
+  /// Of the next exchange.
+  const std::string& url() const { return request_.url; }
   CURL* easy() const { return easy_; }
 
  private:
