@@ -29,6 +29,7 @@ DbOptions Options() {
   options.wal.segment_bytes = kWalPageBytes;
   options.wal.compression = WalCompression::kNone;
   options.samples_per_chunk = 30;
+  options.out_of_order_window_ms = 2 * kHour;
   return options;
 }
 
@@ -56,6 +57,14 @@ void Make(Original* original) {
     fixture.Append(series, kStart + t, 1.5);
   }
   REQUIRE(fixture.db().Maintain().ok());
+  for (std::int64_t t = 9 * kHour; t < 10 * kHour; t += 2 * kMinute) {
+    for (const model::Labels& labels : series) {
+      REQUIRE(fixture.AppendOne(labels, kStart + t + 30'000, 2.5) == 0);
+    }
+    if (t == 9 * kHour + 40 * kMinute) {
+      REQUIRE(fixture.db().MoveFullChunks().ok());
+    }
+  }
   fixture.Close();
   original->content = fixture.expected();
   fs::copy(fixture.path(), original->directory.path(),
@@ -215,7 +224,7 @@ int Rounds() {
 TEST_CASE("damaged files are reported or repaired, never believed") {
   const std::string part =
       GENERATE("/index", "/chunks/", "meta.json", "tombstones", "wal/0",
-               "wal/checkpoint", "chunks_head");
+               "wal/checkpoint", "wbl/0", "chunks_head");
   DamageFiles(part, Rounds());
 }
 
@@ -223,7 +232,7 @@ TEST_CASE("a check of all files finds every damaged byte that matters") {
   Original original;
   Make(&original);
   const std::string& path = original.directory.path();
-  for (const char* part : {"/chunks/", "tombstones", "wal/0"}) {
+  for (const char* part : {"/chunks/", "tombstones", "wal/0", "wbl/0"}) {
     const std::string file = path + "/" + FilesOf(path, part).front();
     const std::string before = *base::ReadFile(file);
     // Past the header, whose padding means nothing.
