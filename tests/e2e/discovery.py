@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 
-from discovery_fakes import NameServer, Pages, ZooKeeper
+from discovery_fakes import Kubernetes, NameServer, Pages, ZooKeeper
 from harness import HOST, Skipped, Suite, check, free_port, get, main, need_peer, wait_for
 
 # ----------------------------------------------------------------------- cases
@@ -19,7 +19,7 @@ from harness import HOST, Skipped, Suite, check, free_port, get, main, need_peer
 
 class Case:
     """One job. `config` is its part of the scrape config, in which {pages},
-    {socket}, {zookeeper} stand for the fakes' addresses. `before(fakes)` sets
+    {socket}, {zookeeper}, {kubernetes} stand for the fakes' addresses. `before(fakes)` sets
     them up, `after(fakes)` changes what they tell."""
 
     def __init__(self, job, config, before, after):
@@ -31,10 +31,11 @@ class Fakes:
         self.pages = suite.own(Pages())
         self.socket = suite.own(Pages(self.pages.pages, unix_socket=os.path.join(suite.folder, "docker.sock")))
         self.zookeeper = suite.own(ZooKeeper())
+        self.kubernetes = suite.own(Kubernetes())
         self.name_server = None
 
     def fill(self, text):
-        for name in ("pages", "socket", "zookeeper"):
+        for name in ("pages", "socket", "zookeeper", "kubernetes"):
             text = text.replace("{" + name + "}", getattr(self, name).address)
         return text
 
@@ -164,6 +165,112 @@ def changed_members(zookeeper):
     zookeeper.set("/members/serverset/1", {"serviceEndpoint": {"host": "192.0.2.65", "port": 5}, "status": "DEAD"})
 
 
+def pod(name, ip, ports=(), **more):
+    return {"metadata": {"namespace": more.pop("space", "ns"), "name": name, "uid": "u-" + name,
+                         "labels": {"app.kubernetes.io/name": name, "empty": ""}, "annotations": {"a/b-c": "1"},
+                         "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "rs", "uid": "r",
+                                              "controller": True}]},
+            "spec": {"nodeName": "n1", "containers": [
+                {"name": "main", "image": "img:1", "ports": list(ports)}, {"name": "side", "image": "img:2"}],
+                "initContainers": [{"name": "init", "image": "img:3", "ports": [{"containerPort": 7}]}]},
+            "status": {"podIP": ip, "hostIP": "192.0.2.90", "phase": more.get("phase", "Running"),
+                       "conditions": [{"type": "Ready", "status": "True"}],
+                       "containerStatuses": [{"name": "main", "containerID": "c://1", "image": "img:1", "imageID": "",
+                                              "ready": True, "restartCount": 0}]}}
+
+
+PORTS = [{"name": "http", "containerPort": 8080, "protocol": "TCP"}, {"containerPort": 9090, "protocol": "TCP"}]
+NODE = {"metadata": {"name": "n1", "labels": {"zone": "z"}, "annotations": {"x.y": "1"}},
+        "spec": {"providerID": "p://1"},
+        "status": {"addresses": [{"type": "Hostname", "address": "h"}, {"type": "ExternalIP", "address": "192.0.2.91"},
+                                 {"type": "InternalIP", "address": "192.0.2.90"}],
+                   "conditions": [{"type": "Ready", "status": "True"}, {"type": "DiskPressure", "status": "False"}],
+                   "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}}}}
+POD_REFERENCE = {"kind": "Pod", "namespace": "ns", "name": "web"}
+
+
+def cluster(api):
+    """Objects for all roles."""
+    api.put("namespaces", {"metadata": {"name": "ns", "labels": {"team": "t"}, "annotations": {"o": "p"}}})
+    api.put("nodes", NODE)
+    api.put("pods", pod("web", "192.0.2.80", PORTS))
+    api.put("pods", pod("six", "2001:db8::80", PORTS[:1]))
+    api.put("pods", pod("waiting", ""))
+    api.put("pods", pod("other", "192.0.2.81", space="elsewhere"))
+    api.put("services", {
+        "metadata": {"namespace": "ns", "name": "web", "labels": {"l-1": "v"}},
+        "spec": {"type": "ClusterIP", "clusterIP": "192.0.2.82",
+                 "ports": [{"name": "http", "port": 80, "protocol": "TCP"}, {"port": 81, "protocol": "UDP"}]}})
+    api.put("services", {"metadata": {"namespace": "ns", "name": "out"}, "spec": {
+        "type": "ExternalName", "externalName": "out.example.org", "ports": [{"port": 1, "protocol": "TCP"}]}})
+    api.put("endpoints", {"metadata": {"namespace": "ns", "name": "web", "labels": {"e": "f"}}, "subsets": [{
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+        "addresses": [{"ip": "192.0.2.80", "nodeName": "n1", "hostname": "h", "targetRef": POD_REFERENCE},
+                      {"ip": "192.0.2.90", "targetRef": {"kind": "Node", "name": "n1"}}],
+        "notReadyAddresses": [{"ip": "192.0.2.83"}]}]})
+    api.put("endpointslices", {
+        "metadata": {"namespace": "ns", "name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP", "appProtocol": "h2c"},
+                  {"name": "more", "port": 8081, "protocol": "TCP"}],
+        "endpoints": [{"addresses": ["192.0.2.80"], "nodeName": "n1", "zone": "z", "targetRef": POD_REFERENCE,
+                       "conditions": {"ready": True, "serving": True, "terminating": False}},
+                      {"addresses": ["192.0.2.84"], "hostname": "h", "conditions": {},
+                       "deprecatedTopology": {"a.b/c": "d"}}]})
+    api.put("ingresses", {"metadata": {"namespace": "ns", "name": "web"}, "spec": {
+        "ingressClassName": "cls", "tls": [{"hosts": ["*.example.org"]}],
+        "rules": [{"host": "a.example.org", "http": {"paths": [{"path": "/x", "pathType": "Prefix", "backend": {}},
+                                                               {"pathType": "Prefix", "backend": {}}]}},
+                  {"host": "b.a.example.org"}]}})
+
+
+def changed_cluster(api):
+    api.put("nodes", {**NODE, "metadata": {"name": "n1", "labels": {"zone": "other"}}})
+    api.put("pods", pod("web", "192.0.2.80", PORTS, phase="Succeeded"))
+    api.put("pods", pod("added", "192.0.2.86"))
+    api.delete("pods", "ns", "six")
+    api.delete("services", "ns", "out")
+    api.put("services", {"metadata": {"namespace": "ns", "name": "web", "labels": {"l-1": "changed"}},
+                         "spec": {"type": "ClusterIP", "clusterIP": "192.0.2.82",
+                                  "ports": [{"port": 80, "protocol": "TCP"}]}})
+    api.put("ingresses", {"metadata": {"namespace": "ns", "name": "web"},
+                          "spec": {"rules": [{"host": "c.example.org"}]}})
+
+
+def kubernetes_case(job, config, first=False):
+    return Case(job, "kubernetes_sd_configs: [{api_server: 'http://{kubernetes}', " + config + "}]",
+                lambda fakes: cluster(fakes.kubernetes) if first else None,
+                lambda fakes: changed_cluster(fakes.kubernetes) if first else None)
+
+
+EC2_INSTANCES = """<DescribeInstancesResponse><reservationSet><item><ownerId>owner</ownerId><instancesSet>
+<item><instanceId>i-1</instanceId><imageId>ami-1</imageId><instanceState><name>running</name></instanceState>
+<privateDnsName>p.dns</privateDnsName><dnsName>d.dns</dnsName><instanceType>t3</instanceType>
+<placement><availabilityZone>eu-1a</availabilityZone></placement><platform>windows</platform>
+<subnetId>sub-1</subnetId><vpcId>vpc-1</vpcId><privateIpAddress>192.0.2.95</privateIpAddress>
+<ipAddress>198.51.100.1</ipAddress><architecture>x86_64</architecture><instanceLifecycle>spot</instanceLifecycle>
+<tagSet><item><key>a b</key><value>c</value></item></tagSet><networkInterfaceSet>
+<item><subnetId>sub-1</subnetId><attachment><deviceIndex>0</deviceIndex></attachment><ipv6AddressesSet>
+<item><ipv6Address>2001:db8::1</ipv6Address><isPrimaryIpv6>false</isPrimaryIpv6></item></ipv6AddressesSet></item>
+<item><subnetId>sub-2</subnetId><attachment><deviceIndex>1</deviceIndex></attachment><ipv6AddressesSet>
+<item><ipv6Address>2001:db8::2</ipv6Address><isPrimaryIpv6>true</isPrimaryIpv6></item></ipv6AddressesSet></item>
+</networkInterfaceSet></item></instancesSet></item></reservationSet></DescribeInstancesResponse>"""
+EC2_ZONES = """<DescribeAvailabilityZonesResponse><availabilityZoneInfo><item><zoneName>eu-1a</zoneName>
+<zoneId>euz1</zoneId></item></availabilityZoneInfo></DescribeAvailabilityZonesResponse>"""
+
+
+def ec2(instances):
+    """The EC2 API, which has one path."""
+    def answer(handler):
+        body = (EC2_ZONES if b"DescribeAvailabilityZones" in handler.body else instances).encode()
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/xml")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+    return pages({"/": answer})
+
+
 CASES = [
     Case("http", "http_sd_configs: [{url: 'http://{pages}/http', refresh_interval: 1s}]",
          pages({"/http": HTTP_GROUPS}), pages({"/http": HTTP_GROUPS[1:]})),
@@ -187,6 +294,13 @@ CASES = [
          lambda fakes: members(fakes.zookeeper), lambda fakes: changed_members(fakes.zookeeper)),
     Case("serverset", "serverset_sd_configs: [{servers: ['{zookeeper}'], paths: [/members/serverset]}]",
          lambda fakes: None, lambda fakes: None),
+    *[kubernetes_case(f"kubernetes_{role}", "role: " + role, first=role == "pod")
+      for role in ("pod", "service", "endpoints", "endpointslice", "ingress", "node")],
+    *[kubernetes_case(f"kubernetes_{role}_with_metadata",
+                      f"role: {role}, namespaces: {{names: [ns]}}, attach_metadata: {{node: true}}")
+      for role in ("pod", "endpoints", "endpointslice")],
+    Case("ec2", "ec2_sd_configs: [{endpoint: 'http://{pages}', region: eu-1, access_key: k, secret_key: s, "
+         "refresh_interval: 1s}]", ec2(EC2_INSTANCES), ec2(EC2_INSTANCES.replace("running", "stopped"))),
 ]
 
 DNS_RECORDS = {
@@ -244,7 +358,8 @@ def scrape_configs(cases, fakes):
 # What Prometheus has added since 3.5, the peer at hand.
 NEWER_LABELS = {
     "__scrape_native_histograms__", "__always_scrape_classic_histograms__", "__convert_classic_histograms_to_nhcb__",
-    "__meta_docker_container_image", "__meta_docker_container_image_id"}
+    "__meta_docker_container_image", "__meta_docker_container_image_id", "__meta_kubernetes_node_condition_ready",
+    "__meta_kubernetes_node_condition_diskpressure", "__meta_ec2_default_ipv6_address"}
 
 
 def discovered(port):

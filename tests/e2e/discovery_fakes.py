@@ -10,6 +10,7 @@ import socket
 import socketserver
 import struct
 import threading
+import urllib.parse
 
 from harness import HOST
 
@@ -45,7 +46,7 @@ class Pages:
             do_HEAD = do_GET
 
             def do_POST(self):
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 self.do_GET()
 
             def address_string(self):
@@ -223,5 +224,108 @@ class ZooKeeper:
             self.fire("children", os.path.dirname(path), 4)
 
     def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Kubernetes:
+    """An API server: lists of collections and watches of what happens to them."""
+
+    KINDS = {
+        "pods": ("v1", "Pod"), "services": ("v1", "Service"), "endpoints": ("v1", "Endpoints"),
+        "nodes": ("v1", "Node"), "namespaces": ("v1", "Namespace"),
+        "endpointslices": ("discovery.k8s.io/v1", "EndpointSlice"), "ingresses": ("networking.k8s.io/v1", "Ingress")}
+
+    def __init__(self):
+        outer = self
+        self.objects = {collection: {} for collection in self.KINDS}
+        self.events = []
+        self.version = 1
+        self.stopping = False
+        self.changed = threading.Condition()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                path, _, query = self.path.partition("?")
+                parts = path.split("/")
+                space = parts[-2] if parts[-3] == "namespaces" else None
+                params = urllib.parse.parse_qs(query)
+                if "sendInitialEvents" in params:
+                    self.answer(422, {"kind": "Status", "apiVersion": "v1", "status": "Failure",
+                                      "reason": "Invalid", "code": 422})
+                elif "watch" in params:
+                    outer.watch(self, parts[-1], space, int(params["resourceVersion"][0]))
+                else:
+                    self.answer(200, outer.list(parts[-1], space))
+
+            def answer(self, status, content):
+                body = json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer((HOST, 0), Handler)
+        self.address = f"{HOST}:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def put(self, collection, content):
+        metadata = content["metadata"]
+        key = (metadata.get("namespace"), metadata["name"])
+        with self.changed:
+            kind = "MODIFIED" if key in self.objects[collection] else "ADDED"
+            self.objects[collection][key] = self.happen(collection, kind, content)
+
+    def delete(self, collection, space, name):
+        with self.changed:
+            self.happen(collection, "DELETED", self.objects[collection].pop((space, name)))
+
+    def happen(self, collection, kind, content):
+        self.version += 1
+        version, name = self.KINDS[collection]
+        content = {"apiVersion": version, "kind": name, **content,
+                   "metadata": {**content["metadata"], "resourceVersion": str(self.version)}}
+        self.events.append((self.version, collection, kind, content))
+        self.changed.notify_all()
+        return content
+
+    def list(self, collection, space):
+        with self.changed:
+            version, name = self.KINDS[collection]
+            items = [content for key, content in self.objects[collection].items() if space in (None, key[0])]
+            return {"apiVersion": version, "kind": name + "List", "metadata": {"resourceVersion": str(self.version)},
+                    "items": items}
+
+    def watch(self, handler, collection, space, seen):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        handler.wfile.flush()
+        while not self.stopping:
+            with self.changed:
+                new = [event for event in self.events if event[0] > seen]
+                if not new:
+                    self.changed.wait(0.2)
+            for version, changed, kind, content in new:
+                seen = version
+                if changed != collection or space not in (None, content["metadata"].get("namespace")):
+                    continue
+                line = json.dumps({"type": kind, "object": content}).encode() + b"\n"
+                try:
+                    handler.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+                    handler.wfile.flush()
+                except OSError:
+                    break
+        handler.close_connection = True
+
+    def close(self):
+        self.stopping = True
         self.server.shutdown()
         self.server.server_close()
