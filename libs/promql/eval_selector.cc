@@ -195,9 +195,12 @@ model::HistogramPtr WithoutReset(const model::HistogramPtr& histogram) {
 template <typename Take>
 absl::Status SelectColumns(Evaluation& evaluation,
                            const VectorSelector& selector, const StepGrid& grid,
-                           const Take& take, ColumnSink sink) {
+                           const Take& take, ColumnSink sink,
+                           std::int64_t shift_ms = 0) {
   const std::int64_t lookback_ms = evaluation.settings().lookback_delta_ms;
   const References references = ReferencesOf(selector.time, grid);
+  const References looked_at = {references.first_ms + shift_ms,
+                                references.step_ms};
   storage::TimeRange range;
   range.min_ms = references.first_ms - lookback_ms + 1;
   range.max_ms = references.first_ms +
@@ -218,7 +221,7 @@ absl::Status SelectColumns(Evaluation& evaluation,
                              labels.metric_name(), &evaluation.annotations(),
                              &column);
     } else {
-      take(samples, references, lookback_ms, &column);
+      take(samples, looked_at, lookback_ms, &column);
     }
     const std::size_t present = SizeInSamples(column);
     if (present == 0) return absl::OkStatus();
@@ -321,10 +324,21 @@ absl::Status EvaluateSelector(Evaluation& evaluation,
                        selector.smoothed ? TakeSmoothed : TakeValues, sink);
 }
 
+namespace {
+
+/// timestamp(x @ t offset d) looks at t, not at t - d, but only among the
+/// samples that x reads for itself. So does Prometheus, up to 3.14 at least.
+std::int64_t ShiftOfTimes(const TimeModifiers& time) {
+  return time.at == TimeModifiers::At::kNone ? 0 : time.offset_ms;
+}
+
+}  // namespace
+
 absl::Status EvaluateSelectorTimes(Evaluation& evaluation,
                                    const VectorSelector& selector,
                                    const StepGrid& grid, ColumnSink sink) {
-  return SelectColumns(evaluation, selector, grid, TakeTimes<false>, sink);
+  return SelectColumns(evaluation, selector, grid, TakeTimes<false>, sink,
+                       ShiftOfTimes(selector.time));
 }
 
 absl::Status EvaluateSelectorFloatTimes(Evaluation& evaluation,
@@ -336,7 +350,8 @@ absl::Status EvaluateSelectorFloatTimes(Evaluation& evaluation,
 absl::Status EvaluateSelectorStartTimes(Evaluation& evaluation,
                                         const VectorSelector& selector,
                                         const StepGrid& grid, ColumnSink sink) {
-  return SelectColumns(evaluation, selector, grid, TakeStartTimes, sink);
+  return SelectColumns(evaluation, selector, grid, TakeStartTimes, sink,
+                       ShiftOfTimes(selector.time));
 }
 
 RangeGeometry GeometryOf(const Expr& expr, const StepGrid& grid) {

@@ -60,6 +60,11 @@ class Generator:
             text += self.pick(" @ start()", " @ end()", f" @ {self.at}")
         return text
 
+    def timestamp(self):
+        """Of a selection itself, whose modifiers count in a way of their own."""
+        at = self.pick("", " @ start()", " @ end()", f" @ {self.at}")
+        return f"timestamp({self.selector()}{at}{self.pick('', ' offset 1m', ' offset -90s', ' offset 7m')})"
+
     at = 0  # A time within the data, in seconds.
 
     def scalar(self, depth):
@@ -173,6 +178,7 @@ class Generator:
             lambda: f"-({inner})",
             lambda: f"absent({inner})",
             lambda: f"timestamp({inner})",
+            self.timestamp,
             lambda: f"sort{self.pick('', '_desc')}({inner})",
             lambda: f"vector({self.scalar(depth - 1)})",
             lambda: f'label_replace({inner}, "{self.pick("new", "job", "instance", "__name__")}", "$1-x", '
