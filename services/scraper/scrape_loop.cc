@@ -296,7 +296,13 @@ void ScrapeLoop::AppendReport(Report report, const model::Labels& labels,
                               ScrapeBatch* batch) {
   storage::SeriesRef& ref = reports_[report];
   if (ref == 0) {
-    model::LabelsBuilder builder(labels);
+    model::LabelsBuilder builder;
+    // As in Prometheus, a target's label "exported_x" goes where it has an
+    // "x": it makes way for one that the sample might have had.
+    for (const model::Label& label : labels) {
+      builder.Del(absl::StrCat("exported_", label.name));
+      builder.Set(label.name, label.value);
+    }
     builder.Set(model::kMetricName, kReportNames[report]);
     ref = context_.writer.Declare(builder.Build());
   }

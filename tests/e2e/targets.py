@@ -167,6 +167,95 @@ def targets_are_those_of_prometheus():
             check_equal(ours, theirs, query)
 
 
+SAMPLES = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+- job_name: overlaid
+  static_configs: [{{targets: ['{good}'], labels: {{zone: z, exported_zone: target, empty: ''}}}}]
+- job_name: honored
+  honor_labels: true
+  static_configs: [{{targets: ['{good}'], labels: {{zone: z, exported_zone: target}}}}]
+- job_name: own_times
+  honor_timestamps: false
+  static_configs: [{{targets: ['{good}']}}]
+- job_name: tracked
+  track_timestamps_staleness: true
+  static_configs: [{{targets: ['{good}']}}]
+- job_name: metric_relabelled
+  metric_relabel_configs:
+  - {{source_labels: [__name__], regex: dropped, action: drop}}
+  - {{source_labels: [__name__], regex: (clash).*, target_label: __name__, replacement: new_$1}}
+  - {{regex: zone, action: labeldrop}}
+  static_configs: [{{targets: ['{good}'], labels: {{zone: z}}}}]
+- job_name: extra
+  sample_limit: 100
+  static_configs: [{{targets: ['{good}']}}]
+- job_name: legacy
+  metric_name_validation_scheme: legacy
+  metric_name_escaping_scheme: underscores
+  static_configs: [{{targets: ['{good}']}}]
+- job_name: no_type
+  metrics_path: /untyped
+  fallback_scrape_protocol: PrometheusText0.0.4
+  static_configs: [{{targets: ['{good}']}}]
+"""
+
+
+def sample_page(n):
+    now = int(time.time() * 1000)
+    return (f'clash{{zone="own",instance="mine",job="j"}} {n}\n'
+            'clash_more{zone="own",exported_zone="also"} 1\n'
+            'clash_empty{zone="",instance=""} 2\n'
+            'clash_twice{exported_zone="a",exported_exported_zone="b",zone="c"} 3\n'
+            'dropped{a="b"} 1\n'
+            f'stamped {n} {now - 500}\n'
+            f'future 1 {now + 3_600_000}\n'
+            'repeated 1\nrepeated 2\n'
+            'not_a_number NaN\ninfinite -Inf\n'
+            'buckets_bucket{le="1"} 1\nbuckets_bucket{le="+Inf"} 2\n' +
+            ("comes_and_goes 1\n" if n % 40 < 12 else ""))
+
+
+def samples_are_those_of_prometheus():
+    exporter = Exposition({"/metrics": sample_page, "/untyped": "a 1\n"})
+    with Suite() as suite:
+        suite.own(exporter)
+        suite.write("prometheus.yml", SAMPLES.format(good=exporter.address))
+        port = free_port()
+        suite.peer("prometheus", [need_peer("prometheus"), f"--config.file={suite.config}",
+                                  f"--storage.tsdb.path={suite.folder}/peer",
+                                  f"--web.listen-address={HOST}:{port}"], port)
+        suite.services["prometheus"].start(wait=False)
+        suite.start("ingester", "querier", "scraper")
+        for server in ("querier", "prometheus"):
+            wait_for(f"samples of {server}", lambda s=server: (suite.value(
+                'min(count_over_time(up[1m]))', querier=s) or 0) >= 6, 60)
+
+        def shape(server):
+            """Every series with its value, where that does not tell the time."""
+            found = {}
+            for result in suite.query('last_over_time({__name__=~".+"}[1m])', querier=server):
+                name = json.dumps(result["metric"], sort_keys=True)
+                found[name] = result["value"][1]
+            series = suite.api("/series", {"match[]": '{__name__=~".+"}'}, server)
+            changing = ("clash", "new_clash", "stamped", "scrape_duration_seconds", "scrape_series_added",
+                        "scrape_samples_post_metric_relabeling", "scrape_samples_scraped", "comes_and_goes")
+            for s in series:
+                name = json.dumps(s, sort_keys=True)
+                if s["__name__"] in changing:
+                    found[name] = None
+            return found
+        ours, theirs = shape("querier"), shape("prometheus")
+        # One may not have met it yet.
+        for found in (ours, theirs):
+            for name in [n for n in found if "comes_and_goes" in n]:
+                found.pop(name)
+        check_equal(sorted(set(ours) - set(theirs)), [], "series that Prometheus does not have")
+        check_equal(sorted(set(theirs) - set(ours)), [], "series that only Prometheus has")
+        for name, value in theirs.items():
+            check_equal(ours[name], value, name)
+
+
 def relabel_steps_are_shown():
     with Suite("scrape_configs:\n- job_name: j\n  relabel_configs:\n"
                "  - {source_labels: [__address__], regex: '(.*):1', target_label: host}\n"
@@ -255,5 +344,5 @@ def shards_share_the_targets():
 
 
 if __name__ == "__main__":
-    main(targets_are_those_of_prometheus, relabel_steps_are_shown,
+    main(targets_are_those_of_prometheus, samples_are_those_of_prometheus, relabel_steps_are_shown,
          a_change_of_the_file_is_taken_up_and_known_targets_go_on, shards_share_the_targets)
