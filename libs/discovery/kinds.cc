@@ -20,6 +20,7 @@
 #include "libs/discovery/nomad.h"
 #include "libs/discovery/openstack.h"
 #include "libs/discovery/puppetdb.h"
+#include "libs/discovery/scaleway.h"
 #include "libs/discovery/triton.h"
 #include "libs/discovery/vultr.h"
 #include "libs/discovery/zookeeper.h"
@@ -64,7 +65,7 @@ const std::vector<Kind>& Kinds() {
       {"outscale", nullptr},
       {"ovhcloud", nullptr},
       {"puppetdb", DecodeAs<PuppetDbConfig>},
-      {"scaleway", nullptr},
+      {"scaleway", DecodeAs<ScalewayConfig>},
       {"serverset", DecodeAs<ServersetConfig>},
       {"stackit", nullptr},
       {"triton", DecodeAs<TritonConfig>},

@@ -146,6 +146,29 @@ APPS = [
     {"id": "/idle", "tasks": []},
 ]
 
+UUID = "11111111-1111-1111-1111-111111111111"
+SCALEWAY = "/instance/v1/zones/fr-par-1/"
+INSTANCES = [
+    {"id": "i1", "name": "n1", "hostname": "h1", "organization": "o", "project": "p", "commercial_type": "DEV1-S",
+     "boot_type": "local", "state": "running", "zone": "fr-par-1", "tags": ["a", "b"],
+     "image": {"id": "im", "name": "debian", "arch": "x86_64"},
+     "location": {"cluster_id": "c", "hypervisor_id": "hv", "node_id": "no"},
+     "security_group": {"id": "sg", "name": "default"}, "ipv6": {"address": "2001:db8::1"},
+     "public_ip": {"id": "x", "address": "192.0.2.100", "family": "inet"}, "private_ip": "192.0.2.101"},
+    {"id": "i2", "name": "n2", "zone": "fr-par-1", "public_ip": {"id": "y", "address": "192.0.2.102", "family": "inet"}},
+    {"id": "i3", "name": "without address", "zone": "fr-par-1"},
+]
+BARE = "/baremetal/v1/zones/fr-par-1/"
+BAREMETAL = {
+    BARE + "offers": {"offers": [{"id": "o1", "name": "GP-1"}], "total_count": 1},
+    BARE + "os": {"os": [{"id": "s1", "name": "Debian", "version": "12"}], "total_count": 1},
+    BARE + "servers": {"total_count": 2, "servers": [
+        {"id": "b1", "name": "n", "zone": "fr-par-1", "status": "ready", "project_id": "p", "offer_id": "o1",
+         "install": {"os_id": "s1"}, "tags": ["t"], "ips": [{"address": "2001:db8::1", "version": "IPv6"},
+                                                            {"address": "192.0.2.110", "version": "IPv4"}]},
+        {"id": "b2", "name": "m", "zone": "fr-par-1", "ips": [{"address": "2001:db8::2", "version": "IPv6"}]}]},
+}
+
 
 def members(zookeeper):
     """Nodes of both kinds below /members."""
@@ -290,6 +313,12 @@ CASES = [
          pages({"/pdb/pdb/query/v4": RESOURCES}), pages({"/pdb/pdb/query/v4": RESOURCES[:1]})),
     Case("marathon", "marathon_sd_configs: [{servers: ['http://{pages}/marathon'], refresh_interval: 1s}]",
          pages({"/marathon/v2/apps/": {"apps": APPS}}), pages({"/marathon/v2/apps/": {"apps": APPS[1:]}})),
+    *[Case(f"scaleway_{role}", "scaleway_sd_configs: [{api_url: 'http://{pages}', project_id: " + UUID + ", "
+           "access_key: SCWXXXXXXXXXXXXXXXXX, secret_key: " + UUID + ", tags_filter: [a, b], refresh_interval: 1s, role: "
+           + role + "}]", pages(before), pages(after))
+      for role, before, after in (
+          ("instance", {SCALEWAY + "servers": {"servers": INSTANCES}}, {SCALEWAY + "servers": {"servers": INSTANCES[:1]}}),
+          ("baremetal", BAREMETAL, {BARE + "servers": {"servers": BAREMETAL[BARE + "servers"]["servers"][:1]}}))],
     Case("nerve", "nerve_sd_configs: [{servers: ['{zookeeper}'], paths: [/members]}]",
          lambda fakes: members(fakes.zookeeper), lambda fakes: changed_members(fakes.zookeeper)),
     Case("serverset", "serverset_sd_configs: [{servers: ['{zookeeper}'], paths: [/members/serverset]}]",
