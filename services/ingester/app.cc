@@ -1,5 +1,7 @@
 #include "services/ingester/app.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <functional>
 #include <thread>
@@ -160,6 +162,8 @@ absl::Status IngesterApp::Start(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(
       r.db, tsdb::Db::Open(options_.path, db_options, process.log(),
                            process.clock(), process.registry()));
+  // What the replay needed beside the head goes back to the system.
+  malloc_trim(0);
   r.maintenance = std::make_unique<Periodic>(
       "maintenance of the database",
       std::chrono::milliseconds(options_.block_reload_ms),
