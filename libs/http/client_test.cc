@@ -179,8 +179,10 @@ TEST_CASE("a secret file that is missing fails the fetch with its name") {
   std::string body;
   const auto result =
       client.Fetch({.url = "http://127.0.0.1:1/", .config = config}, &body);
-  CHECK_FALSE(result.status.ok());
-  CHECK(absl::StrContains(result.status.message(), "/nonexistent/token"));
+  CHECK(result.status.message() ==
+        "Get \"http://127.0.0.1:1/\": unable to read authorization "
+        "credentials: unable to read file /nonexistent/token: open "
+        "/nonexistent/token: no such file or directory");
 }
 
 TEST_CASE("redirects are followed, without secrets to another host") {

@@ -186,6 +186,12 @@ TEST_CASE("TLS is tunnelled, and only the proxy sees what is meant for it") {
   CHECK(absl::StrContains(head, "X-Proxy: a\r\nX-Proxy: b\r\n"));
   CHECK(absl::StrContains(head, "Proxy-Authorization: Basic dTpw\r\n"));
   CHECK_FALSE(absl::StrContains(head, "Bearer"));
+
+  // Those who do not have the headers do not get the tunnel.
+  config.proxy.proxy_connect_header.clear();
+  CHECK(Fetch(client, url, config, &body).status.ok());
+  CHECK(absl::StartsWith(proxy.head(), "CONNECT "));
+  CHECK_FALSE(absl::StrContains(proxy.head(), "X-Proxy"));
 }
 
 TEST_CASE("a proxy that refuses or is away is told apart from the target") {

@@ -117,12 +117,23 @@ absl::Status TlsMaterial::Apply(const TlsConfig& config, CURL* easy) {
 absl::StatusOr<std::string> ReadSecret(const std::string& text,
                                        const std::string& file) {
   if (!text.empty() || file.empty()) return text;
-  auto content = base::ReadFile(file);
-  if (!content.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "unable to read file ", file, ": ", content.status().message()));
+  auto content = ReadTrimmed(file);
+  if (content.ok()) return content;
+  return base::Annotate(content.status(),
+                        absl::StrCat("unable to read file ", file));
+}
+
+absl::StatusOr<std::string> ReadTrimmed(const std::string& file) {
+  const auto content = base::ReadFile(file);
+  if (content.ok()) return std::string(absl::StripAsciiWhitespace(*content));
+  // Go has the system's reasons in lower case.
+  std::string message(content.status().message());
+  const std::size_t reason = message.rfind(": ");
+  if (reason != std::string::npos && reason + 2 < message.size()) {
+    char& first = message[reason + 2];
+    first = absl::ascii_tolower(static_cast<unsigned char>(first));
   }
-  return std::string(absl::StripAsciiWhitespace(*content));
+  return absl::InvalidArgumentError(message);
 }
 
 }  // namespace narthex::http

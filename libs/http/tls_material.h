@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "libs/http/client_config.h"
 
 namespace narthex::http {
@@ -31,5 +32,8 @@ class TlsMaterial {
 /// directory".
 absl::StatusOr<std::string> ReadSecret(const std::string& text,
                                        const std::string& file);
+/// The content of the file without surrounding space. kInvalidArgument "open
+/// f: no such file or directory".
+absl::StatusOr<std::string> ReadTrimmed(const std::string& file);
 
 }  // namespace narthex::http

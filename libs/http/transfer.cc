@@ -8,7 +8,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/clock.h"
-#include "libs/base/file.h"
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
 #include "libs/http/proxy.h"
@@ -58,7 +57,6 @@ Transfer::Transfer(Client::FetchId id, FetchRequest request, std::string* body,
       body_(body),
       done_(std::move(done)),
       config_(request_.config ? request_.config : DefaultConfig()),
-      first_host_(UrlHost(request_.url)),
       started_ns_(NowNs()) {}
 
 absl::Status Transfer::Configure(CURL* easy, const ClientOptions& options) {
@@ -167,12 +165,12 @@ absl::Status Transfer::AddConfiguredHeaders() {
     for (const std::string& value : header.values) AddHeader(name, value);
     for (const std::string& value : header.secrets) AddHeader(name, value);
     for (const std::string& file : header.files) {
-      auto value = base::ReadFile(file);
+      const auto value = ReadTrimmed(file);
       if (!value.ok()) {
         return base::Annotate(
             value.status(), absl::StrCat("unable to read headers file ", file));
       }
-      AddHeader(name, absl::StripAsciiWhitespace(*value));
+      AddHeader(name, *value);
     }
   }
   return absl::OkStatus();
@@ -275,6 +273,11 @@ absl::Status Transfer::SetProxy() {
   }
   proxy_header_list_ = std::move(list);
   curl_easy_setopt(easy_, CURLOPT_PROXYHEADER, proxy_header_list_.get());
+  if (proxy_header_list_ != nullptr) {
+    // libcurl would lend this tunnel to requests that have no such headers.
+    curl_easy_setopt(easy_, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(easy_, CURLOPT_FORBID_REUSE, 1L);
+  }
   return absl::OkStatus();
 }
 
@@ -365,6 +368,7 @@ bool Transfer::FollowRedirect() {
     request_.headers.Remove("Content-Type");
     request_.headers.Remove("Content-Encoding");
   }
+  if (first_host_.empty()) first_host_ = UrlHost(request_.url);
   // Stays so, even if a later redirect leads back.
   foreign_host_ |= !IsSameOrSubdomain(UrlHost(next), first_host_);
   request_.url = next;

@@ -78,7 +78,6 @@ class Transfer {
   std::string* const body_;
   Client::Callback done_;
   const std::shared_ptr<const ClientConfig> config_;
-  const std::string first_host_;
   const std::int64_t started_ns_;
 
   CURL* easy_ = nullptr;
@@ -91,6 +90,8 @@ class Transfer {
   std::string token_;
   char error_[CURL_ERROR_SIZE] = {};
   int redirects_ = 0;
+  /// The host that credentials are meant for; set by the first redirect.
+  std::string first_host_;
   bool foreign_host_ = false;
   bool too_large_ = false;
 };
