@@ -201,7 +201,7 @@ class FakeKubernetes {
     base::MutexLock lock(mutex_);
     int limit = 0;
     if (!absl::SimpleAtoi(request.params.Get("limit"), &limit)) limit = 1 << 30;
-    limit = std::min(limit, page_size_);
+    limit = std::min(limit, kPageSize);
     const std::string from(request.params.Get("continue"));
     Json list = {{"kind", "List"}, {"items", Json::array()}};
     list["metadata"]["resourceVersion"] = absl::StrCat(version_);
@@ -276,7 +276,7 @@ class FakeKubernetes {
     return !lines->empty();
   }
 
-  static constexpr int page_size_ = 2;
+  static constexpr int kPageSize = 2;
 
   mutable base::Mutex mutex_;
   base::CondVar changed_;

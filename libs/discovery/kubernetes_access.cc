@@ -111,6 +111,7 @@ absl::StatusOr<KubernetesAccess> ReadKubeconfig(const yaml::Node& root,
       Scalar(cluster, "insecure-skip-tls-verify") == "true";
   tls.server_name = Scalar(cluster, "tls-server-name");
   client->proxy.proxy_url = Scalar(cluster, "proxy-url");
+  client->proxy.proxy_from_environment = client->proxy.proxy_url.empty();
   if (const std::string user_name = Scalar(context, "user");
       !user_name.empty()) {
     NARTHEX_ASSIGN_OR_RETURN(const yaml::Node* user,
@@ -135,6 +136,7 @@ absl::StatusOr<KubernetesAccess> InClusterAccess(const std::string& directory) {
   NARTHEX_RETURN_IF_ERROR(base::ReadFile(token));
   auto client = std::make_shared<http::ClientConfig>();
   client->authorization = http::Authorization{"Bearer", "", token};
+  client->proxy.proxy_from_environment = true;
   client->tls.ca_file = directory + "/ca.crt";
   if (!base::Exists(client->tls.ca_file)) client->tls.ca_file.clear();
   const bool is_ipv6 = host.find(':') != std::string::npos;

@@ -20,6 +20,9 @@ struct KubernetesAccess {
 inline constexpr char kServiceAccountDirectory[] =
     "/var/run/secrets/kubernetes.io/serviceaccount";
 
+// Both go through the proxy of the environment, if there is one, as
+// Kubernetes's own clients do.
+
 /// What a pod finds in its environment and in `directory`: token and authority
 /// are files that are read at use. kFailedPrecondition outside of a cluster.
 absl::StatusOr<KubernetesAccess> InClusterAccess(const std::string& directory);
