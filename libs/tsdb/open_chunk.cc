@@ -93,7 +93,7 @@ void OpenChunk::Append(base::BlockArena& arena, std::int64_t timestamp_ms,
     }
     delta_ms_ = delta;
     const std::uint64_t changed =
-        bits ^ std::bit_cast<std::uint64_t>(last_value_);
+        bits ^ std::bit_cast<std::uint64_t>(last_value());
     if (changed == 0) {
       queue.Put(0, 1);
     } else {
