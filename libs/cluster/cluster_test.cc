@@ -464,9 +464,9 @@ TEST_CASE("a released reference serves another series later") {
   const auto writer = f.NewWriter({node.address});
   const storage::SeriesRef first = writer->Declare(Named(1));
   REQUIRE(writer->PushAndWait({{first, 1, 1}}, seconds(10)).status.ok());
-  writer->Release({first});
-  // The release travels with the next batch.
   const storage::SeriesRef second = writer->Declare(Named(2));
+  writer->Release({first});
+  // The release is delivered with this batch or before it.
   REQUIRE(writer->PushAndWait({{second, 1, 2}}, seconds(10)).status.ok());
   const storage::SeriesRef third = writer->Declare(Named(3));
   CHECK(third == first);
