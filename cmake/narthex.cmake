@@ -49,16 +49,14 @@ function(narthex_test name)
                        TIMEOUT 300)
 endfunction()
 
-# narthex_service(ingester SRCS main.cc DEPS ingester) declares the program
-# narthex-ingester in build/<preset>/bin, part of the target `services`.
+# narthex_service(ingester) makes the library narthex_ingester a part of the
+# program narthex, and narthex-ingester a name of that program.
 function(narthex_service name)
-  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
-  add_executable(narthex-${name} ${ARG_SRCS})
-  set_target_properties(narthex-${name} PROPERTIES
-                        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
-  _narthex_target(narthex-${name})
-  _narthex_link(narthex-${name} PRIVATE ${ARG_DEPS})
-  add_dependencies(services narthex-${name})
+  _narthex_link(narthex PRIVATE ${name})
+  add_custom_command(TARGET narthex POST_BUILD
+    COMMAND ${CMAKE_COMMAND} -E create_symlink narthex narthex-${name}
+    WORKING_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  add_custom_target(narthex-${name} DEPENDS narthex)
 endfunction()
 
 # narthex_proto(push SRCS narthex/v1/push.proto DEPS types [GRPC]) declares
