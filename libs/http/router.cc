@@ -172,7 +172,7 @@ void Router::Serve(const Route& route, Request& request,
     response.Error(400, "malformed escape in the path");
     return;
   }
-  if (filter_ && !filter_(route, request, response)) return;
+  if (filter_ && !filter_(&route, request, response)) return;
   for (const auto& [method, handler] : route.methods_) {
     if (method != request.method) continue;
     try {
@@ -191,6 +191,7 @@ void Router::ServeUnknown(const Request& request, Response& response) const {
     response.Redirect(absl::StrCat(prefix_, "/"));
     return;
   }
+  if (filter_ && !filter_(nullptr, request, response)) return;
   response.Error(404, "404 page not found");
 }
 

@@ -65,9 +65,10 @@ class Router {
   /// then redirects to it. Set before requests come.
   void SetPrefix(std::string prefix) { prefix_ = std::move(prefix); }
 
-  /// Asked before every handler; when it returns false it has answered and
-  /// the handler is not run. At most one; set before requests come.
-  using Filter = std::function<bool(const Route&, const Request&, Response&)>;
+  /// Asked before every handler, and with a null route before "not found"; when
+  /// it returns false it has answered and nothing else is run. At most one; set
+  /// before requests come.
+  using Filter = std::function<bool(const Route*, const Request&, Response&)>;
   void SetFilter(Filter filter) { filter_ = std::move(filter); }
 
   /// The route of a raw path (escapes not decoded), null when there is none.

@@ -94,13 +94,14 @@ TEST_CASE("a filter can answer in place of the handler") {
   Router router;
   router.Get("/a", Says("a"));
   router.Get("/b", Says("b"));
-  router.SetFilter([](const Route& route, const Request&, Response& response) {
-    if (route.name() == "/a") return true;
+  router.SetFilter([](const Route* route, const Request&, Response& response) {
+    if (route != nullptr && route->name() == "/a") return true;
     response.Error(503, "not ready");
     return false;
   });
   CHECK(Ask(router, "GET", "/a").body() == "a");
   CHECK(Ask(router, "GET", "/b").status() == 503);
+  CHECK(Ask(router, "GET", "/unknown").status() == 503);
 }
 
 TEST_CASE("route names are written as Prometheus writes handlers") {

@@ -270,9 +270,11 @@ absl::Status Process::StartServer() {
       NormalPrefix(s.route_prefix_flag.empty() ? UrlPath(s.external_url_flag)
                                                : s.route_prefix_flag);
   router_.SetPrefix(route_prefix_);
-  router_.SetFilter([this](const http::Route& route, const http::Request&,
+  // An unknown path may be one that the service has not registered yet.
+  router_.SetFilter([this](const http::Route* route, const http::Request&,
                            http::Response& response) {
-    if (state_->ready || IsOpsRoute(route.name())) return true;
+    if (state_->ready) return true;
+    if (route != nullptr && IsOpsRoute(route->name())) return true;
     response.Error(503, "Service Unavailable");
     return false;
   });

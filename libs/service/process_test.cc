@@ -77,6 +77,7 @@ TEST_CASE("until the service has started, only ops endpoints answer") {
   Process process(kIdentity, app);
   app.during_start = [&](Process&) {
     CHECK(Ask(process, "GET", "/hello") == "503 Service Unavailable\n");
+    CHECK(Ask(process, "GET", "/not-yet") == "503 Service Unavailable\n");
     CHECK(Ask(process, "GET", "/-/ready") == "503 Service Unavailable\n");
     CHECK(absl::StartsWith(Ask(process, "GET", "/-/healthy"), "200"));
     CHECK(absl::StartsWith(Ask(process, "GET", "/metrics"), "200"));
