@@ -11,11 +11,11 @@
 #include "absl/strings/strip.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status.h"
-#include "libs/base/varint.h"
 #include "libs/cluster/column_codec.h"
 #include "libs/cluster/fragment_wire.h"
 #include "libs/cluster/internal/address_watch.h"
 #include "libs/cluster/internal/stream_call.h"
+#include "libs/cluster/label_table_wire.h"
 #include "libs/cluster/wire.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/local_channel.h"
@@ -39,7 +39,7 @@ struct Peer {
   const std::string address;
   const std::unique_ptr<v1::Ingester::Stub> stub;
   // What is asked often; nobody answers when the ingester is elsewhere.
-  rpc::LocalChannel local;
+  mutable rpc::LocalChannel local;
 };
 using Peers = std::vector<std::shared_ptr<Peer>>;
 
@@ -53,61 +53,64 @@ absl::Status AsUnavailable(const absl::Status& status) {
 using SelectCall = internal::StreamCall<v1::SelectResponse>;
 using EvaluateCall = internal::StreamCall<v1::EvaluateResponse>;
 
+std::unique_ptr<SelectCall> StartSelect(const Peer& peer,
+                                        const v1::SelectRequest& request,
+                                        const internal::CallLimits& limits) {
+  return std::make_unique<SelectCall>(
+      peer.address, limits,
+      peer.local.Call("Select", request, limits.deadline, limits.cancelled),
+      [&](auto* context, auto* queue, void* tag) {
+        return peer.stub->AsyncSelect(context, request, queue, tag);
+      });
+}
+
 // A selection as it streams in from one ingester.
 class StreamedSet : public storage::ChunkSeriesSet {
  public:
   StreamedSet(std::shared_ptr<Peer> peer, const v1::SelectRequest& request,
               const internal::CallLimits& limits)
-      : peer_(std::move(peer)),
-        call_(peer_->address, limits,
-              peer_->local.Call("Select", request, limits.deadline,
-                                limits.cancelled),
-              [&](auto* context, auto* queue, void* tag) {
-                return peer_->stub->AsyncSelect(context, request, queue, tag);
-              }) {}
+      : peer_(std::move(peer)), call_(StartSelect(*peer_, request, limits)) {}
 
   bool Next(storage::ChunkSeries* series) override {
-    while (next_ == message_.series_size() && labels_.remaining() == 0) {
+    while (next_ == message_.series_size()) {
       next_ = 0;
       message_.Clear();
-      if (!call_.Read(&message_)) {
+      if (!call_->Read(&message_)) {
         message_.Clear();
         return false;
       }
-      labels_ = base::ByteReader(message_.label_sets());
     }
-    status_ = labels_.remaining() > 0
-                  ? TakeLabels(series)
-                  : FromWire(message_.mutable_series(next_++), series);
+    status_ = FromWire(message_.mutable_series(next_++), series);
     if (status_.ok()) return true;
     status_ = base::Annotate(status_, peer_->address);
-    call_.Cancel();
+    call_->Cancel();
     message_.Clear();
-    labels_ = base::ByteReader("");
     next_ = 0;
     return false;
   }
 
   absl::Status status() const override {
-    return status_.ok() ? call_.status() : status_;
+    return status_.ok() ? call_->status() : status_;
   }
 
  private:
-  absl::Status TakeLabels(storage::ChunkSeries* series) {
-    const absl::string_view labels = labels_.UvarintBytes();
-    series->chunks.clear();
-    return labels_.ok() && model::Labels::FromEncoded(labels, &series->labels)
-               ? absl::OkStatus()
-               : absl::DataLossError("received a malformed label set");
-  }
-
   const std::shared_ptr<Peer> peer_;
-  SelectCall call_;
+  const std::unique_ptr<SelectCall> call_;
   v1::SelectResponse message_;
-  int next_ = 0;                 // Of its series.
-  base::ByteReader labels_{""};  // What is left of its label sets.
+  int next_ = 0;  // Of its series.
   absl::Status status_;
 };
+
+// The label sets that one ingester streams.
+absl::StatusOr<storage::LabelTable> ReadLabels(SelectCall& call) {
+  LabelTableReader reader;
+  v1::SelectResponse response;
+  while (call.Read(&response)) {
+    NARTHEX_RETURN_IF_ERROR(base::Annotate(reader.Add(response), call.peer()));
+  }
+  NARTHEX_RETURN_IF_ERROR(call.status());
+  return std::move(reader).Take();
+}
 
 v1::SelectRequest MakeSelect(const storage::TimeRange& range,
                              const std::vector<model::Matcher>& matchers) {
@@ -250,6 +253,23 @@ class IngesterQueryable::Rep {
       sets.push_back(std::make_unique<StreamedSet>(peer, request, limits));
     }
     return storage::MergeChunkSeries(std::move(sets));
+  }
+
+  absl::StatusOr<std::vector<storage::LabelTable>> SelectLabels(
+      const std::vector<v1::SelectRequest>& requests) const {
+    const auto limits = internal::CallLimits::Of(options_.timeout, 0, nullptr);
+    std::vector<std::unique_ptr<SelectCall>> calls;
+    for (const auto& peer : peers()) {
+      for (const v1::SelectRequest& request : requests) {
+        calls.push_back(StartSelect(*peer, request, limits));
+      }
+    }
+    std::vector<storage::LabelTable> tables;
+    for (const auto& call : calls) {
+      NARTHEX_ASSIGN_OR_RETURN(storage::LabelTable table, ReadLabels(*call));
+      tables.push_back(std::move(table));
+    }
+    return tables;
   }
 
   absl::StatusOr<std::vector<promql::FragmentReply>> Evaluate(
@@ -400,25 +420,20 @@ absl::StatusOr<std::vector<std::string>> IngesterQueryable::LabelValues(
   return storage::MergeNames(std::move(lists), limit);
 }
 
-absl::StatusOr<std::vector<model::Labels>> IngesterQueryable::SeriesLabels(
+absl::StatusOr<storage::LabelTable> IngesterQueryable::SeriesLabels(
     const storage::TimeRange& range, const MatcherSets& matcher_sets,
     std::size_t limit) {
-  std::vector<std::unique_ptr<storage::ChunkSeriesSet>> sets;
+  std::vector<v1::SelectRequest> requests;
   for (const auto& matchers : matcher_sets) {
-    v1::SelectRequest request = MakeSelect(range, matchers);
+    v1::SelectRequest& request =
+        requests.emplace_back(MakeSelect(range, matchers));
     request.set_labels_only(true);
-    request.set_packed_labels(true);
+    request.set_label_table(true);
     request.set_limit(limit);
-    sets.push_back(rep_->Select(request));
   }
-  const auto merged = storage::MergeChunkSeries(std::move(sets));
-  std::vector<model::Labels> found;
-  storage::ChunkSeries series;
-  while ((limit == 0 || found.size() < limit) && merged->Next(&series)) {
-    found.push_back(std::move(series.labels));
-  }
-  NARTHEX_RETURN_IF_ERROR(merged->status());
-  return found;
+  NARTHEX_ASSIGN_OR_RETURN(std::vector<storage::LabelTable> tables,
+                           rep_->SelectLabels(requests));
+  return storage::MergeLabelTables(std::move(tables), limit);
 }
 
 absl::StatusOr<std::vector<IngesterQueryable::SeriesExemplars>>

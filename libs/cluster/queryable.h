@@ -9,6 +9,7 @@
 #include "libs/cluster/addresses.h"
 #include "libs/model/exemplar.h"
 #include "libs/promql/fragment.h"
+#include "libs/storage/label_table.h"
 #include "libs/storage/storage.h"
 
 namespace narthex::cluster {
@@ -52,9 +53,9 @@ class IngesterQueryable : public storage::Queryable,
       const storage::TimeRange& range,
       const std::vector<model::Matcher>& matchers);
 
-  /// Label sets, sorted, of series that satisfy at least one matcher set;
-  /// at most `limit` (0: all). No sample crosses the wire.
-  absl::StatusOr<std::vector<model::Labels>> SeriesLabels(
+  /// Label sets of series that satisfy at least one matcher set; at most
+  /// `limit` (0: all). No sample crosses the wire.
+  absl::StatusOr<storage::LabelTable> SeriesLabels(
       const storage::TimeRange& range,
       const std::vector<std::vector<model::Matcher>>& matcher_sets,
       std::size_t limit);

@@ -152,10 +152,13 @@ void MergeColumns(const model::SampleColumns& from,
 std::vector<std::string> MergeNames(std::vector<std::vector<std::string>> lists,
                                     std::size_t limit) {
   std::vector<std::string> all;
-  for (auto& list : lists) {
-    std::move(list.begin(), list.end(), std::back_inserter(all));
+  if (!lists.empty()) all = std::move(lists.front());
+  for (std::size_t i = 1; i < lists.size(); ++i) {
+    std::move(lists[i].begin(), lists[i].end(), std::back_inserter(all));
   }
-  std::sort(all.begin(), all.end());
+  if (!std::is_sorted(all.begin(), all.end())) {
+    std::sort(all.begin(), all.end());
+  }
   all.erase(std::unique(all.begin(), all.end()), all.end());
   if (limit != 0 && all.size() > limit) all.resize(limit);
   return all;

@@ -166,6 +166,27 @@ absl::StatusOr<std::unique_ptr<storage::SeriesSet>> Db::SelectSamples(
   return head;
 }
 
+absl::StatusOr<storage::LabelTable> Db::SelectLabels(
+    const storage::TimeRange& range,
+    const std::vector<model::Matcher>& matchers) const {
+  NARTHEX_RETURN_IF_ERROR(rep_->state.CheckReadable(range));
+  std::vector<storage::LabelTable> tables;
+  // The head first, as above.
+  NARTHEX_ASSIGN_OR_RETURN(storage::LabelTable head,
+                           rep_->state.head().SelectLabels(range, matchers));
+  tables.push_back(std::move(head));
+  for (const auto list = rep_->state.blocks(); const auto& block : *list) {
+    if (!block->Overlaps(range)) continue;
+    NARTHEX_ASSIGN_OR_RETURN(const auto set, block->Select(range, matchers));
+    storage::LabelTableBuilder builder;
+    storage::ChunkSeries series;
+    while (set->Next(&series)) builder.Add(series.labels);
+    NARTHEX_RETURN_IF_ERROR(set->status());
+    tables.push_back(std::move(builder).Build());
+  }
+  return storage::MergeLabelTables(std::move(tables), /*limit=*/0);
+}
+
 absl::StatusOr<std::vector<std::string>> Db::LabelNames(
     const storage::TimeRange& range, const MatcherSets& matcher_sets,
     std::size_t limit) const {

@@ -15,6 +15,7 @@
 #include "libs/metrics/metrics.h"
 #include "libs/model/labels.h"
 #include "libs/model/matcher.h"
+#include "libs/storage/label_table.h"
 #include "libs/storage/storage.h"
 #include "libs/tsdb/append_batch.h"
 #include "libs/tsdb/block.h"
@@ -151,6 +152,12 @@ class Db {
   /// The same, to be read as samples; heeds the hints for less work.
   absl::StatusOr<std::unique_ptr<storage::SeriesSet>> SelectSamples(
       const storage::SelectHints& hints,
+      const std::vector<model::Matcher>& matchers) const;
+
+  /// The label sets of the series that satisfy all matchers and have a chunk
+  /// that overlaps `range`.
+  absl::StatusOr<storage::LabelTable> SelectLabels(
+      const storage::TimeRange& range,
       const std::vector<model::Matcher>& matchers) const;
 
   /// Sorted names (values) of the series that satisfy at least one of the

@@ -36,6 +36,49 @@ TEST_CASE("samples are selected as they were appended") {
   CHECK(fixture.Select({0, kStart - 1}).empty());
 }
 
+std::vector<model::Labels> LabelsIn(const Db& db,
+                                    const storage::TimeRange& range,
+                                    const std::vector<model::Matcher>& of) {
+  const auto table = db.SelectLabels(range, of);
+  REQUIRE(table.ok());
+  std::vector<model::Labels> found;
+  for (std::size_t i = 0; i < table->size(); ++i) {
+    found.push_back(table->LabelsOf(i));
+  }
+  return found;
+}
+
+TEST_CASE("label sets are those of series with a chunk in the range") {
+  DbFixture fixture;
+  const auto series = MakeSeries(3);
+  std::vector<model::Labels> sorted = series;
+  std::sort(sorted.begin(), sorted.end());
+  const std::vector<model::Matcher> all = {Match("i", "=~", ".*")};
+  const std::int64_t end = kStart + 5 * kHour;
+  for (std::int64_t at = kStart; at <= end; at += kMinute) {
+    fixture.Append(series, at, 1);
+  }
+  REQUIRE(fixture.AppendOne(kUp, end, 1) == 0);
+  const auto check = [&] {
+    const Db& db = fixture.db();
+    CHECK(LabelsIn(db, {kStart, end}, all).size() == 4);
+    CHECK(LabelsIn(db, {kStart, end}, {Match("i", "!=", "")}) == sorted);
+    CHECK(LabelsIn(db, {kStart, end - 1}, all) == sorted);
+    // Between two samples of a chunk, as Prometheus.
+    CHECK(LabelsIn(db, {end - 30'000, end - 20'000}, all) == sorted);
+    CHECK(LabelsIn(db, {kStart + 30'000, kStart + 40'000}, all) == sorted);
+    CHECK(LabelsIn(db, {end + 1, end + kHour}, all).empty());
+    CHECK(LabelsIn(db, {0, kStart - 1}, all).empty());
+  };
+  check();
+  REQUIRE(fixture.db().CompactIfDue().ok());
+  REQUIRE_FALSE(fixture.db().Blocks().empty());
+  check();
+  REQUIRE(
+      fixture.db().DeleteSeries({0, end}, {Match("__name__", "=", "up")}).ok());
+  CHECK(LabelsIn(fixture.db(), {kStart, end}, all) == sorted);
+}
+
 TEST_CASE("a series keeps its reference and its labels") {
   DbFixture fixture;
   const auto ref = fixture.db().GetOrCreateSeries(kUp);

@@ -21,6 +21,7 @@
 #include "libs/base/mutex.h"
 #include "libs/model/labels.h"
 #include "libs/model/matcher.h"
+#include "libs/storage/label_table.h"
 #include "libs/storage/storage.h"
 #include "libs/tsdb/append_batch.h"
 #include "libs/tsdb/apply_gate.h"
@@ -90,6 +91,10 @@ class Head : public std::enable_shared_from_this<Head> {
       const storage::SelectHints& hints,
       const std::vector<model::Matcher>& matchers) const
       ABSL_LOCKS_EXCLUDED(index_mutex_);
+  absl::StatusOr<storage::LabelTable> SelectLabels(
+      storage::TimeRange range,
+      const std::vector<model::Matcher>& matchers) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_, tombstones_mutex_);
   /// In no order and perhaps with repetitions.
   absl::StatusOr<std::vector<std::string>> LabelNames(
       const std::vector<model::Matcher>& matchers) const
@@ -337,6 +342,18 @@ class Head : public std::enable_shared_from_this<Head> {
   static storage::TimeRange RangeOf(const HistogramTable& table,
                                     const base::BlockArena& blocks, SeriesId id,
                                     const MemSeries& series);
+  // The time of a series' last sample, when its samples reach into `range`.
+  static std::optional<std::int64_t> LastWithin(const storage::TimeRange& range,
+                                                const HistogramTable& table,
+                                                const base::BlockArena& blocks,
+                                                SeriesId id,
+                                                const MemSeries& series);
+  // Whether a chunk of the series overlaps `range`, and not all of it is
+  // deleted.
+  static bool HasChunkWithin(const storage::TimeRange& range,
+                             const Intervals* deleted, const Shard& shard,
+                             SeriesId id, const MemSeries& series)
+      ABSL_SHARED_LOCKS_REQUIRED(shard.mutex);
   // Whether the last sample of a series is a staleness marker.
   static bool IsStale(const HistogramTable& table, SeriesId id,
                       const MemSeries& series) {
@@ -390,6 +407,8 @@ class Head : public std::enable_shared_from_this<Head> {
   absl::Status AddOutOfOrder(SeriesId id, std::vector<storage::Chunk> added,
                              storage::ChunkSeries* series) const;
   Intervals DeletedOf(SeriesId id) const ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
+  Tombstones DeletedOf(const Postings& ids) const
+      ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
 
   // Selections under way, each with the earliest time it reads.
   std::uint64_t BeginReading(storage::TimeRange* range) const

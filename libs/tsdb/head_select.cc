@@ -81,6 +81,24 @@ absl::StatusOr<Postings> Head::FindSeries(
   return PostingsForMatchers(index_, matchers);
 }
 
+std::optional<std::int64_t> Head::LastWithin(const storage::TimeRange& range,
+                                             const HistogramTable& table,
+                                             const base::BlockArena& blocks,
+                                             SeriesId id,
+                                             const MemSeries& series) {
+  // The first sample lies elsewhere in memory and seldom matters.
+  if (!series.has_histograms && !series.empty() &&
+      series.max_ms() <= range.max_ms) {
+    if (series.max_ms() < range.min_ms) return std::nullopt;
+    return series.max_ms();
+  }
+  const storage::TimeRange held = RangeOf(table, blocks, id, series);
+  if (held.max_ms < range.min_ms || held.min_ms > range.max_ms) {
+    return std::nullopt;
+  }
+  return held.max_ms;
+}
+
 // Notes, of all series at one moment between appends, how far they reach, and
 // copies what is out of order: that may change anywhere.
 std::vector<Head::Selected> Head::Measure(
@@ -99,10 +117,9 @@ std::vector<Head::Selected> Head::Measure(
       const MemSeries* series = cursor.Find(ids[i]);
       if (series == nullptr) continue;
       Selected one{ids[i], 0, kNoMaxTime};
-      const storage::TimeRange held =
-          RangeOf(shard.histograms, shard.blocks, ids[i], *series);
-      if (held.max_ms >= in_order.min_ms && held.min_ms <= in_order.max_ms) {
-        one.visible_ms = held.max_ms;
+      if (const auto last = LastWithin(in_order, shard.histograms, shard.blocks,
+                                       ids[i], *series)) {
+        one.visible_ms = *last;
         one.only_floats = !series->has_histograms;
         if (one.only_floats) one.newest = series->last_value();
       }

@@ -1,7 +1,9 @@
 #include "libs/tsdb/label_index.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <numeric>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
@@ -18,6 +20,59 @@ std::uint32_t TakeVarint(const char** at) {
     value |= static_cast<std::uint32_t>(byte & 0x7f) << shift;
     if (byte < 0x80) return value;
   }
+}
+
+/// Rows of numbers, each of a pair, that are still to be sorted.
+struct UnsortedRows {
+  std::vector<std::uint32_t> numbers;
+  std::vector<std::size_t> ends{0};  // Where rows end, after a 0.
+
+  std::size_t size() const { return ends.size() - 1; }
+  storage::LabelTable::Row row(std::size_t i) const {
+    return absl::MakeConstSpan(numbers).subspan(ends[i], ends[i + 1] - ends[i]);
+  }
+};
+
+// How many numbers all rows have in common at their fronts.
+std::size_t CommonFront(const UnsortedRows& rows) {
+  storage::LabelTable::Row common = rows.row(0);
+  for (std::size_t i = 1; i < rows.size(); ++i) {
+    const storage::LabelTable::Row row = rows.row(i);
+    const auto differ =
+        std::mismatch(common.begin(), common.end(), row.begin(), row.end());
+    common =
+        common.first(static_cast<std::size_t>(differ.first - common.begin()));
+  }
+  return common.size();
+}
+
+// The rows in ascending order; all numbers are below `bound`. Most are told
+// apart by as many numbers as fit into an integer.
+std::vector<std::uint32_t> SortedOrder(const UnsortedRows& rows,
+                                       std::size_t bound) {
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> keyed(rows.size());
+  const std::size_t skipped = rows.size() == 0 ? 0 : CommonFront(rows);
+  const int bits = static_cast<int>(std::bit_width(bound));
+  for (std::uint32_t i = 0; i < rows.size(); ++i) {
+    const auto row = rows.row(i).subspan(skipped);
+    std::uint64_t key = 0;
+    std::size_t at = 0;
+    for (int shift = 64 - bits; shift >= 0 && at < row.size(); shift -= bits) {
+      key |= std::uint64_t{row[at++] + 1} << shift;
+    }
+    keyed[i] = {key, i};
+  }
+  std::sort(keyed.begin(), keyed.end(), [&rows](const auto& a, const auto& b) {
+    if (a.first != b.first) return a.first < b.first;
+    const auto row_a = rows.row(a.second);
+    const auto row_b = rows.row(b.second);
+    return std::lexicographical_compare(row_a.begin(), row_a.end(),
+                                        row_b.begin(), row_b.end());
+  });
+  std::vector<std::uint32_t> order;
+  order.reserve(keyed.size());
+  for (const auto& [key, i] : keyed) order.push_back(i);
+  return order;
 }
 
 void PutString(absl::string_view text, std::string* out) {
@@ -171,6 +226,54 @@ void LabelIndex::LabelsOf(absl::Span<const SeriesId> ids,
     }
     (*labels)[i] = model::Labels::AdoptEncoded(std::move(encoded));
   }
+}
+
+storage::LabelTable LabelIndex::TableOf(absl::Span<const SeriesId> ids) const {
+  // The distinct pairs are numbered as they come. Neighbours share most.
+  UnsortedRows rows;
+  std::vector<PairId> pairs;
+  absl::flat_hash_map<PairId, std::uint32_t> known;
+  for (const SeriesId id : ids) {
+    const char* list = ListOf(id);
+    if (list == nullptr) continue;
+    std::size_t before = rows.size() == 0 ? 0 : rows.ends.end()[-2];
+    const std::size_t before_end = rows.ends.back();
+    Walk(list, [&](PairId pair, const Pair&) {
+      const std::size_t at = before++;
+      if (at < before_end && pairs[rows.numbers[at]] == pair) {
+        rows.numbers.push_back(rows.numbers[at]);
+        return true;
+      }
+      const auto [it, added] =
+          known.try_emplace(pair, static_cast<std::uint32_t>(pairs.size()));
+      if (added) pairs.push_back(pair);
+      rows.numbers.push_back(it->second);
+      return true;
+    });
+    rows.ends.push_back(rows.numbers.size());
+  }
+  // Numbered by rank, they order rows as their strings would.
+  std::vector<std::uint32_t> by_rank(pairs.size());
+  std::iota(by_rank.begin(), by_rank.end(), 0u);
+  std::sort(by_rank.begin(), by_rank.end(), [&](auto a, auto b) {
+    const Pair& pair_a = pairs_[pairs[a]];
+    const Pair& pair_b = pairs_[pairs[b]];
+    if (pair_a.name != pair_b.name)
+      return pair_a.name->name < pair_b.name->name;
+    return pair_a.value < pair_b.value;
+  });
+  storage::LabelTable table;
+  std::vector<std::uint32_t> rank(pairs.size());
+  for (const std::uint32_t i : by_rank) {
+    const Pair& pair = pairs_[pairs[i]];
+    rank[i] = table.AddPair(pair.name->name, pair.value);
+  }
+  for (std::uint32_t& number : rows.numbers) number = rank[number];
+  table.Reserve(rows.size(), rows.numbers.size());
+  for (const std::uint32_t i : SortedOrder(rows, pairs.size() + 1)) {
+    table.AddRow(rows.row(i));
+  }
+  return table;
 }
 
 LabelIndex::Memory LabelIndex::memory() const {

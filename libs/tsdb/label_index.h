@@ -16,6 +16,7 @@
 #include "absl/types/span.h"
 #include "libs/base/byte_arena.h"
 #include "libs/model/labels.h"
+#include "libs/storage/label_table.h"
 #include "libs/tsdb/compact_postings.h"
 #include "libs/tsdb/hashed_ids.h"
 #include "libs/tsdb/paged_array.h"
@@ -63,6 +64,9 @@ class LabelIndex : public PostingsSource {
   void LabelsOf(absl::Span<const SeriesId> ids,
                 const std::vector<std::string>* names,
                 std::vector<model::Labels>* labels) const;
+
+  /// The label sets of the series that are in the index.
+  storage::LabelTable TableOf(absl::Span<const SeriesId> ids) const;
 
   /// Sorts `*items`, each with a member `id` of a series in the index, by
   /// labels; items whose id is not in the index are removed.

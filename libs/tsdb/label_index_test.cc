@@ -56,6 +56,11 @@ void CheckAgainst(const std::map<SeriesId, model::Labels>& expected,
   items.push_back({4000000000});
   index.SortByLabels(&items);
   REQUIRE(items.size() == expected.size());
+  const storage::LabelTable table = index.TableOf(all);
+  REQUIRE(table.size() == expected.size());
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    REQUIRE(table.LabelsOf(i) == expected.at(items[i].id));
+  }
   for (std::size_t i = 1; i < items.size(); ++i) {
     REQUIRE(expected.at(items[i - 1].id) < expected.at(items[i].id));
   }

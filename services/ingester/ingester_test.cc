@@ -244,8 +244,12 @@ TEST_CASE("labels, cardinality, deletion and snapshots are served") {
   CHECK(queryable->LabelValues("i", range, {}, 2).value() ==
         std::vector<std::string>{"0", "1"});
   const std::vector<model::Matcher> one = {model::Matcher::Equal("i", "1")};
-  CHECK(queryable->SeriesLabels(range, {one}, 0).value() ==
-        std::vector<model::Labels>{Named(1)});
+  const auto series = queryable->SeriesLabels(range, {one}, 0);
+  REQUIRE(series.ok());
+  REQUIRE(series->size() == 1);
+  CHECK(series->LabelsOf(0) == Named(1));
+  CHECK(queryable->SeriesLabels(range, {one, {}}, 2)->size() == 2);
+  CHECK(queryable->SeriesLabels({1001, 2000}, {{}}, 0)->size() == 0);
   const auto cardinality = queryable->HeadCardinality(10);
   REQUIRE(cardinality.ok());
   CHECK(cardinality->series == 3);

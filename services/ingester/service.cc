@@ -7,7 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "libs/base/status.h"
-#include "libs/base/varint.h"
+#include "libs/cluster/label_table_wire.h"
 #include "libs/cluster/wire.h"
 #include "libs/rpc/status.h"
 #include "services/ingester/evaluate.h"
@@ -156,34 +156,16 @@ absl::Status IngesterService::SendLabels(const tsdb::Db& db,
                                          const Selecting& caller) {
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<model::Matcher> matchers,
                            cluster::FromWire(request.matchers()));
-  storage::SelectHints hints;
-  hints.range = {request.min_ms(), request.max_ms()};
-  hints.newest_only = true;
-  NARTHEX_ASSIGN_OR_RETURN(const auto set, db.SelectSamples(hints, matchers));
-  v1::SelectResponse message;
-  std::size_t bytes = 0;
-  std::uint64_t sent = 0;
-  while ((request.limit() == 0 || sent < request.limit()) && set->Next()) {
-    const auto series = set->At();
-    const absl::string_view labels = series->labels().encoded();
-    if (request.packed_labels()) {
-      base::PutUvarint(labels.size(), message.mutable_label_sets());
-      message.mutable_label_sets()->append(labels.data(), labels.size());
-    } else {
-      message.add_series()->set_labels(labels.data(), labels.size());
-    }
-    ++sent;
-    bytes += labels.size();
-    if (bytes < kMessageBytes) continue;
-    if (caller.is_cancelled() || !caller.send(message, false)) {
-      return absl::CancelledError("the querier hung up");
-    }
-    message.Clear();
-    bytes = 0;
+  NARTHEX_ASSIGN_OR_RETURN(
+      const storage::LabelTable table,
+      db.SelectLabels({request.min_ms(), request.max_ms()}, matchers));
+  metrics_.selected_series.Inc(static_cast<double>(table.size()));
+  const auto send = [&caller](const v1::SelectResponse& response, bool last) {
+    return !caller.is_cancelled() && caller.send(response, last);
+  };
+  if (!cluster::SendLabelTable(table, request.limit(), send)) {
+    return absl::CancelledError("the querier hung up");
   }
-  NARTHEX_RETURN_IF_ERROR(set->status());
-  metrics_.selected_series.Inc(static_cast<double>(sent));
-  if (bytes > 0) caller.send(message, true);
   return absl::OkStatus();
 }
 

@@ -105,10 +105,12 @@ void AppendJsonString(absl::string_view text, std::string* out) {
   for (std::size_t i = 0; i < text.size();) {
     const char c = text[i];
     switch (EscapeOf(c)) {
-      case Escape::kNone:
-        out->push_back(c);
-        ++i;
+      case Escape::kNone: {
+        const std::size_t begin = i;
+        while (i < text.size() && EscapeOf(text[i]) == Escape::kNone) ++i;
+        out->append(text.data() + begin, i - begin);
         break;
+      }
       case Escape::kAlways:
         AppendEscaped(c, out);
         ++i;
@@ -124,6 +126,14 @@ void AppendJsonString(absl::string_view text, std::string* out) {
         break;
     }
   }
+  out->push_back('"');
+}
+
+void AppendJsonPair(const model::Label& label, std::string* out) {
+  out->push_back('"');
+  AppendPlainText(label.name, out);
+  out->append("\":\"", 3);
+  AppendPlainText(label.value, out);
   out->push_back('"');
 }
 

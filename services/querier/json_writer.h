@@ -50,6 +50,9 @@ class JsonWriter {
 /// in HTML, and bytes that are no UTF-8 are replaced.
 void AppendJsonString(absl::string_view text, std::string* out);
 
+/// Appends "name":"value".
+void AppendJsonPair(const model::Label& label, std::string* out);
+
 /// Appends {"name":"value",...}.
 void AppendJsonLabels(const model::Labels& labels, std::string* out);
 

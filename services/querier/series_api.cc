@@ -106,6 +106,32 @@ absl::Status LabelValues(const SeriesSource& source,
   return absl::OkStatus();
 }
 
+// Pairs are made JSON once, and what a series shares with the one before it
+// is copied from there.
+absl::Status WriteTable(const storage::LabelTable& table, Answer* answer) {
+  std::vector<std::string> pairs(table.pair_count());
+  std::string object = "{";
+  std::vector<std::size_t> ends;  // Of the pairs in `object`.
+  JsonWriter& json = answer->data().BeginArray();
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    const storage::LabelTable::Row row = table.row(i);
+    const std::size_t shared = table.SharedWithPrevious(i);
+    ends.resize(shared);
+    object.resize(shared == 0 ? 1 : ends.back());
+    for (const auto number : row.subspan(shared)) {
+      std::string& pair = pairs[number];
+      if (pair.empty()) AppendJsonPair(table.pair(number), &pair);
+      if (object.size() > 1) object.push_back(',');
+      object += pair;
+      ends.push_back(object.size());
+    }
+    json.Raw()->append(object).push_back('}');
+    NARTHEX_RETURN_IF_ERROR(answer->Flush());
+  }
+  json.EndArray();
+  return absl::OkStatus();
+}
+
 absl::Status Series(const SeriesSource& source, const http::Request& request,
                     Answer* answer) {
   if (!request.params.Has("match[]")) {
@@ -119,16 +145,10 @@ absl::Status Series(const SeriesSource& source, const http::Request& request,
   auto series = source.series_labels(range, *sets, AskLimit(limit));
   if (!series.ok()) return ExecutionError(series.status());
   if (limit > 0 && series->size() > limit) {
-    series->resize(limit);
+    series->Truncate(limit);
     answer->warnings.push_back(kTruncated);
   }
-  JsonWriter& json = answer->data().BeginArray();
-  for (const model::Labels& labels : *series) {
-    json.Labels(labels);
-    NARTHEX_RETURN_IF_ERROR(answer->Flush());
-  }
-  json.EndArray();
-  return absl::OkStatus();
+  return WriteTable(*series, answer);
 }
 
 }  // namespace
