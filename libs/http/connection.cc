@@ -2,6 +2,8 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -11,8 +13,10 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <cerrno>
 #include <limits>
 #include <optional>
+#include <type_traits>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -33,6 +37,10 @@ constexpr std::size_t kWriteStep = 256 << 10;
 // dropped: closing at once would reset the connection before it is read.
 constexpr std::size_t kMaxDrainedBytes = 8 << 20;
 constexpr std::int64_t kDrainTimeoutMs = 2000;
+// A client whose next request came within this time after an answer is
+// expected to do so again.
+constexpr std::int64_t kLingerNs = 1'000'000;
+constexpr std::size_t kFirstRead = 4 << 10;
 
 std::int64_t NowNs() { return base::Clock::System().MonotonicNs(); }
 
@@ -48,7 +56,9 @@ class StreamConnection final
   StreamConnection(Stream stream, ConnectionContext& context)
       : Connection(beast::get_lowest_layer(stream).native_handle()),
         stream_(std::move(stream)),
-        context_(context) {
+        context_(context),
+        protocol_(LocalProtocol()),
+        remote_address_(RemoteAddress()) {
     base::MutexLock lock(context_.mutex);
     context_.open.insert(this);
   }
@@ -58,8 +68,12 @@ class StreamConnection final
       base::MutexLock lock(context_.mutex);
       context_.open.erase(this);
     }
-    boost::system::error_code ignored;
-    beast::get_lowest_layer(stream_).close(ignored);
+    if (detached_) {
+      ::close(fd());
+    } else {
+      boost::system::error_code ignored;
+      beast::get_lowest_layer(stream_).close(ignored);
+    }
     context_.on_close();
   }
 
@@ -68,6 +82,14 @@ class StreamConnection final
 
   void ReadRequest() {
     if (context_.stopping) return;
+    Prepare();
+    AwaitHead();
+  }
+
+ private:
+  static constexpr bool kPlain = std::is_same_v<Stream, Socket>;
+
+  void Prepare() {
     request_ = Request();
     route_ = nullptr;
     expects_continue_ = false;
@@ -78,28 +100,51 @@ class StreamConnection final
     parser_->body_limit(std::numeric_limits<std::uint64_t>::max());
     ExpectWithin(context_.options.read_timeout_ms);
     idle_ = true;
+  }
+
+  void AwaitHead() {
+    Attach();
     beast::http::async_read_header(stream_, buffer_, *parser_,
                                    [self = this->shared_from_this()](
                                        boost::system::error_code error,
                                        std::size_t) { self->OnHead(error); });
   }
 
- private:
   void OnHead(boost::system::error_code error) {
+    if (Begin(error)) Dispatch();
+  }
+
+  // True when that was the whole request; otherwise it is seen to.
+  bool Begin(boost::system::error_code error) {
     idle_ = false;
-    if (error) return OnReadError(error);
+    if (error) {
+      OnReadError(error);
+      return false;
+    }
     started_ns_ = NowNs();
-    if (!TakeHead()) return Refuse(400, "malformed request");
+    if (!TakeHead()) {
+      Refuse(400, "malformed request");
+      return false;
+    }
     route_ = context_.router.Find(request_.raw_path);
-    if (parser_->is_done()) return Dispatch();
+    if (parser_->is_done()) return true;
 
     const std::size_t limit =
         route_ ? route_->options().max_body_bytes : kMaxDrainedBytes;
     if (parser_->content_length().value_or(0) > limit) {
-      return Refuse(413, "http: request body too large");
+      Refuse(413, "http: request body too large");
+      return false;
     }
     parser_->body_limit(limit);
-    if (expects_continue_ && !WriteAll("HTTP/1.1 100 Continue\r\n\r\n")) return;
+    if (expects_continue_ && !WriteAll("HTTP/1.1 100 Continue\r\n\r\n")) {
+      return false;
+    }
+    AwaitBody();
+    return false;
+  }
+
+  void AwaitBody() {
+    Attach();
     beast::http::async_read(stream_, buffer_, *parser_,
                             [self = this->shared_from_this()](
                                 boost::system::error_code result, std::size_t) {
@@ -149,6 +194,7 @@ class StreamConnection final
 
   void Drain() {
     ::shutdown(fd(), SHUT_WR);
+    Attach();
     ExpectWithin(kDrainTimeoutMs);
     DrainSome(kMaxDrainedBytes);
   }
@@ -163,9 +209,65 @@ class StreamConnection final
         });
   }
 
+  // Answers the request, and those that follow at once.
   void Dispatch() {
+    for (;;) {
+      if (!Answer() || !keep_alive_) {
+        ::shutdown(fd(), SHUT_WR);
+        return;
+      }
+      if (context_.stopping) return;
+      const std::int64_t answered_ns = NowNs();
+      const bool soon = answered_before_ns_ != 0 &&
+                        started_ns_ - answered_before_ns_ < kLingerNs;
+      answered_before_ns_ = answered_ns;
+      Prepare();
+      if (!soon || !ReadSoon()) return AwaitHead();
+      if (!Begin(read_error_)) return;
+    }
+  }
+
+  // Waits on this thread for a request that will come soon: to be told of it
+  // by the reactor wakes another thread. False when there is no whole head yet.
+  bool ReadSoon() {
+    if (!kPlain || buffer_.size() > 0 || !context_.may_linger()) return false;
+    Detach();
+    pollfd state{fd(), POLLIN, 0};
+    const timespec linger{0, kLingerNs};
+    const bool readable = ::ppoll(&state, 1, &linger, nullptr) > 0;
+    context_.on_lingered();
+    if (!readable) return false;
+    const auto space = buffer_.prepare(kFirstRead);
+    const ssize_t size = ::recv(fd(), space.data(), space.size(), MSG_DONTWAIT);
+    if (size <= 0) return false;
+    buffer_.commit(static_cast<std::size_t>(size));
+    read_error_ = {};
+    buffer_.consume(parser_->put(buffer_.data(), read_error_));
+    return read_error_ != beast::http::error::need_more;
+  }
+
+  // Takes the socket out of the reactor, or gives it back.
+  void Detach() {
+    if constexpr (kPlain) {
+      if (detached_) return;
+      boost::system::error_code error;
+      stream_.release(error);
+      detached_ = !error;
+    }
+  }
+  void Attach() {
+    if constexpr (kPlain) {
+      if (!detached_) return;
+      boost::system::error_code error;
+      stream_.assign(protocol_, fd(), error);
+      detached_ = static_cast<bool>(error);
+    }
+  }
+
+  // False when the connection is gone.
+  bool Answer() {
     FillParams(&request_);
-    request_.remote_address = RemoteAddress();
+    request_.remote_address = remote_address_;
     request_.is_cancelled = [this] { return HungUp(); };
     // A handler takes the time it needs; only writing has a limit.
     deadline_ns_ = 0;
@@ -185,11 +287,7 @@ class StreamConnection final
         response.streaming() ? EndStream(response) : WriteResponse(response);
     context_.on_handler_end();
     Observe(response);
-    if (open && keep_alive_) {
-      ReadRequest();
-    } else {
-      ::shutdown(fd(), SHUT_WR);
-    }
+    return open;
   }
 
   bool WantsGzip(const Response& response) const {
@@ -289,15 +387,59 @@ class StreamConnection final
   template <typename Buffers>
   bool WriteStep(const Buffers& buffers) {
     ExpectWithin(context_.options.write_timeout_ms);
-    boost::system::error_code error;
-    asio::write(stream_, buffers, error);
-    return !error;
+    if constexpr (kPlain) {
+      return SendAll(buffers);
+    } else {
+      boost::system::error_code error;
+      asio::write(stream_, buffers, error);
+      return !error;
+    }
+  }
+
+  template <typename Buffers>
+  bool SendAll(const Buffers& buffers) {
+    std::array<iovec, 3> parts{};
+    std::size_t count = 0;
+    for (auto it = asio::buffer_sequence_begin(buffers);
+         it != asio::buffer_sequence_end(buffers); ++it) {
+      const asio::const_buffer buffer(*it);
+      if (buffer.size() == 0) continue;
+      parts[count++] = {const_cast<void*>(buffer.data()), buffer.size()};
+    }
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = count;
+    while (message.msg_iovlen > 0) {
+      const ssize_t sent = ::sendmsg(fd(), &message, MSG_NOSIGNAL);
+      if (sent < 0) {
+        if (errno == EINTR) continue;
+        pollfd state{fd(), POLLOUT, 0};
+        if (errno != EAGAIN || ::poll(&state, 1, -1) < 0) return false;
+        continue;
+      }
+      auto left = static_cast<std::size_t>(sent);
+      while (message.msg_iovlen > 0 && left >= message.msg_iov->iov_len) {
+        left -= message.msg_iov->iov_len;
+        ++message.msg_iov;
+        --message.msg_iovlen;
+      }
+      if (message.msg_iovlen == 0) break;
+      message.msg_iov->iov_base =
+          static_cast<char*>(message.msg_iov->iov_base) + left;
+      message.msg_iov->iov_len -= left;
+    }
+    return true;
   }
 
   // Whether the peer has closed its side, even behind unread data.
   bool HungUp() const {
     pollfd state{fd(), POLLRDHUP, 0};
     return ::poll(&state, 1, 0) > 0;
+  }
+
+  asio::ip::tcp LocalProtocol() {
+    boost::system::error_code error;
+    return beast::get_lowest_layer(stream_).local_endpoint(error).protocol();
   }
 
   std::string RemoteAddress() {
@@ -324,6 +466,11 @@ class StreamConnection final
 
   Stream stream_;
   ConnectionContext& context_;
+  const asio::ip::tcp protocol_;
+  const std::string remote_address_;
+  bool detached_ = false;                // The socket is not in the reactor.
+  std::int64_t answered_before_ns_ = 0;  // The last request; 0: none yet.
+  boost::system::error_code read_error_;
   beast::flat_buffer buffer_;
   std::optional<beast::http::request_parser<beast::http::string_body>> parser_;
   Request request_;

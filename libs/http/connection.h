@@ -37,6 +37,10 @@ struct ConnectionContext {
   /// Called around a handler: the server counts its busy threads.
   std::function<void()> on_handler_start;
   std::function<void()> on_handler_end;
+  /// Asked before a thread waits for the next request of one connection; when
+  /// it may, the other is called after that.
+  std::function<bool()> may_linger;
+  std::function<void()> on_lingered;
   /// Called after a connection left `open`.
   std::function<void()> on_close;
 

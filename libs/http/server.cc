@@ -149,8 +149,9 @@ absl::StatusOr<std::unique_ptr<asio::ssl::context>> MakeTls(
 }  // namespace
 
 // Threads run the io_context; a handler runs on the thread that read its
-// request, which spares a hand-over. A supervisor adds threads when all are
-// held up by slow handlers, and cuts off connections past their deadline.
+// request, which spares a hand-over, and a thread may wait for the next request
+// of a client that asks one after the other. A supervisor adds threads when all
+// are held up by slow handlers, and cuts off connections past their deadline.
 class Server::State {
  public:
   State(ServerOptions options, const Router& router, base::Logger log)
@@ -172,6 +173,7 @@ class Server::State {
   void OnAccept(boost::system::error_code error, Socket socket);
   void OnClose();
   void OnHandlerStart();
+  bool MayLinger();
   void OnHandlerEnd() {
     busy_.fetch_sub(1, std::memory_order_relaxed);
     completed_.fetch_add(1, std::memory_order_relaxed);
@@ -194,6 +196,7 @@ class Server::State {
   std::atomic<int> connections_{0};
   std::atomic<bool> accept_paused_{false};
   std::atomic<int> busy_{0};
+  std::atomic<int> lingering_{0};
   std::atomic<std::uint64_t> completed_{0};
   std::atomic<int> thread_count_{0};
   std::atomic<bool> saturated_{false};
@@ -249,6 +252,8 @@ void Server::State::Run() {
   context_.on_handler_start = [this] { OnHandlerStart(); };
   context_.on_handler_end = [this] { OnHandlerEnd(); };
   context_.on_close = [this] { OnClose(); };
+  context_.may_linger = [this] { return MayLinger(); };
+  context_.on_lingered = [this] { --lingering_; };
   Accept();
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   const int threads =
@@ -311,6 +316,13 @@ void Server::State::OnHandlerStart() {
   saturated_ = true;
   base::MutexLock lock(mutex_);
   wake_.NotifyAll();
+}
+
+// As long as another thread is left for all other connections.
+bool Server::State::MayLinger() {
+  if (++lingering_ + busy_ < thread_count_) return true;
+  --lingering_;
+  return false;
 }
 
 void Server::State::Supervise() {
