@@ -1,13 +1,15 @@
 #include "services/querier/active_queries.h"
 
 #include <fcntl.h>
-#include <unistd.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/file.h"
 #include "libs/base/status.h"
 #include "services/querier/json_writer.h"
 
@@ -57,31 +59,32 @@ absl::StatusOr<std::unique_ptr<ActiveQueries>> ActiveQueries::Open(
                {{"queries", unfinished}});
     }
   }
-  base::UniqueFd file(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  const base::UniqueFd file(
+      ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (!file) return base::ErrnoStatus(errno, "create", path);
-  std::unique_ptr<ActiveQueries> active(
-      new ActiveQueries(std::move(file), places));
-  const std::string empty(kPlaceBytes, '\0');
-  for (std::size_t i = 0; i < places; ++i) active->Write(i, empty);
-  if (::pwrite(active->file_.get(), "[", 1, 0) != 1) {
-    return base::ErrnoStatus(errno, "write", path);
-  }
-  return active;
+  // All of it is on disk before it is mapped: a full disk is an error here
+  // rather than a signal later.
+  const std::size_t size = 1 + places * kPlaceBytes;
+  const int error = ::posix_fallocate(file.get(), 0, static_cast<off_t>(size));
+  if (error != 0) return base::ErrnoStatus(error, "allocate", path);
+  void* const mapped =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  if (mapped == MAP_FAILED) return base::ErrnoStatus(errno, "map", path);
+  return std::unique_ptr<ActiveQueries>(
+      new ActiveQueries(static_cast<char*>(mapped), places));
 }
 
-ActiveQueries::ActiveQueries(base::UniqueFd file, std::size_t places)
-    : file_(std::move(file)) {
+ActiveQueries::ActiveQueries(char* mapped, std::size_t places)
+    : mapped_(mapped), size_(1 + places * kPlaceBytes) {
+  *mapped_ = '[';
   base::MutexLock lock(mutex_);
   for (std::size_t i = places; i > 0; --i) free_.push_back(i - 1);
 }
 
-// A full disk costs the note, not the query.
-void ActiveQueries::Write(std::size_t place, absl::string_view text) {
-  const auto offset = static_cast<off_t>(1 + place * kPlaceBytes);
-  const ssize_t written =
-      ::pwrite(file_.get(), text.data(), text.size(), offset);
-  static_cast<void>(written);
+ActiveQueries::~ActiveQueries() { ::munmap(mapped_, size_); }
+
+char* ActiveQueries::At(std::size_t place) {
+  return mapped_ + 1 + place * kPlaceBytes;
 }
 
 ActiveQueries::Scope::Scope(ActiveQueries* active, absl::string_view query,
@@ -95,14 +98,13 @@ ActiveQueries::Scope::Scope(ActiveQueries* active, absl::string_view query,
     active_->free_.pop_back();
   }
   noted_ = true;
-  std::string entry = Entry(query, unix_seconds);
-  entry.resize(kPlaceBytes, '\0');
-  active_->Write(place_, entry);
+  const std::string entry = Entry(query, unix_seconds);
+  std::memcpy(active_->At(place_), entry.data(), entry.size());
 }
 
 ActiveQueries::Scope::~Scope() {
   if (!noted_) return;
-  active_->Write(place_, std::string(kPlaceBytes, '\0'));
+  std::memset(active_->At(place_), 0, kPlaceBytes);
   base::MutexLock lock(active_->mutex_);
   active_->free_.push_back(place_);
 }

@@ -7,7 +7,6 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "libs/base/file.h"
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
 
@@ -23,6 +22,7 @@ class ActiveQueries {
   /// for up to `places` queries at a time.
   static absl::StatusOr<std::unique_ptr<ActiveQueries>> Open(
       const std::string& path, std::size_t places, const base::Logger& log);
+  ~ActiveQueries();
 
   /// Notes a query for as long as it lives; beyond the number of places
   /// queries are not noted.
@@ -42,10 +42,12 @@ class ActiveQueries {
   };
 
  private:
-  ActiveQueries(base::UniqueFd file, std::size_t places);
-  void Write(std::size_t place, absl::string_view text);
+  ActiveQueries(char* mapped, std::size_t places);
+  char* At(std::size_t place);
 
-  const base::UniqueFd file_;
+  // The file: what is written here survives the process.
+  char* const mapped_;
+  const std::size_t size_;
   base::Mutex mutex_;
   std::vector<std::size_t> free_ ABSL_GUARDED_BY(mutex_);
 };
