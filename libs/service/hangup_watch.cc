@@ -28,8 +28,9 @@ void HangupWatch::Run() {
       sleeping_ = true;
       changed_.Wait(mutex_);
       sleeping_ = false;
-      continue;
+      if (stopping_) return;
     }
+    // Even if the query that woke it is over: the next one need not.
     changed_.WaitFor(mutex_, kLookEvery);
     for (Watched& entry : watched_) {
       if (!entry.cancelled && (*entry.is_cancelled)()) entry.cancelled = true;
