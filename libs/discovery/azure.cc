@@ -78,8 +78,8 @@ Interface ReadInterface(const Json& json) {
     out.primary = Flag(properties, "primary");
   }
   const Json& configurations = Child(properties, "ipConfigurations");
-  if (!configurations.is_array() || configurations.empty()) return out;
-  const Json& ip = Child(configurations[0], "properties");
+  if (configurations.items().empty()) return out;
+  const Json& ip = Child(configurations.items()[0], "properties");
   out.has_address = true;
   out.private_ip = Text(ip, "privateIPAddress");
   out.public_ip =

@@ -35,7 +35,7 @@ metrics::Summary& RpcDuration(metrics::Registry& registry, const char* endpoint,
 std::string HealthOf(const Json& checks) {
   bool critical = false;
   bool warning = false;
-  if (!checks.is_array()) return "passing";
+  if (!checks.is_list()) return "passing";
   for (const Json& check : checks) {
     const std::string id = Text(check, "CheckID");
     if (id == "_node_maintenance" ||
@@ -358,16 +358,16 @@ bool ConsulProvider::IsWanted(const std::string& service,
 
 absl::Status ConsulProvider::TakeCatalog(const std::string& body) {
   NARTHEX_ASSIGN_OR_RETURN(const Json catalog, ParseJson(body));
-  if (!catalog.is_object()) {
+  if (!catalog.is_map()) {
     return absl::InvalidArgumentError("expected a map of services");
   }
-  for (const auto& [name, tags] : catalog.items()) {
+  for (const auto& [name, tags] : catalog.members()) {
     if (IsWanted(name, Texts(catalog, name.c_str()))) Add(name);
   }
   std::vector<TargetGroup> gone;
   for (auto it = services_.begin(); it != services_.end();) {
     const auto& [name, watch] = *it;
-    if (catalog.contains(name)) {
+    if (catalog.Has(name)) {
       ++it;
       continue;
     }
@@ -382,7 +382,7 @@ absl::Status ConsulProvider::TakeCatalog(const std::string& body) {
 
 absl::Status ConsulProvider::TakeService(const Watch& watch) {
   NARTHEX_ASSIGN_OR_RETURN(const Json entries, ParseJson(watch.body));
-  if (!entries.is_array()) {
+  if (!entries.is_list()) {
     return absl::InvalidArgumentError("expected a list of instances");
   }
   TargetGroup group;

@@ -25,7 +25,7 @@ absl::Status ForEachItem(const DigitalOceanConfig& config, Fetcher& fetcher,
     NARTHEX_ASSIGN_OR_RETURN(const std::string body, fetcher.Get(url));
     NARTHEX_ASSIGN_OR_RETURN(const Json answer, ParseJson(body));
     const Json& items = Child(answer, name);
-    if (!items.is_array() || items.empty()) return absl::OkStatus();
+    if (items.items().empty()) return absl::OkStatus();
     for (const Json& item : items) visit(item);
     const Json& pages = Child(Child(answer, "links"), "pages");
     if (Text(pages, "next").empty()) return absl::OkStatus();
@@ -35,7 +35,6 @@ absl::Status ForEachItem(const DigitalOceanConfig& config, Fetcher& fetcher,
 
 /// The first address of that kind.
 std::string AddressOf(const Json& addresses, const std::string& kind) {
-  if (!addresses.is_array()) return "";
   for (const Json& address : addresses) {
     if (Text(address, "type") == kind) return Text(address, "ip_address");
   }
@@ -50,7 +49,7 @@ void AddList(const Json& object, const char* field, MetaLabels* labels) {
 void AddDroplet(const Json& droplet, int port, TargetGroup* group) {
   const Json& networks = Child(droplet, "networks");
   const Json& v4 = Child(networks, "v4");
-  if (!v4.is_array() || v4.empty()) return;
+  if (v4.items().empty()) return;
   const std::string address = AddressOf(v4, "public");
   const Json& image = Child(droplet, "image");
   MetaLabels labels("__meta_digitalocean_");

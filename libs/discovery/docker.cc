@@ -25,8 +25,7 @@ std::string NetworkMode(const Json& container) {
 Networks NetworksOf(const Json& container) {
   Networks out;
   const Json& networks = Child(Child(container, "NetworkSettings"), "Networks");
-  if (!networks.is_object()) return out;
-  for (const auto& [name, network] : networks.items()) {
+  for (const auto& [name, network] : networks.members()) {
     out.emplace(name, &network);
   }
   return out;
@@ -84,7 +83,7 @@ void AddTargets(const DockerConfig& config, const Json& container,
   if (known != network_labels.end()) labels.Merge(known->second);
   bool added = false;
   const Json& ports = Child(container, "Ports");
-  if (ports.is_array()) {
+  if (ports.is_list()) {
     for (const Json& port : ports) {
       if (Text(port, "Type") != "tcp") continue;
       MetaLabels target = labels;

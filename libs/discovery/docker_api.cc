@@ -11,14 +11,19 @@ namespace {
 
 /// {"name": {"value": true}}, the form of the daemon's API.
 std::string FilterQuery(const std::vector<DockerFilter>& filters) {
-  Json map = Json::object();
+  std::map<std::string, std::vector<Json::Member>> values;
   for (const DockerFilter& filter : filters) {
     for (const std::string& value : filter.values) {
-      map[filter.name][value] = true;
+      values[filter.name].push_back({value, true});
     }
   }
-  if (map.empty()) return "";
-  return absl::StrCat("?filters=", http::PercentEncode(map.dump()));
+  if (values.empty()) return "";
+  std::vector<Json::Member> map;
+  for (const auto& [name, members] : values) {
+    map.push_back({name, Json::Map(members)});
+  }
+  return absl::StrCat("?filters=",
+                      http::PercentEncode(Json::Map(std::move(map)).Dump()));
 }
 
 }  // namespace
@@ -56,17 +61,15 @@ absl::StatusOr<std::vector<Json>> DockerApi::List(
                      message.empty() ? StatusLine(answer.code) : message));
   }
   NARTHEX_RETURN_IF_ERROR(parsed);
-  if (!parsed->is_array() && !parsed->is_null()) {
+  if (!parsed->is_list() && !parsed->is_null()) {
     return absl::InvalidArgumentError("expected a list");
   }
-  std::vector<Json> items;
-  for (Json& item : *parsed) {
-    if (!item.is_object()) {
+  for (const Json& item : *parsed) {
+    if (!item.is_map()) {
       return absl::InvalidArgumentError("expected a list of maps");
     }
-    items.push_back(std::move(item));
   }
-  return items;
+  return parsed->items();
 }
 
 absl::StatusOr<std::vector<Json>> DockerApi::ListFiltered(

@@ -48,7 +48,6 @@ absl::StatusOr<std::string> AddressOf(const std::string& network_address) {
 /// The TCP ports in a list of port configurations.
 std::vector<const Json*> TcpPorts(const Json& ports) {
   std::vector<const Json*> out;
-  if (!ports.is_array()) return out;
   for (const Json& port : ports) {
     if (Text(port, "Protocol") == "tcp") out.push_back(&port);
   }
@@ -111,7 +110,7 @@ absl::Status AddService(const Json& service, int port,
   const Json& endpoint = Child(service, "Endpoint");
   const auto ports = TcpPorts(Child(endpoint, "Ports"));
   const Json& addresses = Child(endpoint, "VirtualIPs");
-  if (!addresses.is_array()) return absl::OkStatus();
+  if (!addresses.is_list()) return absl::OkStatus();
   for (const Json& address : addresses) {
     NARTHEX_ASSIGN_OR_RETURN(const std::string ip,
                              AddressOf(Text(address, "Addr")));
@@ -255,7 +254,7 @@ absl::Status AddTask(const Json& task, int port, const Surroundings& around,
         TcpPorts(Child(Child(service->second, "Endpoint"), "Ports"));
   }
   const Json& attachments = Child(task, "NetworksAttachments");
-  if (!attachments.is_array()) return absl::OkStatus();
+  if (!attachments.is_list()) return absl::OkStatus();
   for (const Json& attachment : attachments) {
     NARTHEX_RETURN_IF_ERROR(AddNetworkTargets(attachment, service_ports, labels,
                                               port, around.networks, group));

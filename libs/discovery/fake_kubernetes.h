@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,7 +15,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/mutex.h"
-#include "libs/discovery/json.h"
 #include "libs/http/server.h"
 
 /// For the tests of Kubernetes discovery.
@@ -39,7 +39,7 @@ class FakeKubernetes {
   /// Adds or replaces an object of the collection ("pods"). Its metadata has
   /// at least a name.
   void Put(const std::string& collection, const std::string& object) {
-    Json json = Json::parse(object);
+    nlohmann::json json = nlohmann::json::parse(object);
     base::MutexLock lock(mutex_);
     json["metadata"]["resourceVersion"] = absl::StrCat(++version_);
     auto& known = objects_[collection][KeyOf(json)];
@@ -48,7 +48,7 @@ class FakeKubernetes {
   }
   void Delete(const std::string& collection, const std::string& key) {
     base::MutexLock lock(mutex_);
-    Json json = objects_[collection].at(key);
+    nlohmann::json json = objects_[collection].at(key);
     json["metadata"]["resourceVersion"] = absl::StrCat(++version_);
     objects_[collection].erase(key);
     AddEvent(collection, "DELETED", std::move(json));
@@ -56,7 +56,7 @@ class FakeKubernetes {
   /// Tells watchers of the collection the newest version.
   void Bookmark(const std::string& collection) {
     base::MutexLock lock(mutex_);
-    const Json object = {
+    const nlohmann::json object = {
         {"metadata", {{"resourceVersion", absl::StrCat(++version_)}}}};
     AddEvent(collection, "BOOKMARK", object);
   }
@@ -116,7 +116,7 @@ class FakeKubernetes {
     std::string collection;
     std::int64_t version = 0;
     std::string type;
-    Json object;
+    nlohmann::json object;
   };
 
   void Listen(const std::string& address) {
@@ -129,15 +129,18 @@ class FakeKubernetes {
     address_ = server_->address();
   }
 
-  static std::string KeyOf(const Json& json) {
-    const Json& metadata = Child(json, "metadata");
-    const std::string space = Text(metadata, "namespace");
-    return space.empty() ? Text(metadata, "name")
-                         : absl::StrCat(space, "/", Text(metadata, "name"));
+  static std::string TextOf(const nlohmann::json& map, const std::string& key) {
+    return map.is_object() ? map.value(key, "") : "";
+  }
+  static std::string KeyOf(const nlohmann::json& json) {
+    const nlohmann::json metadata = json.value("metadata", nlohmann::json());
+    const std::string space = TextOf(metadata, "namespace");
+    return space.empty() ? TextOf(metadata, "name")
+                         : absl::StrCat(space, "/", TextOf(metadata, "name"));
   }
 
   void AddEvent(const std::string& collection, const std::string& type,
-                Json object) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                nlohmann::json object) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     events_.push_back({collection, version_, type, std::move(object)});
     changed_.NotifyAll();
   }
@@ -149,16 +152,19 @@ class FakeKubernetes {
     std::string label;
     std::string field;
 
-    bool Takes(const Json& object) const {
-      const Json& metadata = Child(object, "metadata");
-      if (!space.empty() && Text(metadata, "namespace") != space) return false;
+    bool Takes(const nlohmann::json& object) const {
+      const nlohmann::json metadata =
+          object.value("metadata", nlohmann::json());
+      if (!space.empty() && TextOf(metadata, "namespace") != space)
+        return false;
       const std::vector<std::string> wanted = absl::StrSplit(label, '=');
       if (wanted.size() == 2 &&
-          Text(Child(metadata, "labels"), wanted[0].c_str()) != wanted[1]) {
+          TextOf(metadata.value("labels", nlohmann::json()), wanted[0]) !=
+              wanted[1]) {
         return false;
       }
       return field.empty() ||
-             field == "metadata.name=" + Text(metadata, "name");
+             field == "metadata.name=" + TextOf(metadata, "name");
     }
   };
 
@@ -191,7 +197,7 @@ class FakeKubernetes {
 
   static void SendStatus(int code, const std::string& message,
                          http::Response& response) {
-    const Json status = {
+    const nlohmann::json status = {
         {"kind", "Status"}, {"code", code}, {"message", message}};
     response.Send(code, "application/json", status.dump() + "\n");
   }
@@ -203,7 +209,8 @@ class FakeKubernetes {
     if (!absl::SimpleAtoi(request.params.Get("limit"), &limit)) limit = 1 << 30;
     limit = std::min(limit, kPageSize);
     const std::string from(request.params.Get("continue"));
-    Json list = {{"kind", "List"}, {"items", Json::array()}};
+    nlohmann::json list = {{"kind", "List"},
+                           {"items", nlohmann::json::array()}};
     list["metadata"]["resourceVersion"] = absl::StrCat(version_);
     for (const auto& [key, object] : objects_[filter.collection]) {
       if (key < from || !filter.Takes(object)) continue;
@@ -270,7 +277,8 @@ class FakeKubernetes {
       }
       *seen = event.version;
       if (event.type != "BOOKMARK" && !filter.Takes(event.object)) continue;
-      const Json line = {{"type", event.type}, {"object", event.object}};
+      const nlohmann::json line = {{"type", event.type},
+                                   {"object", event.object}};
       absl::StrAppend(lines, line.dump(), "\n");
     }
     return !lines->empty();
@@ -282,7 +290,7 @@ class FakeKubernetes {
   base::CondVar changed_;
   std::int64_t version_ ABSL_GUARDED_BY(mutex_) = 100;
   std::int64_t oldest_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<std::string, std::map<std::string, Json>> objects_
+  std::map<std::string, std::map<std::string, nlohmann::json>> objects_
       ABSL_GUARDED_BY(mutex_);
   std::deque<Event> events_ ABSL_GUARDED_BY(mutex_);
   int cuts_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -131,8 +131,8 @@ class Gce {
 
   void AddInstance(const Json& instance, TargetGroup* group) const {
     const Json& interfaces = Child(instance, "networkInterfaces");
-    if (!interfaces.is_array() || interfaces.empty()) return;
-    const Json& primary = interfaces[0];
+    if (interfaces.items().empty()) return;
+    const Json& primary = interfaces.items()[0];
     const std::string ip = Text(primary, "networkIP");
     MetaLabels labels("__meta_gce_");
     labels.Address(absl::StrCat(ip, ":", config_.port))
@@ -161,9 +161,9 @@ class Gce {
                   labels.AddKey("label_", key, value);
                 });
     const Json& access = Child(primary, "accessConfigs");
-    if (access.is_array() && !access.empty() &&
-        Text(access[0], "type") == "ONE_TO_ONE_NAT") {
-      labels.Add("public_ip", Text(access[0], "natIP"));
+    if (!access.items().empty() &&
+        Text(access.items()[0], "type") == "ONE_TO_ONE_NAT") {
+      labels.Add("public_ip", Text(access.items()[0], "natIP"));
     }
     group->targets.push_back(labels.Build());
   }

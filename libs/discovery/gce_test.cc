@@ -1,9 +1,9 @@
 #include "libs/discovery/gce.h"
 
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 #include "libs/base/file.h"
-#include "libs/discovery/json.h"
 #include "libs/discovery/provider_run.h"
 #include "libs/discovery/provider_server.h"
 #include "libs/http/self_signed.h"
@@ -101,7 +101,7 @@ TEST_CASE("gce discovery uses the credentials of a file") {
   const base::TemporaryDirectory directory;
   const std::string path = directory.path() + "/credentials.json";
   setenv("GOOGLE_APPLICATION_CREDENTIALS", path.c_str(), 1);
-  const auto write = [&](const Json& json) {
+  const auto write = [&](const nlohmann::json& json) {
     REQUIRE(base::WriteFileAtomically(path, json.dump()).ok());
   };
   std::string grant;

@@ -32,7 +32,7 @@ absl::StatusOr<std::vector<Json>> ListCloud(const HetznerConfig& config,
     NARTHEX_ASSIGN_OR_RETURN(const std::string body, fetcher.Get(url));
     NARTHEX_ASSIGN_OR_RETURN(const Json answer, ParseJson(body));
     const Json& list = Child(answer, name);
-    if (!list.is_array()) {
+    if (!list.is_list()) {
       return absl::InvalidArgumentError(
           absl::StrCat(name, ": expected a list"));
     }
@@ -80,7 +80,7 @@ model::Labels CloudLabels(const Json& server,
       .Add("hcloud_image_os_version", Text(image, "os_version"))
       .Add("hcloud_image_os_flavor", Text(image, "os_flavor"));
   const Json& private_nets = Child(server, "private_net");
-  if (private_nets.is_array()) {
+  if (private_nets.is_list()) {
     for (const Json& net : private_nets) {
       const auto network = networks.find(Number(net, "network"));
       if (network == networks.end()) continue;
@@ -131,7 +131,7 @@ model::Labels RobotLabels(const Json& server, int port) {
       .Add("robot_product", Text(server, "product"))
       .AddFlag("robot_cancelled", Flag(server, "cancelled"));
   const Json& subnets = Child(server, "subnet");
-  if (!subnets.is_array()) return labels.Build();
+  if (!subnets.is_list()) return labels.Build();
   for (const Json& subnet : subnets) {
     const std::string address = Text(subnet, "ip");
     if (!absl::StrContains(address, ':')) continue;
@@ -155,7 +155,7 @@ absl::Status FindRobot(const HetznerConfig& config, Fetcher& fetcher,
                      "robot"));
   }
   NARTHEX_ASSIGN_OR_RETURN(const Json servers, ParseJson(answer.body));
-  if (!servers.is_array()) {
+  if (!servers.is_list()) {
     return absl::InvalidArgumentError("expected a list of servers");
   }
   for (const Json& server : servers) {

@@ -18,11 +18,11 @@ namespace {
 
 absl::Status ParseLabels(const Json& map, model::LabelsBuilder* labels) {
   if (map.is_null()) return absl::OkStatus();
-  if (!map.is_object()) {
+  if (!map.is_map()) {
     return absl::InvalidArgumentError("labels: expected a map");
   }
-  for (const auto& [name, value] : map.items()) {
-    if (!value.is_string()) {
+  for (const auto& [name, value] : map.members()) {
+    if (!value.is_text()) {
       return absl::InvalidArgumentError(
           absl::StrCat("label ", name, ": expected a string"));
     }
@@ -30,7 +30,7 @@ absl::Status ParseLabels(const Json& map, model::LabelsBuilder* labels) {
       return absl::InvalidArgumentError(
           absl::StrCat(base::Quote(name), " is not a valid label name"));
     }
-    labels->Set(name, value.get<std::string>());
+    labels->Set(name, value.text());
   }
   return absl::OkStatus();
 }
@@ -39,11 +39,11 @@ absl::StatusOr<TargetGroup> ParseGroup(const Json& item) {
   if (item.is_null()) {
     return absl::InvalidArgumentError("nil target group item found");
   }
-  if (!item.is_object()) {
+  if (!item.is_map()) {
     return absl::InvalidArgumentError("target group: expected a map");
   }
   TargetGroup group;
-  for (const auto& [name, value] : item.items()) {
+  for (const auto& [name, value] : item.members()) {
     if (name == "labels") {
       model::LabelsBuilder labels;
       NARTHEX_RETURN_IF_ERROR(ParseLabels(value, &labels));
@@ -54,15 +54,14 @@ absl::StatusOr<TargetGroup> ParseGroup(const Json& item) {
       return absl::InvalidArgumentError(
           absl::StrCat("unknown field ", base::Quote(name)));
     }
-    if (!value.is_array() && !value.is_null()) {
+    if (!value.is_list() && !value.is_null()) {
       return absl::InvalidArgumentError("targets: expected a list");
     }
     for (const Json& address : value) {
-      if (!address.is_string()) {
+      if (!address.is_text()) {
         return absl::InvalidArgumentError("targets: expected strings");
       }
-      group.targets.push_back(
-          model::Labels{{kAddressLabel, address.get<std::string>()}});
+      group.targets.push_back(model::Labels{{kAddressLabel, address.text()}});
     }
   }
   return group;
@@ -117,7 +116,7 @@ absl::Status CheckHttpUrl(const yaml::Node& node, const std::string& url) {
 absl::StatusOr<std::vector<TargetGroup>> ParseTargetGroups(
     const std::string& json, const std::string& url) {
   NARTHEX_ASSIGN_OR_RETURN(const Json list, ParseJson(json));
-  if (!list.is_array() && !list.is_null()) {
+  if (!list.is_list() && !list.is_null()) {
     return absl::InvalidArgumentError("expected a list of target groups");
   }
   std::vector<TargetGroup> groups;

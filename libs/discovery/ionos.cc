@@ -18,7 +18,7 @@ constexpr char kUnnamedNic[] = "unnamed";
 std::vector<const Json*> ItemsOf(const Json& collection) {
   std::vector<const Json*> out;
   const Json& items = Child(collection, "items");
-  if (!items.is_array()) return out;
+  if (!items.is_list()) return out;
   for (const Json& item : items) out.push_back(&item);
   return out;
 }
@@ -35,10 +35,10 @@ Addresses AddressesOf(const Json& server) {
   const Json& nics = Child(Child(server, "entities"), "nics");
   for (const Json* nic : ItemsOf(nics)) {
     const Json& properties = Child(*nic, "properties");
-    if (!properties.is_object()) continue;
+    if (!properties.is_map()) continue;
     const Json& name = Child(properties, "name");
     const std::vector<std::string> ips = Texts(properties, "ips");
-    auto& of_nic = out.by_nic[name.is_string() ? AsText(name) : kUnnamedNic];
+    auto& of_nic = out.by_nic[name.is_text() ? name.text() : kUnnamedNic];
     out.all.insert(out.all.begin(), ips.begin(), ips.end());
     of_nic.insert(of_nic.begin(), ips.begin(), ips.end());
   }
@@ -83,7 +83,7 @@ absl::StatusOr<std::vector<TargetGroup>> Refresh(const IonosConfig& config,
                                http::PercentEncode(config.datacenter_id),
                                "/servers?depth=", kDepth)));
   NARTHEX_ASSIGN_OR_RETURN(const Json servers, ParseJson(body));
-  if (!servers.is_object()) {
+  if (!servers.is_map()) {
     return absl::InvalidArgumentError("expected a collection of servers");
   }
   TargetGroup group;

@@ -1,67 +1,97 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
-/// How providers read JSON: only for their .cc files, for it is heavy.
-/// Fields that are missing, null or of another type are empty.
+/// JSON as providers read and send it.
 namespace narthex::discovery {
 
-using Json = nlohmann::json;
+/// A value. What it is not it holds nothing of: a text has no items, a list
+/// no members.
+class Json {
+ public:
+  struct Member;
 
-/// kInvalidArgument for what is no JSON.
-inline absl::StatusOr<Json> ParseJson(absl::string_view text) {
-  try {
-    return Json::parse(text.begin(), text.end());
-  } catch (const Json::exception& error) {
-    return absl::InvalidArgumentError(error.what());
-  }
-}
+  Json();
+  Json(bool value);
+  Json(int value);
+  Json(std::int64_t value);
+  Json(double value);
+  Json(const char* text);
+  Json(std::string text);
+  static Json List(std::vector<Json> items);
+  /// Of two members with one key the last one counts.
+  static Json Map(std::vector<Member> members);
 
-inline const Json& Child(const Json& object, const char* key) {
-  static const Json kNull;
-  if (!object.is_object()) return kNull;
-  const auto it = object.find(key);
-  return it == object.end() ? kNull : *it;
-}
+  Json(const Json& other);
+  Json(Json&& other) noexcept;
+  Json& operator=(const Json& other);
+  Json& operator=(Json&& other) noexcept;
+  ~Json();
 
-inline std::string AsText(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : std::string();
-}
+  bool is_null() const;
+  bool is_boolean() const;
+  bool is_integer() const;
+  /// Integer or not.
+  bool is_number() const;
+  bool is_text() const;
+  bool is_list() const;
+  bool is_map() const;
 
-inline std::string Text(const Json& object, const char* key) {
-  return AsText(Child(object, key));
-}
+  bool boolean() const;
+  /// Fractions are cut off; what does not fit is the nearest that does.
+  std::int64_t integer() const;
+  double number() const;
+  const std::string& text() const;
+  const std::vector<Json>& items() const;
+  /// Sorted by key.
+  const std::vector<Member>& members() const;
+  /// The member of a map; null when there is none.
+  const Json& Find(absl::string_view key) const;
+  bool Has(absl::string_view key) const;
+  std::vector<Json>::const_iterator begin() const { return items().begin(); }
+  std::vector<Json>::const_iterator end() const { return items().end(); }
 
-inline std::int64_t Number(const Json& object, const char* key) {
-  const Json& value = Child(object, key);
-  return value.is_number() ? value.get<std::int64_t>() : 0;
-}
+  /// As it is sent: without spaces, invalid UTF-8 replaced.
+  std::string Dump() const;
 
-inline bool Flag(const Json& object, const char* key) {
-  const Json& value = Child(object, key);
-  return value.is_boolean() && value.get<bool>();
-}
+ private:
+  using Value =
+      std::variant<std::monostate, bool, std::int64_t, double, std::string,
+                   std::vector<Json>, std::vector<Member>>;
+  const Member* FindMember(absl::string_view key) const;
+  void AppendTo(std::string* out) const;
 
-inline std::vector<std::string> Texts(const Json& object, const char* key) {
-  std::vector<std::string> out;
-  const Json& list = Child(object, key);
-  if (!list.is_array()) return out;
-  for (const Json& item : list) out.push_back(AsText(item));
-  return out;
-}
+  Value value_;
+};
+
+struct Json::Member {
+  std::string key;
+  Json value;
+};
+
+/// kInvalidArgument for what is no JSON or nested deeper than 1000 levels.
+absl::StatusOr<Json> ParseJson(absl::string_view text);
+
+/// Fields of a map. Those that are missing, null or of another type are empty.
+const Json& Child(const Json& map, absl::string_view key);
+std::string Text(const Json& map, absl::string_view key);
+std::int64_t Number(const Json& map, absl::string_view key);
+bool Flag(const Json& map, absl::string_view key);
+std::vector<std::string> Texts(const Json& map, absl::string_view key);
 
 /// Calls `visit(key, text)` for each entry of a map of texts.
 template <typename Visit>
 void ForEachText(const Json& map, const Visit& visit) {
-  if (!map.is_object()) return;
-  for (const auto& [key, value] : map.items()) visit(key, AsText(value));
+  for (const Json::Member& member : map.members()) {
+    visit(member.key, member.value.text());
+  }
 }
 
 }  // namespace narthex::discovery

@@ -19,13 +19,6 @@ std::string Key(const std::string& space, const std::string& name) {
   return space.empty() ? name : absl::StrCat(space, "/", name);
 }
 
-/// Items of a list; none when it is no list.
-const Json& Items(const Json& object, const char* key) {
-  static const Json kNone = Json::array();
-  const Json& list = Child(object, key);
-  return list.is_array() ? list : kNone;
-}
-
 /// Name, labels and annotations: of every resource.
 void AddMetadata(const Json& metadata, const std::string& resource,
                  MetaLabels* labels) {
@@ -53,7 +46,7 @@ model::Labels NamespaceLabel(const KubernetesObject& object) {
 }
 
 void ReadController(const Json& metadata, KubernetesObject* object) {
-  for (const Json& owner : Items(metadata, "ownerReferences")) {
+  for (const Json& owner : Child(metadata, "ownerReferences")) {
     if (!Flag(owner, "controller")) continue;
     object->controller_kind = Text(owner, "kind");
     object->controller_name = Text(owner, "name");
@@ -62,7 +55,7 @@ void ReadController(const Json& metadata, KubernetesObject* object) {
 }
 
 std::string ConditionStatus(const Json& status, absl::string_view type) {
-  for (const Json& condition : Items(status, "conditions")) {
+  for (const Json& condition : Child(status, "conditions")) {
     if (Text(condition, "type") == type) {
       return absl::AsciiStrToLower(Text(condition, "status"));
     }
@@ -82,7 +75,7 @@ void ReadContainers(const Json& list, const Json& statuses, bool is_init,
       container.id = Text(status, "containerID");
       break;
     }
-    for (const Json& port : Items(item, "ports")) {
+    for (const Json& port : Child(item, "ports")) {
       container.ports.push_back({Text(port, "name"),
                                  Number(port, "containerPort"),
                                  Text(port, "protocol")});
@@ -107,15 +100,15 @@ void ReadPod(const Json& json, const Json& metadata, KubernetesObject* pod) {
                     .Add("pod_controller_name", pod->controller_name)
                     .Build();
   pod->role_labels = NamespaceLabel(*pod);
-  ReadContainers(Items(spec, "containers"), Items(status, "containerStatuses"),
+  ReadContainers(Child(spec, "containers"), Child(status, "containerStatuses"),
                  false, pod);
-  ReadContainers(Items(spec, "initContainers"),
-                 Items(status, "initContainerStatuses"), true, pod);
+  ReadContainers(Child(spec, "initContainers"),
+                 Child(status, "initContainerStatuses"), true, pod);
 }
 
 std::string LoadBalancerIps(const Json& spec, const Json& status) {
   std::vector<std::string> ips;
-  for (const Json& ingress : Items(Child(status, "loadBalancer"), "ingress")) {
+  for (const Json& ingress : Child(Child(status, "loadBalancer"), "ingress")) {
     std::string ip = Text(ingress, "ip");
     if (!ip.empty()) ips.push_back(std::move(ip));
   }
@@ -141,7 +134,7 @@ void ReadService(const Json& json, const Json& metadata,
   }
   const std::string host =
       absl::StrCat(service->name, ".", service->space, ".svc");
-  for (const Json& port : Items(spec, "ports")) {
+  for (const Json& port : Child(spec, "ports")) {
     KubernetesObject::Target target;
     target.labels = MetaLabels(common)
                         .Address(JoinHostPort(host, Number(port, "port")))
@@ -162,7 +155,7 @@ void ReadService(const Json& json, const Json& metadata,
 /// The first address of each type.
 std::map<std::string, std::string> NodeAddresses(const Json& status) {
   std::map<std::string, std::string> addresses;
-  for (const Json& address : Items(status, "addresses")) {
+  for (const Json& address : Child(status, "addresses")) {
     addresses.emplace(Text(address, "type"), Text(address, "address"));
   }
   return addresses;
@@ -173,7 +166,7 @@ void ReadNode(const Json& json, const Json& metadata, KubernetesObject* node) {
   node->labels = Named(metadata, "node").Build();
   MetaLabels own(kPrefix);
   own.Add("node_provider_id", Text(Child(json, "spec"), "providerID"));
-  for (const Json& condition : Items(status, "conditions")) {
+  for (const Json& condition : Child(status, "conditions")) {
     own.AddKey("node_condition_",
                absl::AsciiStrToLower(Text(condition, "type")),
                absl::AsciiStrToLower(Text(condition, "status")));
@@ -217,11 +210,11 @@ void AddIngressRule(const Json& rule, const Json& tls_list,
     }
   }
   std::vector<std::string> paths;
-  for (const Json& path : Items(Child(rule, "http"), "paths")) {
+  for (const Json& path : Child(Child(rule, "http"), "paths")) {
     const std::string text = Text(path, "path");
     paths.push_back(text.empty() ? "/" : text);
   }
-  if (!Child(rule, "http").is_object()) paths.emplace_back("/");
+  if (!Child(rule, "http").is_map()) paths.emplace_back("/");
   for (const std::string& path : paths) {
     KubernetesObject::Target target;
     target.labels = MetaLabels(kPrefix)
@@ -242,8 +235,8 @@ void ReadIngress(const Json& json, const Json& metadata,
           .Add("ingress_class_name", Text(spec, "ingressClassName"))
           .Merge(NamespaceLabel(*ingress))
           .Build();
-  for (const Json& rule : Items(spec, "rules")) {
-    AddIngressRule(rule, Items(spec, "tls"), ingress);
+  for (const Json& rule : Child(spec, "rules")) {
+    AddIngressRule(rule, Child(spec, "tls"), ingress);
   }
 }
 
@@ -252,7 +245,7 @@ void ReadReference(const Json& reference, const std::string& node_name,
                    const char* kind_label, const char* name_label,
                    MetaLabels* labels, KubernetesObject::Target* target) {
   target->node = node_name;
-  if (!reference.is_object()) return;
+  if (!reference.is_map()) return;
   const std::string kind = Text(reference, "kind");
   const std::string name = Text(reference, "name");
   labels->Add(kind_label, kind).Add(name_label, name);
@@ -287,12 +280,12 @@ void ReadEndpoints(const Json& json, const Json& metadata,
   endpoints->labels = Named(metadata, "endpoints").Build();
   endpoints->role_labels = NamespaceLabel(*endpoints);
   endpoints->service = endpoints->key();
-  for (const Json& subset : Items(json, "subsets")) {
-    for (const Json& port : Items(subset, "ports")) {
-      for (const Json& address : Items(subset, "addresses")) {
+  for (const Json& subset : Child(json, "subsets")) {
+    for (const Json& port : Child(subset, "ports")) {
+      for (const Json& address : Child(subset, "addresses")) {
         AddEndpoint(address, port, true, endpoints);
       }
-      for (const Json& address : Items(subset, "notReadyAddresses")) {
+      for (const Json& address : Child(subset, "notReadyAddresses")) {
         AddEndpoint(address, port, false, endpoints);
       }
     }
@@ -358,8 +351,8 @@ void ReadEndpointSlice(const Json& json, const Json& metadata,
   const std::string service =
       Text(Child(metadata, "labels"), "kubernetes.io/service-name");
   if (!service.empty()) slice->service = Key(slice->space, service);
-  for (const Json& endpoint : Items(json, "endpoints")) {
-    for (const Json& port : Items(json, "ports")) {
+  for (const Json& endpoint : Child(json, "endpoints")) {
+    for (const Json& port : Child(json, "ports")) {
       AddSliceEndpoint(endpoint, port, slice);
     }
   }
@@ -449,12 +442,12 @@ std::optional<KubernetesEvent> ParseKubernetesEvent(KubernetesResource resource,
 std::optional<KubernetesList> ParseKubernetesList(KubernetesResource resource,
                                                   absl::string_view body) {
   const auto json = ParseJson(body);
-  if (!json.ok() || !json->is_object()) return std::nullopt;
+  if (!json.ok() || !json->is_map()) return std::nullopt;
   const Json& metadata = Child(*json, "metadata");
   KubernetesList list;
   list.resource_version = Text(metadata, "resourceVersion");
   list.next = Text(metadata, "continue");
-  for (const Json& item : Items(*json, "items")) {
+  for (const Json& item : Child(*json, "items")) {
     list.items.push_back(ReadObject(resource, item));
   }
   return list;

@@ -22,8 +22,7 @@ absl::StatusOr<std::vector<Json>> List(const LinodeConfig& config,
                                        const std::string& path) {
   http::Headers headers;
   if (!config.region.empty()) {
-    headers.Set("X-Filter", Json{{"region", config.region}}.dump(
-                                -1, ' ', true, Json::error_handler_t::replace));
+    headers.Set("X-Filter", Json::Map({{"region", config.region}}).Dump());
   }
   std::vector<Json> items;
   std::int64_t pages = 1;
@@ -35,7 +34,7 @@ absl::StatusOr<std::vector<Json>> List(const LinodeConfig& config,
                     headers));
     NARTHEX_ASSIGN_OR_RETURN(const Json answer, ParseJson(body));
     const Json& data = Child(answer, "data");
-    if (!data.is_array()) {
+    if (!data.is_list()) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": expected a list"));
     }

@@ -27,15 +27,15 @@ struct Ports {
 
 bool IsContainerNetwork(const Json& app) {
   const Json& networks = Child(app, "networks");
-  return networks.is_array() && !networks.empty() &&
-         Text(networks.front(), "mode") == "container";
+  return !networks.items().empty() &&
+         Text(networks.items().front(), "mode") == "container";
 }
 
 /// Where the mappings stand depends on Marathon's age.
 const Json& PortMappings(const Json& app) {
   const Json& container = Child(app, "container");
   const Json& own = Child(container, "portMappings");
-  return own.is_array() && !own.empty()
+  return !own.items().empty()
              ? own
              : Child(Child(container, "docker"), "portMappings");
 }
@@ -43,7 +43,7 @@ const Json& PortMappings(const Json& app) {
 Ports PortsOf(const Json& app) {
   Ports ports;
   const Json& mappings = PortMappings(app);
-  if (mappings.is_array() && !mappings.empty()) {
+  if (!mappings.items().empty()) {
     ports.label_prefix = "port_mapping_label_";
     const char* number = IsContainerNetwork(app) ? "containerPort" : "hostPort";
     for (const Json& mapping : mappings) {
@@ -53,7 +53,7 @@ Ports PortsOf(const Json& app) {
     return ports;
   }
   const Json& definitions = Child(app, "portDefinitions");
-  if (!definitions.is_array()) return ports;
+  if (!definitions.is_list()) return ports;
   ports.label_prefix = "port_definition_label_";
   // Otherwise the number is that of the service, not of the tasks.
   const bool required = Flag(app, "requirePorts");
@@ -67,17 +67,17 @@ Ports PortsOf(const Json& app) {
 std::vector<std::int64_t> TaskPorts(const Json& task) {
   std::vector<std::int64_t> out;
   const Json& ports = Child(task, "ports");
-  if (!ports.is_array()) return out;
+  if (!ports.is_list()) return out;
   for (const Json& port : ports) {
-    out.push_back(port.is_number() ? port.get<std::int64_t>() : 0);
+    out.push_back(port.is_number() ? port.integer() : 0);
   }
   return out;
 }
 
 std::string HostOf(const Json& task, bool container_network) {
   const Json& addresses = Child(task, "ipAddresses");
-  if (container_network && addresses.is_array() && !addresses.empty()) {
-    return Text(addresses.front(), "ipAddress");
+  if (container_network && !addresses.items().empty()) {
+    return Text(addresses.items().front(), "ipAddress");
   }
   return Text(task, "host");
 }
@@ -119,7 +119,7 @@ TargetGroup GroupOf(const Json& app) {
   Ports ports = PortsOf(app);
   const bool container_network = IsContainerNetwork(app);
   const Json& tasks = Child(app, "tasks");
-  if (!tasks.is_array()) return group;
+  if (!tasks.is_list()) return group;
   for (const Json& task : tasks) {
     // Without a list of its own an application has that of its tasks, which
     // are alike.
@@ -175,7 +175,7 @@ absl::StatusOr<std::vector<TargetGroup>> ParseMarathonApps(
     const std::string& json) {
   NARTHEX_ASSIGN_OR_RETURN(const Json answer, ParseJson(json));
   const Json& apps = Child(answer, "apps");
-  if (!answer.is_object() || (!apps.is_array() && !apps.is_null())) {
+  if (!answer.is_map() || (!apps.is_list() && !apps.is_null())) {
     return absl::InvalidArgumentError("apps: expected a list");
   }
   std::vector<TargetGroup> groups;

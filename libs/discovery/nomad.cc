@@ -33,8 +33,7 @@ class NomadApi {
         const std::string body,
         fetcher.Get(absl::StrCat(base_url_, path, query_)));
     NARTHEX_ASSIGN_OR_RETURN(Json list, ParseJson(body));
-    if (list.is_null()) list = Json::array();
-    if (list.is_array()) return list;
+    if (list.is_null() || list.is_list()) return list;
     return absl::InvalidArgumentError(absl::StrCat(path, ": expected a list"));
   }
 
@@ -77,7 +76,7 @@ absl::StatusOr<std::vector<TargetGroup>> Refresh(const NomadConfig& config,
   group.source = "Nomad";
   for (const Json& one : namespaces) {
     const Json& services = Child(one, "Services");
-    if (!services.is_array()) continue;
+    if (!services.is_list()) continue;
     for (const Json& service : services) {
       auto instances = api.List(
           fetcher, absl::StrCat("/v1/service/", http::PercentEncode(Text(

@@ -34,7 +34,7 @@ absl::Status AddHypervisors(const OpenstackConfig& config,
             MetaLabels(kPrefix)
                 .Address(JoinHostPort(ip, config.port))
                 // A number before version 2.53 of the API.
-                .Add("hypervisor_id", id.is_number() ? id.dump() : AsText(id))
+                .Add("hypervisor_id", id.is_number() ? id.Dump() : id.text())
                 .Add("hypervisor_hostname",
                      Text(hypervisor, "hypervisor_hostname"))
                 .Add("hypervisor_host_ip", ip)
@@ -80,8 +80,8 @@ void AddServer(const OpenstackConfig& config, const FloatingIps& floating,
   const Json& flavor = Child(server, "flavor");
   // Named so from version 2.47 of the API on.
   const char* flavor_key =
-      Child(flavor, "original_name").is_string() ? "original_name" : "id";
-  if (!Child(flavor, flavor_key).is_string()) return;
+      Child(flavor, "original_name").is_text() ? "original_name" : "id";
+  if (!Child(flavor, flavor_key).is_text()) return;
   MetaLabels common(kPrefix);
   common.Add("instance_id", id)
       .Add("instance_status", Text(server, "status"))
@@ -95,9 +95,9 @@ void AddServer(const OpenstackConfig& config, const FloatingIps& floating,
                 common.AddKey("tag_", key, value);
               });
   const Json& pools = Child(server, "addresses");
-  if (!pools.is_object()) return;
-  for (const auto& [pool, addresses] : pools.items()) {
-    if (!addresses.is_array()) continue;
+  if (!pools.is_map()) return;
+  for (const auto& [pool, addresses] : pools.members()) {
+    if (!addresses.is_list()) continue;
     for (const Json& item : addresses) {
       const std::string address = Text(item, "addr");
       // Seen at its own address already.

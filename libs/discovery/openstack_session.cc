@@ -40,42 +40,59 @@ OpenstackConfig Credentials(const OpenstackConfig& config) {
 }
 
 Json Domain(const OpenstackConfig& c) {
-  if (!c.domain_id.empty()) return {{"id", c.domain_id}};
-  return {{"name", c.domain_name}};
+  if (!c.domain_id.empty()) return Json::Map({{"id", c.domain_id}});
+  return Json::Map({{"name", c.domain_name}});
 }
 
-Json User(const OpenstackConfig& c) {
-  if (!c.userid.empty()) return {{"id", c.userid}};
-  return {{"name", c.username}, {"domain", Domain(c)}};
+/// The user with `more`.
+Json User(const OpenstackConfig& c, std::vector<Json::Member> more) {
+  if (!c.userid.empty()) {
+    more.push_back({"id", c.userid});
+  } else {
+    more.push_back({"name", c.username});
+    more.push_back({"domain", Domain(c)});
+  }
+  return Json::Map(std::move(more));
+}
+
+Json ApplicationIdentity(const OpenstackConfig& c) {
+  std::vector<Json::Member> credential = {
+      {"secret", c.application_credential_secret}};
+  if (!c.application_credential_id.empty()) {
+    credential.push_back({"id", c.application_credential_id});
+  } else {
+    credential.push_back({"name", c.application_credential_name});
+    credential.push_back({"user", User(c, {})});
+  }
+  return Json::Map({{"methods", Json::List({"application_credential"})},
+                    {"application_credential", Json::Map(credential)}});
+}
+
+Json PasswordIdentity(const OpenstackConfig& c) {
+  return Json::Map(
+      {{"methods", Json::List({"password"})},
+       {"password",
+        Json::Map({{"user", User(c, {{"password", c.password}})}})}});
 }
 
 Json AuthBody(const OpenstackConfig& c) {
-  Json identity;
-  Json auth;
+  std::vector<Json::Member> auth;
   if (!c.application_credential_id.empty() ||
       !c.application_credential_name.empty()) {
-    Json credential = {{"secret", c.application_credential_secret}};
-    if (!c.application_credential_id.empty()) {
-      credential["id"] = c.application_credential_id;
-    } else {
-      credential["name"] = c.application_credential_name;
-      credential["user"] = User(c);
-    }
-    identity = {{"methods", {"application_credential"}},
-                {"application_credential", credential}};
-  } else {
-    Json user = User(c);
-    user["password"] = c.password;
-    identity = {{"methods", {"password"}}, {"password", {{"user", user}}}};
-    if (!c.project_id.empty()) {
-      auth["scope"]["project"] = {{"id", c.project_id}};
-    } else if (!c.project_name.empty()) {
-      auth["scope"]["project"] = {{"name", c.project_name},
-                                  {"domain", Domain(c)}};
-    }
+    auth.push_back({"identity", ApplicationIdentity(c)});
+    return Json::Map({{"auth", Json::Map(auth)}});
   }
-  auth["identity"] = identity;
-  return {{"auth", auth}};
+  auth.push_back({"identity", PasswordIdentity(c)});
+  std::vector<Json::Member> project;
+  if (!c.project_id.empty()) {
+    project = {{"id", c.project_id}};
+  } else if (!c.project_name.empty()) {
+    project = {{"name", c.project_name}, {"domain", Domain(c)}};
+  }
+  if (!project.empty()) {
+    auth.push_back({"scope", Json::Map({{"project", Json::Map(project)}})});
+  }
+  return Json::Map({{"auth", Json::Map(auth)}});
 }
 
 /// `url` with a slash at its end.
@@ -110,8 +127,7 @@ absl::StatusOr<OpenstackSession> OpenstackSession::Open(
   request.url = TokenUrl(credentials.identity_endpoint);
   request.method = "POST";
   request.headers.Set("Content-Type", "application/json");
-  request.body = AuthBody(credentials)
-                     .dump(-1, ' ', false, Json::error_handler_t::replace);
+  request.body = AuthBody(credentials).Dump();
   request.timeout_ms = config.refresh_interval_ms;
   const std::string url = request.url;
   const auto answer = fetcher.Fetch(std::move(request));

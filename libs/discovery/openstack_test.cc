@@ -1,8 +1,8 @@
 #include "libs/discovery/openstack.h"
 
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
-#include "libs/discovery/json.h"
 #include "libs/discovery/provider_run.h"
 #include "libs/discovery/provider_server.h"
 
@@ -15,7 +15,7 @@ constexpr char kPrefix[] = "__meta_openstack_";
 class FakeOpenstack {
  public:
   FakeOpenstack() {
-    Json catalog = Json::array();
+    nlohmann::json catalog = nlohmann::json::array();
     for (const auto& [type, path] :
          std::map<std::string, std::string>{{"compute", "/compute"},
                                             {"network", "/network/"},
@@ -32,7 +32,8 @@ class FakeOpenstack {
                             {"region_id", "r"},
                             {"url", server.Url(path)}}}}});
     }
-    const std::string body = Json{{"token", {{"catalog", catalog}}}}.dump();
+    const std::string body =
+        nlohmann::json{{"token", {{"catalog", catalog}}}}.dump();
     server.Handle("/v3/auth/tokens",
                   [body](const http::Request&, http::Response& response) {
                     response.headers().Set("X-Subject-Token", "tok");
@@ -57,8 +58,9 @@ class FakeOpenstack {
         text + "}"));
   }
   /// What the last request for a token held.
-  Json Auth() const {
-    return Json::parse(server.Last("/v3/auth/tokens").body).at("auth");
+  nlohmann::json Auth() const {
+    return nlohmann::json::parse(server.Last("/v3/auth/tokens").body)
+        .at("auth");
   }
 
   ProviderServer server;
@@ -117,7 +119,8 @@ TEST_CASE("openstack discovery finds instances in all pages") {
       cloud.server.Last("/compute/servers/detail").params.Get("all_tenants") ==
       "true");
   CHECK(cloud.Auth() ==
-        Json::parse(R"({"identity": {"methods": ["password"], "password":
+        nlohmann::json::parse(
+            R"({"identity": {"methods": ["password"], "password":
           {"user": {"name": "u", "domain": {"name": "d"}, "password": "p"}}},
           "scope": {"project": {"name": "pr", "domain": {"name": "d"}}}})"));
 
@@ -142,7 +145,8 @@ TEST_CASE("openstack discovery finds hypervisors") {
                               {"hypervisor_state", "up"},
                               {"hypervisor_type", "QEMU"}})));
   CHECK(cloud.Auth() ==
-        Json::parse(R"({"identity": {"methods": ["application_credential"],
+        nlohmann::json::parse(
+            R"({"identity": {"methods": ["application_credential"],
           "application_credential": {"id": "a", "secret": "s"}}})"));
 }
 
@@ -186,7 +190,8 @@ TEST_CASE("openstack discovery takes credentials from the environment") {
   CHECK(run->WaitFor(
       Printed("10.0.0.3:80", kPrefix, {{"hypervisor_host_ip", "10.0.0.3"}})));
   CHECK(cloud.Auth() ==
-        Json::parse(R"({"identity": {"methods": ["password"], "password":
+        nlohmann::json::parse(
+            R"({"identity": {"methods": ["password"], "password":
           {"user": {"id": "uid", "password": "p"}}},
           "scope": {"project": {"id": "pid"}}})"));
   for (const char* name :

@@ -19,21 +19,21 @@ constexpr char kSeparator[] = ",";
 
 /// The value of a parameter that is no list and no map; else empty.
 std::string ScalarText(const Json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
-  if (value.is_number()) return base::FormatFloatG(value.get<double>());
+  if (value.is_text()) return value.text();
+  if (value.is_boolean()) return value.boolean() ? "true" : "false";
+  if (value.is_number()) return base::FormatFloatG(value.number());
   return "";
 }
 
 /// Maps become labels of their own, their names joined by underscores.
 void AddParameters(const Json& parameters, const std::string& prefix,
                    MetaLabels* labels) {
-  if (!parameters.is_object()) return;
-  for (const auto& [name, value] : parameters.items()) {
-    if (value.is_object()) {
+  if (!parameters.is_map()) return;
+  for (const auto& [name, value] : parameters.members()) {
+    if (value.is_map()) {
       AddParameters(value, absl::StrCat(prefix, SanitizeLabelName(name), "_"),
                     labels);
-    } else if (value.is_array()) {
+    } else if (value.is_list()) {
       std::vector<std::string> items;
       for (const Json& item : value) items.push_back(ScalarText(item));
       labels->AddKey(prefix, name, absl::StrJoin(items, kSeparator));
@@ -77,8 +77,7 @@ absl::StatusOr<std::vector<TargetGroup>> Refresh(const PuppetDbConfig& config,
   request.timeout_ms = config.refresh_interval_ms;
   request.headers.Set("Accept", "application/json");
   request.headers.Set("Content-Type", "application/json");
-  request.body = Json{{"query", config.query}}.dump(
-      -1, ' ', false, Json::error_handler_t::replace);
+  request.body = Json::Map({{"query", config.query}}).Dump();
   TargetGroup group;
   group.source = absl::StrCat(request.url, "?query=", config.query);
   NARTHEX_ASSIGN_OR_RETURN(const Fetcher::Answer answer,
@@ -93,7 +92,7 @@ absl::StatusOr<std::vector<TargetGroup>> Refresh(const PuppetDbConfig& config,
         absl::StrCat("unsupported content type ", type));
   }
   NARTHEX_ASSIGN_OR_RETURN(const Json resources, ParseJson(answer.body));
-  if (!resources.is_array()) {
+  if (!resources.is_list()) {
     return absl::InvalidArgumentError("expected a list of resources");
   }
   for (const Json& resource : resources) {

@@ -42,12 +42,12 @@ class ScalewayApi {
                        headers));
       NARTHEX_ASSIGN_OR_RETURN(const Json answer, ParseJson(body));
       const Json& list = Child(answer, name);
-      if (!list.is_array()) {
+      if (!list.is_list()) {
         return absl::InvalidArgumentError(
             absl::StrCat(name, ": expected a list"));
       }
       items.insert(items.end(), list.begin(), list.end());
-      if (list.size() < kPageSize) break;
+      if (list.items().size() < kPageSize) break;
     }
     return items;
   }
@@ -104,7 +104,7 @@ absl::StatusOr<std::map<std::string, std::string>> PrivateAddresses(
   std::map<std::string, std::string> queries;  // By region.
   for (const Json& server : servers) {
     const Json& nics = Child(server, "private_nics");
-    if (!nics.is_array() || !Text(server, "private_ip").empty() ||
+    if (!nics.is_list() || !Text(server, "private_ip").empty() ||
         !Child(server, "public_ip").is_null() ||
         !Child(server, "ipv6").is_null()) {
       continue;
@@ -139,7 +139,7 @@ std::string AddAddresses(const Json& server,
   std::vector<std::string> v4;
   std::vector<std::string> v6;
   const Json& public_ips = Child(server, "public_ips");
-  if (public_ips.is_array()) {
+  if (public_ips.is_list()) {
     for (const Json& ip : public_ips) {
       const std::string family = Text(ip, "family");
       if (family == "inet") v4.push_back(Text(ip, "address"));
@@ -166,7 +166,7 @@ std::string AddAddresses(const Json& server,
     labels->Add("private_ipv4", ip);
   }
   const Json& nics = Child(server, "private_nics");
-  if (!scraped.empty() || !nics.is_array()) return scraped;
+  if (!scraped.empty() || !nics.is_list()) return scraped;
   for (const Json& nic : nics) {
     const auto known = private_ips.find(Text(nic, "id"));
     if (known == private_ips.end() || known->second.empty()) continue;
@@ -240,7 +240,7 @@ const Json& Find(const std::map<std::string, const Json*>& items,
 absl::Status AddBaremetalAddresses(const Json& server, int port,
                                    MetaLabels* labels) {
   const Json& ips = Child(server, "ips");
-  if (!ips.is_array()) return absl::OkStatus();
+  if (!ips.is_list()) return absl::OkStatus();
   std::string v4;
   std::string v6;
   for (const Json& ip : ips) {

@@ -61,7 +61,7 @@ absl::StatusOr<std::vector<TargetGroup>> Refresh(const TritonConfig& config,
   NARTHEX_ASSIGN_OR_RETURN(const Json answer, ParseJson(*body));
   const char* name = nodes ? "cns" : "containers";
   const Json& items = Child(answer, name);
-  if (!items.is_array() && !items.is_null()) {
+  if (!items.is_list() && !items.is_null()) {
     return absl::InvalidArgumentError(absl::StrCat(name, ": expected a list"));
   }
   for (const Json& item : items) {

@@ -53,7 +53,7 @@ absl::StatusOr<std::vector<TargetGroup>> Refresh(const VultrConfig& config,
     NARTHEX_ASSIGN_OR_RETURN(const std::string body, fetcher.Get(url));
     NARTHEX_ASSIGN_OR_RETURN(const Json answer, ParseJson(body));
     const Json& instances = Child(answer, "instances");
-    if (!instances.is_array()) {
+    if (!instances.is_list()) {
       return absl::InvalidArgumentError("instances: expected a list");
     }
     for (const Json& instance : instances) {

@@ -34,7 +34,7 @@ absl::Status DecodeZookeeper(const yaml::Node& node, absl::string_view kind,
 
 /// The field of that name in whatever case, as Go matches them.
 const Json& ChildOfAnyCase(const Json& object, absl::string_view name) {
-  for (const auto& [key, value] : object.items()) {
+  for (const auto& [key, value] : object.members()) {
     if (absl::EqualsIgnoreCase(key, name)) return value;
   }
   return Child(object, "");
@@ -42,7 +42,7 @@ const Json& ChildOfAnyCase(const Json& object, absl::string_view name) {
 
 absl::StatusOr<Json> ParseMember(const std::string& data) {
   NARTHEX_ASSIGN_OR_RETURN(Json member, ParseJson(data));
-  if (!member.is_object()) {
+  if (!member.is_map()) {
     return absl::InvalidArgumentError("expected a map");
   }
   return member;
@@ -50,7 +50,7 @@ absl::StatusOr<Json> ParseMember(const std::string& data) {
 
 absl::StatusOr<std::string> TextField(const Json& object, const char* name) {
   const Json& value = ChildOfAnyCase(object, name);
-  if (value.is_null() || value.is_string()) return AsText(value);
+  if (value.is_null() || value.is_text()) return value.text();
   return absl::InvalidArgumentError(absl::StrCat(name, ": expected a string"));
 }
 
@@ -58,7 +58,7 @@ absl::StatusOr<std::int64_t> IntegerField(const Json& object,
                                           const char* name) {
   const Json& value = ChildOfAnyCase(object, name);
   if (value.is_null()) return 0;
-  if (value.is_number_integer()) return value.get<std::int64_t>();
+  if (value.is_integer()) return value.integer();
   return absl::InvalidArgumentError(
       absl::StrCat(name, ": expected an integer"));
 }
@@ -71,7 +71,7 @@ struct Endpoint {
 absl::StatusOr<Endpoint> ParseEndpoint(const Json& object) {
   Endpoint endpoint;
   if (object.is_null()) return endpoint;
-  if (!object.is_object()) {
+  if (!object.is_map()) {
     return absl::InvalidArgumentError("endpoint: expected a map");
   }
   NARTHEX_ASSIGN_OR_RETURN(endpoint.host, TextField(object, "host"));
@@ -100,10 +100,10 @@ absl::StatusOr<model::Labels> ParseServersetMember(const std::string& data,
       .Add("shard", shard);
   const Json& additional = ChildOfAnyCase(member, "additionalEndpoints");
   if (additional.is_null()) return labels.Build();
-  if (!additional.is_object()) {
+  if (!additional.is_map()) {
     return absl::InvalidArgumentError("additionalEndpoints: expected a map");
   }
-  for (const auto& [name, value] : additional.items()) {
+  for (const auto& [name, value] : additional.members()) {
     NARTHEX_ASSIGN_OR_RETURN(const Endpoint endpoint, ParseEndpoint(value));
     labels.AddKey("endpoint_host_", name, endpoint.host)
         .AddKey("endpoint_port_", name, absl::StrCat(endpoint.port));
