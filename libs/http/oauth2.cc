@@ -1,7 +1,5 @@
 #include "libs/http/oauth2.h"
 
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/rand.h>
 
 #include <array>
@@ -17,6 +15,7 @@
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
 #include "libs/base/url_query.h"
+#include "libs/http/rsa_signature.h"
 
 namespace narthex::http {
 namespace {
@@ -61,40 +60,10 @@ std::string RandomId() {
       reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
-const EVP_MD* Digest(const std::string& algorithm) {
-  if (algorithm == "RS384") return EVP_sha384();
-  if (algorithm == "RS512") return EVP_sha512();
-  return EVP_sha256();
-}
-
-absl::StatusOr<std::string> SignRsa(const std::string& text,
-                                    const std::string& key_pem,
-                                    const EVP_MD* digest) {
-  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
-      BIO_new_mem_buf(key_pem.data(), static_cast<int>(key_pem.size())),
-      BIO_free);
-  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
-      PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr),
-      EVP_PKEY_free);
-  if (key == nullptr || EVP_PKEY_base_id(key.get()) != EVP_PKEY_RSA) {
-    return absl::InvalidArgumentError(
-        "invalid key: Key must be a PEM encoded PKCS1 or PKCS8 key");
-  }
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(
-      EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  std::string signature(static_cast<std::size_t>(EVP_PKEY_get_size(key.get())),
-                        '\0');
-  std::size_t size = signature.size();
-  if (EVP_DigestSignInit(context.get(), nullptr, digest, nullptr, key.get()) !=
-          1 ||
-      EVP_DigestSign(context.get(),
-                     reinterpret_cast<unsigned char*>(signature.data()), &size,
-                     reinterpret_cast<const unsigned char*>(text.data()),
-                     text.size()) != 1) {
-    return absl::InvalidArgumentError("the key cannot sign");
-  }
-  signature.resize(size);
-  return signature;
+RsaDigest Digest(const std::string& algorithm) {
+  if (algorithm == "RS384") return RsaDigest::kSha384;
+  if (algorithm == "RS512") return RsaDigest::kSha512;
+  return RsaDigest::kSha256;
 }
 
 absl::StatusOr<std::string> Assertion(const OAuth2& config,
