@@ -16,12 +16,6 @@ std::string Root() {
          "/conformance/config/";
 }
 
-bool IsRefusedByKind(const absl::Status& status) {
-  return absl::StrContains(status.message(),
-                           "_sd_configs: known to Prometheus, "
-                           "not supported yet");
-}
-
 absl::Status Check(const std::string& path) {
   const auto config = Load(path);
   if (!config.ok()) return config.status();
@@ -45,17 +39,8 @@ TEST_CASE("configuration files are taken and refused as by Prometheus") {
     const absl::Status status = Check(path);
     INFO(row[0] << ": " << row[2]);
     INFO(status);
-    if (wanted_good && IsRefusedByKind(status)) {
-      ++counts["good, refused for a discovery kind"];
-    } else if (wanted_good) {
-      CHECK(status.ok());
-      ++counts[status.ok() ? "good" : "good but refused"];
-    } else {
-      CHECK_FALSE(status.ok());
-      ++counts[IsRefusedByKind(status) ? "bad, refused for a discovery kind"
-               : !status.ok()          ? "bad"
-                                       : "bad but taken"];
-    }
+    CHECK(status.ok() == wanted_good);
+    ++counts[wanted_good ? "good" : "bad"];
   }
   for (const auto& [what, count] : counts) WARN(what << ": " << count);
 }

@@ -118,10 +118,8 @@ TEST_CASE("errors name file, line and field") {
        "  scrape_timeout: 2s\n",
        "p.yml: line 4: scrape_configs[0].scrape_timeout: scrape timeout "
        "greater than scrape interval"},
-      {"scrape_configs:\n- job_name: a\n  lightsail_sd_configs: [{region: "
-       "x}]\n",
-       "p.yml: line 3: scrape_configs[0].lightsail_sd_configs: known to "
-       "Prometheus, not supported yet"},
+      {"scrape_configs:\n- job_name: a\n  mesos_sd_configs: [{region: x}]\n",
+       "p.yml: line 3: scrape_configs[0]: field mesos_sd_configs not found"},
       {"rule_files:\n- a\n- b/*/c\n",
        "p.yml: line 3: rule_files[1]: invalid rule file path \"b/*/c\""},
       {"scrape_configs:\n- job_name: a\n  relabel_configs:\n  - action: x\n",

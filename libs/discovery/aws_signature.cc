@@ -4,13 +4,19 @@
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
+#include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
+#include "libs/http/message.h"
 #include "libs/http/url.h"
 
 namespace narthex::discovery {
@@ -35,11 +41,39 @@ std::string Hmac(absl::string_view key, absl::string_view text) {
   return std::string(reinterpret_cast<const char*>(digest.data()), size);
 }
 
-std::string PathOf(absl::string_view url) {
-  const std::size_t scheme = url.find("://");
-  const std::size_t slash = url.find('/', scheme + 3);
-  if (slash == absl::string_view::npos) return "/";
-  return std::string(url.substr(slash));
+/// Path and query of a URL, the path at least "/".
+struct Target {
+  std::string path;
+  std::string query;
+};
+
+Target TargetOf(absl::string_view url) {
+  url.remove_prefix(url.find("://") + 3);
+  url.remove_prefix(std::min(url.find_first_of("/?"), url.size()));
+  const std::size_t mark = std::min(url.find('?'), url.size());
+  Target target{std::string(url.substr(0, mark)), ""};
+  if (target.path.empty()) target.path = "/";
+  if (mark < url.size()) target.query = std::string(url.substr(mark + 1));
+  return target;
+}
+
+/// Each segment is escaped once more than it is sent.
+std::string CanonicalPath(absl::string_view path) {
+  return absl::StrJoin(absl::StrSplit(path, '/'), "/",
+                       [](std::string* out, absl::string_view segment) {
+                         out->append(http::PercentEncode(segment));
+                       });
+}
+
+std::string CanonicalQuery(absl::string_view query) {
+  if (query.empty()) return "";
+  std::vector<std::string> fields;
+  for (const absl::string_view field : absl::StrSplit(query, '&')) {
+    fields.push_back(
+        absl::StrCat(field, absl::StrContains(field, '=') ? "" : "="));
+  }
+  std::sort(fields.begin(), fields.end());
+  return absl::StrJoin(fields, "&");
 }
 
 }  // namespace
@@ -54,16 +88,20 @@ void SignForAws(const AwsCredentials& credentials, absl::string_view region,
   request->headers.Set("X-Amz-Date", date);
   // The names that are signed, in lower case and sorted.
   std::map<std::string, std::string> headers = {
-      {"host", http::UrlHostPort(request->url)}, {"x-amz-date", date}};
+      {"host", http::UrlHostPort(request->url)}};
   if (!credentials.token.empty()) {
     request->headers.Set("X-Amz-Security-Token", credentials.token);
-    headers["x-amz-security-token"] = credentials.token;
   }
-  if (request->headers.Has("Content-Type")) {
-    headers["content-type"] = std::string(request->headers.Get("Content-Type"));
+  for (const auto& [name, value] : request->headers.fields()) {
+    const std::string lower = absl::AsciiStrToLower(name);
+    if (lower == "content-type" || absl::StartsWith(lower, "x-amz-")) {
+      headers[lower] = value;
+    }
   }
+  const Target target = TargetOf(request->url);
   std::string canonical =
-      absl::StrCat(request->method, "\n", PathOf(request->url), "\n\n");
+      absl::StrCat(request->method, "\n", CanonicalPath(target.path), "\n",
+                   CanonicalQuery(target.query), "\n");
   for (const auto& [name, value] : headers) {
     absl::StrAppend(&canonical, name, ":", value, "\n");
   }

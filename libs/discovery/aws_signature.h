@@ -17,9 +17,9 @@ struct AwsCredentials {
                          const AwsCredentials&) = default;
 };
 
-/// Adds X-Amz-Date, X-Amz-Security-Token and Authorization to a request with a
-/// body and no query: AWS Signature Version 4 over method, path, host, date
-/// and body.
+/// Adds X-Amz-Date, X-Amz-Security-Token and Authorization to a request: AWS
+/// Signature Version 4 over method, path, query, host, type, all X-Amz-
+/// headers and body. Path and query are escaped as http::PercentEncode() does.
 void SignForAws(const AwsCredentials& credentials, absl::string_view region,
                 absl::string_view service, std::int64_t now_seconds,
                 http::FetchRequest* request);

@@ -21,8 +21,7 @@ struct Configs {
 };
 
 /// Takes static_configs and all lists of kinds.h out of the map that `d`
-/// reads. A kind that Prometheus knows and we do not is an error that says
-/// so.
+/// reads.
 void DecodeConfigs(yaml::Decoder& d, Configs* configs);
 /// Prints the fields into the open map, sorted by name.
 void EmitConfigs(const Configs& configs, yaml::Emitter* out);

@@ -6,16 +6,8 @@
 #include <pugixml.hpp>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
-#include "libs/base/clock.h"
 #include "libs/base/status.h"
-#include "libs/base/url_query.h"
-#include "libs/discovery/aws_credentials.h"
 #include "libs/discovery/meta_labels.h"
-#include "libs/discovery/refresh_provider.h"
 #include "libs/yaml/optional_fields.h"
 
 namespace narthex::discovery {
@@ -25,11 +17,6 @@ using pugi::xml_node;
 
 std::string TextOf(const xml_node& node, const char* name) {
   return node.child(name).text().get();
-}
-
-void AddParam(const std::string& name, absl::string_view value,
-              std::string* form) {
-  absl::StrAppend(form, "&", name, "=", base::EscapeUrlQuery(value));
 }
 
 /// The addresses of all interfaces, and those that are primary by the number
@@ -90,12 +77,13 @@ class Ec2 {
   Ec2(const Ec2Config& config, const std::string& sts_endpoint,
       const std::string& metadata_endpoint)
       : config_(config),
-        account_({config.region, config.access_key, config.secret_key,
-                  config.profile, config.role_arn, config.external_id,
-                  sts_endpoint, metadata_endpoint}) {}
+        api_(config, {.service = "ec2",
+                      .version = kEc2Version,
+                      .sts_endpoint = sts_endpoint,
+                      .metadata_endpoint = metadata_endpoint}) {}
 
   absl::StatusOr<std::vector<TargetGroup>> Refresh(Fetcher& fetcher) {
-    NARTHEX_ASSIGN_OR_RETURN(region_, account_.Region(fetcher));
+    NARTHEX_ASSIGN_OR_RETURN(region_, api_.Region(fetcher));
     // Without the permission only the label is missing.
     if (!zones_.has_value()) static_cast<void>(ReadZones(fetcher));
     TargetGroup group;
@@ -103,16 +91,8 @@ class Ec2 {
     std::string token;
     do {
       std::string form;
-      for (std::size_t i = 0; i < config_.filters.size(); ++i) {
-        const Ec2Filter& filter = config_.filters[i];
-        const std::string prefix = absl::StrCat("Filter.", i + 1, ".");
-        AddParam(prefix + "Name", filter.name, &form);
-        for (std::size_t j = 0; j < filter.values.size(); ++j) {
-          AddParam(absl::StrCat(prefix, "Value.", j + 1), filter.values[j],
-                   &form);
-        }
-      }
-      if (!token.empty()) AddParam("NextToken", token, &form);
+      AddAwsFilters(config_.filters, "Filter", "Value", &form);
+      if (!token.empty()) AddAwsParam("NextToken", token, &form);
       pugi::xml_document xml;
       NARTHEX_RETURN_IF_ERROR(
           base::Annotate(Ask(fetcher, "DescribeInstances", form, &xml),
@@ -129,45 +109,12 @@ class Ec2 {
   }
 
  private:
-  std::string Url() const {
-    if (!config_.endpoint.empty()) {
-      absl::string_view url = config_.endpoint;
-      absl::ConsumeSuffix(&url, "/");
-      return absl::StrCat(absl::StrContains(url, "://") ? "" : "https://", url,
-                          "/");
-    }
-    return absl::StrCat("https://ec2.", region_, ".amazonaws.com",
-                        absl::StartsWith(region_, "cn-") ? ".cn/" : "/");
-  }
-
   absl::Status Ask(Fetcher& fetcher, const std::string& action,
                    const std::string& params, pugi::xml_document* xml) {
-    const std::int64_t now = base::Clock::System().NowMs() / 1000;
-    NARTHEX_ASSIGN_OR_RETURN(const AwsCredentials credentials,
-                             account_.Credentials(fetcher, now));
-    http::FetchRequest request;
-    request.url = Url();
-    request.method = "POST";
-    request.headers.Set("Content-Type",
-                        "application/x-www-form-urlencoded; charset=utf-8");
-    request.body =
-        absl::StrCat("Action=", action, "&Version=2016-11-15", params);
-    SignForAws(credentials, region_, "ec2", now, &request);
-    NARTHEX_ASSIGN_OR_RETURN(const Fetcher::Answer answer,
-                             fetcher.Fetch(std::move(request)));
-    const bool is_xml =
-        xml->load_buffer(answer.body.data(), answer.body.size());
-    if (answer.code == 200 && is_xml) return absl::OkStatus();
-    const auto error = xml->child("Response").child("Errors").child("Error");
-    const std::string code = TextOf(error, "Code");
-    // New ones may be at hand by now.
-    if (code == "AuthFailure" || code == "UnauthorizedOperation" ||
-        code == "RequestExpired") {
-      account_.Forget();
-    }
-    return absl::UnavailableError(absl::StrCat(
-        action, ": ", StatusLine(answer.code), code.empty() ? "" : ": ", code,
-        code.empty() ? "" : ": ", TextOf(error, "Message")));
+    NARTHEX_ASSIGN_OR_RETURN(const std::string body,
+                             api_.Query(fetcher, action, params));
+    if (xml->load_buffer(body.data(), body.size())) return absl::OkStatus();
+    return absl::UnavailableError(action + ": the answer is no XML");
   }
 
   absl::Status ReadZones(Fetcher& fetcher) {
@@ -230,7 +177,7 @@ class Ec2 {
   }
 
   const Ec2Config config_;
-  AwsAccount account_;
+  AwsApi api_;
   std::string region_;
   /// Names of availability zones and their ids, once they could be read.
   std::optional<std::map<std::string, std::string>> zones_;
@@ -238,27 +185,11 @@ class Ec2 {
 
 }  // namespace
 
-absl::Status Decode(const yaml::Node& node, Ec2Filter* filter) {
-  yaml::Decoder d(node);
-  d.Field("name", &filter->name);
-  d.Field("values", &filter->values);
-  return d.Done();
-}
-
 absl::Status Decode(const yaml::Node& node, Ec2Config* config) {
   yaml::Decoder d(node);
-  d.Field("endpoint", &config->endpoint);
-  d.Field("region", &config->region);
-  d.Field("access_key", &config->access_key);
-  d.Field("secret_key", &config->secret_key);
-  d.Field("profile", &config->profile);
-  d.Field("role_arn", &config->role_arn);
-  d.Field("external_id", &config->external_id);
-  d.Duration("refresh_interval", &config->refresh_interval_ms);
-  d.Field("port", &config->port);
+  DecodeAwsApi(d, config);
   d.Field("filters", &config->filters);
-  http::DecodeClientConfig(d, &config->client);
-  for (const Ec2Filter& filter : config->filters) {
+  for (const AwsFilter& filter : config->filters) {
     if (filter.values.empty()) {
       d.Fail("EC2 SD configuration filter values cannot be empty");
     }
@@ -270,27 +201,12 @@ void Emit(const Ec2Config& config, yaml::Emitter* out) {
   out->BeginMap();
   out->Field("endpoint", config.endpoint);
   out->Field("region", config.region);
-  yaml::EmitText("access_key", config.access_key, out);
-  yaml::EmitSecret("secret_key", config.secret_key, out);
-  yaml::EmitText("profile", config.profile, out);
-  yaml::EmitText("role_arn", config.role_arn, out);
-  yaml::EmitText("external_id", config.external_id, out);
+  EmitAwsCredentials(config, out);
   yaml::EmitDuration("refresh_interval", config.refresh_interval_ms, out);
   out->Field("port", std::int64_t{config.port});
-  out->Key("filters").BeginSequence();
-  for (const Ec2Filter& filter : config.filters) {
-    out->BeginMap();
-    out->Field("name", filter.name);
-    out->Field("values", filter.values);
-    out->EndMap();
-  }
-  out->EndSequence();
+  EmitAwsFilters(config.filters, out);
   http::EmitClientConfig(config.client, out);
   out->EndMap();
-}
-
-void SetDirectory(const std::string& directory, Ec2Config* config) {
-  http::SetDirectory(directory, &config->client);
 }
 
 std::unique_ptr<Provider> MakeProvider(const Ec2Config& config,
@@ -302,12 +218,8 @@ std::unique_ptr<Provider> MakeEc2Provider(
     const Ec2Config& config, const ProviderContext& context,
     const std::string& sts_endpoint, const std::string& metadata_endpoint) {
   auto ec2 = std::make_shared<Ec2>(config, sts_endpoint, metadata_endpoint);
-  return std::make_unique<RefreshProvider>(
-      RefreshProvider::Options{
-          .mechanism = "ec2",
-          .interval_ms = config.refresh_interval_ms,
-          .client = std::make_shared<http::ClientConfig>(config.client)},
-      context, [ec2](Fetcher& fetcher) { return ec2->Refresh(fetcher); });
+  return PollAws("ec2", config, context,
+                 [ec2](Fetcher& fetcher) { return ec2->Refresh(fetcher); });
 }
 
 }  // namespace narthex::discovery

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <future>
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "libs/base/mutex.h"
@@ -28,6 +30,11 @@ class Fetcher {
   /// client's; kCancelled after Cancel().
   absl::StatusOr<Answer> Fetch(http::FetchRequest request)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  /// All answers, in the order of the requests, `at_once` of which (at least
+  /// one) are under way. The first error among them when there is one.
+  absl::StatusOr<std::vector<Answer>> FetchAll(
+      std::vector<http::FetchRequest> requests, int at_once)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   /// The body of a GET that is answered with 200. Other answers are
   /// kUnavailable, worded as "<what>: unexpected status 500 ...: body".
   absl::StatusOr<std::string> Get(const std::string& url,
@@ -38,6 +45,16 @@ class Fetcher {
   bool cancelled() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  /// A request under way. Its answer is there once `done` is.
+  struct Exchange {
+    Answer answer;
+    std::promise<http::FetchResult> done;
+    http::Client::FetchId id{};
+  };
+  absl::Status Begin(http::FetchRequest request, Exchange* exchange)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<Answer> Finish(Exchange* exchange) ABSL_LOCKS_EXCLUDED(mutex_);
+
   http::Client& client_;
   const std::shared_ptr<const http::ClientConfig> config_;
   mutable base::Mutex mutex_;

@@ -12,8 +12,7 @@ namespace narthex::discovery {
 struct Kind {
   /// As in "<name>_sd_configs".
   const char* name;
-  /// Reads one entry of the list. Null for kinds that Prometheus has and we
-  /// do not.
+  /// Reads one entry of the list.
   absl::StatusOr<ProviderConfig> (*decode)(const yaml::Node& node);
 };
 

@@ -148,9 +148,8 @@ TEST_CASE("a new configuration keeps what it does not change") {
 }
 
 TEST_CASE("bad discovery sections are refused") {
-  CHECK(ErrorOf("kuma_sd_configs: []") ==
-        "f.yml: line 1: kuma_sd_configs: known to Prometheus, not "
-        "supported yet");
+  CHECK(ErrorOf("kuma_sd_configs: {}") ==
+        "f.yml: line 1: kuma_sd_configs: expected a list");
   CHECK(ErrorOf("file_sd_configs: [{}]") ==
         "f.yml: line 1: file_sd_configs[0]: file service discovery config "
         "must contain at least one path name");
