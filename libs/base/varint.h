@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <string>
 
@@ -11,6 +12,10 @@ namespace narthex::base {
 void PutUvarint(std::uint64_t value, std::string* out);
 /// Appends `value` as a zigzag varint.
 void PutVarint(std::int64_t value, std::string* out);
+/// The bytes that PutUvarint would append.
+constexpr int UvarintSize(std::uint64_t value) {
+  return (64 - std::countl_zero(value | 1) + 6) / 7;
+}
 /// The most bytes of a varint.
 constexpr std::size_t kMostVarintBytes = 10;
 /// Writes `value` as a zigzag varint to `out`, where there is room for

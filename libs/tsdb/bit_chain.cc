@@ -41,26 +41,19 @@ void BitChain::PutBytes(absl::string_view bytes) {
     std::memcpy(arena_.At(end_.block) + sizeof(Handle) + end_.used,
                 bytes.data(), n);
     end_.used = static_cast<std::uint8_t>(end_.used + n);
-    end_.bytes = static_cast<std::uint16_t>(end_.bytes + n);
     bytes.remove_prefix(n);
   }
 }
 
-void AppendChain(const base::BlockArena& arena, Handle block, std::size_t bytes,
+void AppendChain(const base::BlockArena& arena, Handle block, std::size_t used,
                  std::string* out) {
-  while (bytes > 0) {
-    block = NextOf(arena, block);
-    const std::size_t n = std::min(bytes, BitChain::kPayloadBytes);
-    out->append(arena.At(block) + sizeof(Handle), n);
-    bytes -= n;
-  }
-}
-
-absl::string_view FrontOfChain(const base::BlockArena& arena, Handle block,
-                               std::size_t bytes) {
-  if (bytes == 0) return {};
-  return {arena.At(NextOf(arena, block)) + sizeof(Handle),
-          std::min(bytes, BitChain::kPayloadBytes)};
+  if (block == base::BlockArena::kNone) return;
+  Handle at = block;
+  do {
+    at = NextOf(arena, at);
+    out->append(arena.At(at) + sizeof(Handle),
+                at == block ? used : BitChain::kPayloadBytes);
+  } while (at != block);
 }
 
 void FreeChain(base::BlockArena& arena, Handle block) {

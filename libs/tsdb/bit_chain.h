@@ -23,7 +23,6 @@ class BitChain {
   /// Where a string ends. All zero: it is empty and has no blocks.
   struct End {
     base::BlockArena::Handle block = base::BlockArena::kNone;
-    std::uint16_t bytes = 0;     // Of the whole string.
     std::uint8_t used = 0;       // Bytes of the last block.
     std::uint8_t free_bits = 0;  // Still unused in the last byte.
   };
@@ -34,11 +33,10 @@ class BitChain {
 
   /// Appends the low `n` bits (1 to 64) of `bits`, the highest first.
   void PutBits(std::uint64_t bits, int n);
-  /// Appends whole bytes; requires that no bit of the last byte is unused.
-  void PutBytes(absl::string_view bytes);
 
  private:
   void AddBlock();
+  void PutBytes(absl::string_view bytes);
   // Appends the upper `bytes` bytes; requires end_.free_bits to be 0.
   void PutWord(std::uint64_t word, int bytes);
 
@@ -72,20 +70,16 @@ inline void BitChain::PutWord(std::uint64_t word, int bytes) {
     std::memcpy(arena_.At(end_.block) + kLinkBytes + end_.used, &swapped,
                 sizeof(swapped));
     end_.used = static_cast<std::uint8_t>(end_.used + bytes);
-    end_.bytes = static_cast<std::uint16_t>(end_.bytes + bytes);
     return;
   }
   PutBytes({reinterpret_cast<const char*>(&swapped),
             static_cast<std::size_t>(bytes)});
 }
 
-/// Appends the `bytes` bytes of the string whose last block is `block`.
+/// Appends the string to `*out`: `block` is its last block, of which `used`
+/// bytes are part of it.
 void AppendChain(const base::BlockArena& arena, base::BlockArena::Handle block,
-                 std::size_t bytes, std::string* out);
-/// The first bytes of the string, at most BitChain::kPayloadBytes.
-absl::string_view FrontOfChain(const base::BlockArena& arena,
-                               base::BlockArena::Handle block,
-                               std::size_t bytes);
+                 std::size_t used, std::string* out);
 /// Frees the blocks of the string.
 void FreeChain(base::BlockArena& arena, base::BlockArena::Handle block);
 

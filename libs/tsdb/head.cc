@@ -39,7 +39,7 @@ absl::StatusOr<storage::SeriesRef> Head::GetOrCreateSeries(
       Shard& shard = shards_[ShardOf(*id)];
       base::MutexLock shard_lock(shard.mutex);
       MemSeries* series = shard.series.Find(*id);
-      if (series != nullptr) series->fresh = true;
+      if (series != nullptr) series->set_fresh(true);
       return *id;
     }
   }
@@ -180,7 +180,7 @@ void Head::Truncate(std::int64_t min_ms) {
 }
 
 absl::Status Head::MoveFullChunks(HeadChunkFiles& files) {
-  constexpr std::size_t kSeriesAtOnce = 1024;
+  constexpr std::size_t kSeriesAtOnce = 256;
   for (Shard& shard : shards_) {
     std::vector<SeriesId> cut;
     {
@@ -259,21 +259,21 @@ Postings Head::CollectGarbage(std::int64_t min_ms) {
     base::MutexLock lock(shard.mutex);
     shard.series.ForEach([&, table = &shard.histograms, blocks = &shard.blocks](
                              SeriesId id, MemSeries& series) {
-      if (IsStale(*table, id, series)) --stale;
+      if (IsStale(*table, *blocks, id, series)) --stale;
       chunks += series.Truncate(*blocks, min_ms);
-      if (series.has_histograms) {
+      if (series.has_histograms()) {
         const auto own = table->find(id);
         chunks += own->second.Truncate(min_ms);
         if (own->second.empty()) {
           table->erase(own);
-          series.has_histograms = false;
+          series.set_has_histograms(false);
         }
       }
-      if (IsStale(*table, id, series)) ++stale;
-      if (!series.empty() || series.has_histograms) return;
+      if (IsStale(*table, *blocks, id, series)) ++stale;
+      if (!series.empty() || series.has_histograms()) return;
       // Who has just been given the reference may be about to append.
-      if (!series.fresh) empty.push_back(id);
-      series.fresh = false;
+      if (!series.fresh()) empty.push_back(id);
+      series.set_fresh(false);
     });
     shard.blocks.Trim();
   }
@@ -292,8 +292,8 @@ void Head::RemoveSeries(const Postings& candidates) {
     base::MutexLock shard_lock(shard.mutex);
     const MemSeries* series = shard.series.Find(id);
     // It may have been asked for or appended to in the meantime.
-    if (series == nullptr || !series->empty() || series->has_histograms ||
-        series->fresh || shard.out_of_order.contains(id)) {
+    if (series == nullptr || !series->empty() || series->has_histograms() ||
+        series->fresh() || shard.out_of_order.contains(id)) {
       continue;
     }
     shard.series.Erase(id);

@@ -240,7 +240,7 @@ class Head : public std::enable_shared_from_this<Head> {
     PagedArray<MemSeries> series ABSL_GUARDED_BY(mutex);
     OutOfOrderTable out_of_order ABSL_GUARDED_BY(mutex);
     // Of the series' samples.
-    base::BlockArena blocks ABSL_GUARDED_BY(mutex);
+    SampleArena blocks ABSL_GUARDED_BY(mutex);
     HistogramTable histograms ABSL_GUARDED_BY(mutex);
     // Those that got a full chunk since chunks were last moved.
     std::vector<SeriesId> cut ABSL_GUARDED_BY(mutex);
@@ -293,9 +293,11 @@ class Head : public std::enable_shared_from_this<Head> {
 
   Limits LimitsOfAppend(std::int64_t first_ms);
   static Fate Judge(const RefSample& sample, const MemSeries& series,
-                    const HistogramTable& table, const Limits& limits);
+                    const HistogramTable& table, const MemSeries::Arena& blocks,
+                    const Limits& limits);
   static Fate Judge(const RefHistogram& sample, const MemSeries& series,
-                    const HistogramTable& table, const Limits& limits);
+                    const HistogramTable& table, const MemSeries::Arena& blocks,
+                    const Limits& limits);
   // What becomes of a sample of that time, given what its series says.
   static Fate FateOf(MemSeries::Verdict verdict, std::int64_t timestamp_ms,
                      const Limits& limits);
@@ -340,12 +342,12 @@ class Head : public std::enable_shared_from_this<Head> {
                                              const MemSeries& series);
   // Of all samples of a series.
   static storage::TimeRange RangeOf(const HistogramTable& table,
-                                    const base::BlockArena& blocks, SeriesId id,
+                                    const MemSeries::Arena& blocks, SeriesId id,
                                     const MemSeries& series);
   // The time of a series' last sample, when its samples reach into `range`.
   static std::optional<std::int64_t> LastWithin(const storage::TimeRange& range,
                                                 const HistogramTable& table,
-                                                const base::BlockArena& blocks,
+                                                const MemSeries::Arena& blocks,
                                                 SeriesId id,
                                                 const MemSeries& series);
   // Whether a chunk of the series overlaps `range`, and not all of it is
@@ -355,17 +357,20 @@ class Head : public std::enable_shared_from_this<Head> {
                              SeriesId id, const MemSeries& series)
       ABSL_SHARED_LOCKS_REQUIRED(shard.mutex);
   // Whether the last sample of a series is a staleness marker.
-  static bool IsStale(const HistogramTable& table, SeriesId id,
+  static bool IsStale(const HistogramTable& table,
+                      const MemSeries::Arena& blocks, SeriesId id,
                       const MemSeries& series) {
-    if (!series.has_histograms) return series.stale();
-    return MixedSeries(series, HistogramsOf(table, id, series)).stale();
+    if (!series.has_histograms()) return series.stale();
+    return MixedSeries(blocks, series, HistogramsOf(table, id, series)).stale();
   }
   // Checks a float of a series that has histograms.
   static MemSeries::Verdict CheckBeside(const HistogramTable& table,
+                                        const MemSeries::Arena& blocks,
                                         const MemSeries& series,
                                         const RefSample& sample);
   // Takes a float that ends a series of histograms for one of these.
   static bool EndsHistograms(const HistogramTable& table,
+                             const MemSeries::Arena& blocks,
                              const MemSeries& series, const RefSample& sample,
                              std::size_t number, HistogramBatch* histograms);
   void NoteLateness(std::int64_t timestamp_ms, const Limits& limits) const;

@@ -153,10 +153,11 @@ Head::Limits Head::LimitsOfAppend(std::int64_t first_ms) {
 // Prometheus's rules: what cannot be appended to its series is inserted if the
 // window allows.
 Head::Fate Head::Judge(const RefSample& sample, const MemSeries& series,
-                       const HistogramTable& table, const Limits& limits) {
-  return FateOf(series.has_histograms
-                    ? CheckBeside(table, series, sample)
-                    : series.Check(sample.timestamp_ms, sample.value),
+                       const HistogramTable& table,
+                       const MemSeries::Arena& blocks, const Limits& limits) {
+  return FateOf(series.has_histograms()
+                    ? CheckBeside(table, blocks, series, sample)
+                    : series.Check(blocks, sample.timestamp_ms, sample.value),
                 sample.timestamp_ms, limits);
 }
 
@@ -216,14 +217,15 @@ void Head::Check(Batch& batch) const {
         batch.Reject(i, storage::RejectReason::kUnknownSeries);
         continue;
       }
-      if (series->has_histograms &&
-          EndsHistograms(shard.histograms, *series, sample, i,
+      if (series->has_histograms() &&
+          EndsHistograms(shard.histograms, shard.blocks, *series, sample, i,
                          &batch.histograms)) {
         batch.taken[i] = Batch::kNot;
         ++batch.left_out;
         continue;
       }
-      const Fate fate = Judge(sample, *series, shard.histograms, batch.limits);
+      const Fate fate =
+          Judge(sample, *series, shard.histograms, shard.blocks, batch.limits);
       switch (fate) {
         case Fate::kInserted:
           batch.taken[i] = Batch::kOutOfOrder;
@@ -231,7 +233,7 @@ void Head::Check(Batch& batch) const {
           NoteLateness(sample.timestamp_ms, batch.limits);
           [[fallthrough]];
         case Fate::kAppended:
-          if (!series->logged) batch.undeclared.push_back(IdOf(sample.ref));
+          if (!series->logged()) batch.undeclared.push_back(IdOf(sample.ref));
           break;
         case Fate::kSame:
           batch.taken[i] = Batch::kNot;
@@ -388,17 +390,17 @@ bool Head::ApplyOne(std::uint32_t index, MemSeries* series, Shard& shard,
     batch.Reject(index, storage::RejectReason::kUnknownSeries);
     return false;
   }
-  const Fate fate =
-      batch.taken[index] == Batch::kOutOfOrder
-          ? Fate::kInserted
-          : Judge(sample, *series, shard.histograms, batch.limits);
+  const Fate fate = batch.taken[index] == Batch::kOutOfOrder
+                        ? Fate::kInserted
+                        : Judge(sample, *series, shard.histograms, shard.blocks,
+                                batch.limits);
   switch (fate) {
     case Fate::kAppended:
       break;
     case Fate::kSame:
       return false;
     case Fate::kInserted:
-      series->logged = true;
+      series->set_logged();
       if (batch.taken[index] == Batch::kInOrder) batch.late.push_back(sample);
       InsertOne(sample, shard, applied);
       return false;
@@ -411,12 +413,13 @@ bool Head::ApplyOne(std::uint32_t index, MemSeries* series, Shard& shard,
 
 bool Head::AppendFloat(const RefSample& sample, MemSeries& series, Shard& shard,
                        Applied& applied) {
-  if (IsStale(shard.histograms, IdOf(sample.ref), series)) --applied.stale;
+  if (IsStale(shard.histograms, shard.blocks, IdOf(sample.ref), series))
+    --applied.stale;
   const MemSeries::Appended done = series.Append(
       shard.blocks, sample.timestamp_ms, sample.value, options_.chunks);
   if (done.begun) ++applied.chunks;
   if (series.stale()) ++applied.stale;
-  series.logged = true;
+  series.set_logged();
   ++applied.samples;
   applied.oldest = std::min(applied.oldest, sample.timestamp_ms);
   applied.newest = std::max(applied.newest, sample.timestamp_ms);

@@ -77,38 +77,41 @@ std::vector<RefHistogram> HistogramBatch::Taken(bool out_of_order) const {
 const HistogramSeries* Head::HistogramsOf(const HistogramTable& table,
                                           SeriesId id,
                                           const MemSeries& series) {
-  if (!series.has_histograms) return nullptr;
+  if (!series.has_histograms()) return nullptr;
   const auto it = table.find(id);
   return it == table.end() ? nullptr : &it->second;
 }
 
 storage::TimeRange Head::RangeOf(const HistogramTable& table,
-                                 const base::BlockArena& blocks, SeriesId id,
+                                 const MemSeries::Arena& blocks, SeriesId id,
                                  const MemSeries& series) {
-  return MixedSeries(series, HistogramsOf(table, id, series)).range(blocks);
+  return MixedSeries(blocks, series, HistogramsOf(table, id, series)).range();
 }
 
 MemSeries::Verdict Head::CheckBeside(const HistogramTable& table,
+                                     const MemSeries::Arena& blocks,
                                      const MemSeries& series,
                                      const RefSample& sample) {
-  const MixedSeries mixed(series,
+  const MixedSeries mixed(blocks, series,
                           HistogramsOf(table, IdOf(sample.ref), series));
   return mixed.Check(sample.timestamp_ms, sample.value);
 }
 
-bool Head::EndsHistograms(const HistogramTable& table, const MemSeries& series,
-                          const RefSample& sample, std::size_t number,
-                          HistogramBatch* histograms) {
+bool Head::EndsHistograms(const HistogramTable& table,
+                          const MemSeries::Arena& blocks,
+                          const MemSeries& series, const RefSample& sample,
+                          std::size_t number, HistogramBatch* histograms) {
   if (!model::IsStaleNan(sample.value)) return false;
   const HistogramSeries* own = HistogramsOf(table, IdOf(sample.ref), series);
-  if (!MixedSeries(series, own).histogram_is_last()) return false;
+  if (!MixedSeries(blocks, series, own).histogram_is_last()) return false;
   histograms->AddStale(sample, number, own->last_is_integer());
   return true;
 }
 
 Head::Fate Head::Judge(const RefHistogram& sample, const MemSeries& series,
-                       const HistogramTable& table, const Limits& limits) {
-  const MixedSeries mixed(series,
+                       const HistogramTable& table,
+                       const MemSeries::Arena& blocks, const Limits& limits) {
+  const MixedSeries mixed(blocks, series,
                           HistogramsOf(table, IdOf(sample.ref), series));
   return FateOf(mixed.Check(sample.timestamp_ms, sample.value),
                 sample.timestamp_ms, limits);
@@ -126,14 +129,15 @@ void Head::CheckHistograms(const Limits& limits,
       histograms->Reject(item, storage::RejectReason::kUnknownSeries);
       continue;
     }
-    const Fate fate = Judge(item.sample, *series, shard.histograms, limits);
+    const Fate fate =
+        Judge(item.sample, *series, shard.histograms, shard.blocks, limits);
     switch (fate) {
       case Fate::kInserted:
         item.out_of_order = true;
         NoteLateness(item.sample.timestamp_ms, limits);
         [[fallthrough]];
       case Fate::kAppended:
-        if (!series->logged) histograms->undeclared.push_back(id);
+        if (!series->logged()) histograms->undeclared.push_back(id);
         break;
       case Fate::kSame:
         item.taken = false;
@@ -161,15 +165,16 @@ void Head::ApplyHistograms(const Limits& limits, HistogramBatch* histograms,
       continue;
     }
     // Again, because others may have appended since.
-    const Fate fate = item.out_of_order ? Fate::kInserted
-                                        : Judge(item.sample, *series,
-                                                shard.histograms, limits);
+    const Fate fate = item.out_of_order
+                          ? Fate::kInserted
+                          : Judge(item.sample, *series, shard.histograms,
+                                  shard.blocks, limits);
     switch (fate) {
       case Fate::kAppended:
         AppendHistogram(item.sample, *series, shard, applied);
         break;
       case Fate::kInserted:
-        series->logged = true;
+        series->set_logged();
         if (!item.out_of_order) histograms->late.push_back(item.sample);
         InsertOne(item.sample, shard, applied);
         break;
@@ -186,7 +191,7 @@ void Head::ApplyHistograms(const Limits& limits, HistogramBatch* histograms,
 void Head::AppendHistogram(const RefHistogram& sample, MemSeries& series,
                            Shard& shard, Applied& applied) {
   HistogramSeries& own = shard.histograms[IdOf(sample.ref)];
-  const MixedSeries mixed(series, &own);
+  const MixedSeries mixed(shard.blocks, series, &own);
   if (mixed.stale()) --applied.stale;
   if (!mixed.histogram_is_last()) {
     series.EndChunk();
@@ -196,8 +201,8 @@ void Head::AppendHistogram(const RefHistogram& sample, MemSeries& series,
     ++applied.chunks;
     if (own.has_heap_chunks()) shard.cut.push_back(IdOf(sample.ref));
   }
-  series.has_histograms = true;
-  series.logged = true;
+  series.set_has_histograms(true);
+  series.set_logged();
   if (own.stale()) ++applied.stale;
   ++applied.histograms;
   applied.oldest = std::min(applied.oldest, sample.timestamp_ms);

@@ -8,9 +8,9 @@ namespace narthex::tsdb {
 bool Head::HasChunkWithin(const storage::TimeRange& range,
                           const Intervals* deleted, const Shard& shard,
                           SeriesId id, const MemSeries& series) {
-  if (deleted == nullptr && !series.has_histograms && !series.empty() &&
-      series.max_ms() >= range.min_ms && series.max_ms() <= range.max_ms) {
-    return true;
+  if (deleted == nullptr && !series.has_histograms() && !series.empty()) {
+    const std::int64_t last = series.max_ms(shard.blocks);
+    if (last >= range.min_ms && last <= range.max_ms) return true;
   }
   std::vector<storage::Chunk> chunks;
   series.CopyChunks(shard.blocks, range, &chunks);

@@ -63,15 +63,15 @@ TEST_CASE("series that come and go do not make the head grow") {
   // A truncation spares the series that were asked for since the last one.
   for (int i = 0; i < 3; ++i) measured.head->Truncate(100'000 * kMinute);
   CHECK(measured.head->series_count() == 0);
-  CHECK(measured.Bytes() < most / 4);
+  CHECK(measured.Bytes() < most / 3);
 }
 
 TEST_CASE("a series with an hour of samples takes little memory") {
   MeasuredHead measured;
   measured.Live(0);
   const Head::Memory memory = measured.head->memory();
-  CHECK(memory.series < kSeries * 48);
-  CHECK(memory.samples < kSeries * 160);
+  CHECK(memory.series < kSeries * 36);
+  CHECK(memory.samples < kSeries * 112);
   CHECK(memory.index.labels < kSeries * 24);
   CHECK(memory.index.postings < kSeries * 6);
   CHECK(memory.index.hashes < kSeries * 14);

@@ -26,7 +26,7 @@ absl::StatusOr<storage::SeriesRef> Head::ReplaySeries(const RefSeries& declared,
   index_.Add(id, declared.labels, hash);
   Shard& shard = shards_[ShardOf(id)];
   base::MutexLock shard_lock(shard.mutex);
-  shard.series.Make(id).logged = true;
+  shard.series.Make(id).set_logged();
   metrics_.series_created.Inc();
   return id;
 }
@@ -83,8 +83,9 @@ bool Head::ReplayFloat(const RefSample& sample, MemSeries* series, Shard& shard,
     return false;
   }
   const MemSeries::Verdict verdict =
-      series->has_histograms ? CheckBeside(shard.histograms, *series, sample)
-                             : series->Check(sample.timestamp_ms, sample.value);
+      series->has_histograms()
+          ? CheckBeside(shard.histograms, shard.blocks, *series, sample)
+          : series->Check(shard.blocks, sample.timestamp_ms, sample.value);
   return verdict == MemSeries::Verdict::kNew &&
          AppendFloat(sample, *series, shard, applied);
 }
@@ -98,7 +99,8 @@ void Head::ReplayHistogram(RefHistogram sample, Shard& shard,
     ++applied.unknown;
     return;
   }
-  const MixedSeries mixed(*series, HistogramsOf(shard.histograms, id, *series));
+  const MixedSeries mixed(shard.blocks, *series,
+                          HistogramsOf(shard.histograms, id, *series));
   if (mixed.Check(sample.timestamp_ms, sample.value) ==
       MemSeries::Verdict::kNew) {
     AppendHistogram(sample, *series, shard, applied);

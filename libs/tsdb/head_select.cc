@@ -83,14 +83,14 @@ absl::StatusOr<Postings> Head::FindSeries(
 
 std::optional<std::int64_t> Head::LastWithin(const storage::TimeRange& range,
                                              const HistogramTable& table,
-                                             const base::BlockArena& blocks,
+                                             const MemSeries::Arena& blocks,
                                              SeriesId id,
                                              const MemSeries& series) {
   // The first sample lies elsewhere in memory and seldom matters.
-  if (!series.has_histograms && !series.empty() &&
-      series.max_ms() <= range.max_ms) {
-    if (series.max_ms() < range.min_ms) return std::nullopt;
-    return series.max_ms();
+  if (!series.has_histograms() && !series.empty()) {
+    const std::int64_t last = series.max_ms(blocks);
+    if (last < range.min_ms) return std::nullopt;
+    if (last <= range.max_ms) return last;
   }
   const storage::TimeRange held = RangeOf(table, blocks, id, series);
   if (held.max_ms < range.min_ms || held.min_ms > range.max_ms) {
@@ -120,7 +120,7 @@ std::vector<Head::Selected> Head::Measure(
       if (const auto last = LastWithin(in_order, shard.histograms, shard.blocks,
                                        ids[i], *series)) {
         one.visible_ms = *last;
-        one.only_floats = !series->has_histograms;
+        one.only_floats = !series->has_histograms();
         if (one.only_floats) one.newest = series->last_value();
       }
       const auto it = shard.out_of_order.empty()

@@ -17,7 +17,7 @@ std::vector<Head::StaleSeries> Head::ListStale() const {
     shard.series.ForEach(
         [&stale, blocks = &shard.blocks](SeriesId id, const MemSeries& series) {
           if (series.empty() || !series.stale()) return;
-          stale.push_back({id, series.min_ms(*blocks), series.max_ms()});
+          stale.push_back({id, series.min_ms(*blocks), series.max_ms(*blocks)});
         });
   }
   std::sort(
@@ -59,7 +59,7 @@ void Head::ForgetStale(const std::vector<StaleSeries>& stale) {
       base::MutexLock shard_lock(shard.mutex);
       MemSeries* series = shard.series.Find(one.id);
       if (series == nullptr || series->empty() || !series->stale() ||
-          series->max_ms() != one.max_ms ||
+          series->max_ms(shard.blocks) != one.max_ms ||
           shard.out_of_order.contains(one.id) ||
           shard.histograms.contains(one.id)) {
         continue;

@@ -192,9 +192,10 @@ void HistogramSeries::CopyChunks(const storage::TimeRange& range,
   if (overlaps(open_min_ms, max_ms_)) chunks->push_back(OpenAsFull());
 }
 
-storage::TimeRange MixedSeries::range(const MemSeries::Arena& arena) const {
+storage::TimeRange MixedSeries::range() const {
   storage::TimeRange range{model::kMaxTime, model::kMinTime};
-  if (!floats_.empty()) range = {floats_.min_ms(arena), floats_.max_ms()};
+  if (!floats_.empty())
+    range = {floats_.min_ms(arena_), floats_.max_ms(arena_)};
   if (histograms_ == nullptr || histograms_->empty()) return range;
   return {std::min(range.min_ms, histograms_->min_ms()),
           std::max(range.max_ms, histograms_->max_ms())};
@@ -202,7 +203,7 @@ storage::TimeRange MixedSeries::range(const MemSeries::Arena& arena) const {
 
 bool MixedSeries::histogram_is_last() const {
   if (histograms_ == nullptr || histograms_->empty()) return false;
-  return floats_.empty() || histograms_->max_ms() > floats_.max_ms();
+  return floats_.empty() || histograms_->max_ms() > floats_.max_ms(arena_);
 }
 
 bool MixedSeries::stale() const {
@@ -211,7 +212,7 @@ bool MixedSeries::stale() const {
 
 MemSeries::Verdict MixedSeries::CheckOther(std::int64_t timestamp_ms) const {
   const std::int64_t newest_ms =
-      histogram_is_last() ? histograms_->max_ms() : floats_.max_ms();
+      histogram_is_last() ? histograms_->max_ms() : floats_.max_ms(arena_);
   if (timestamp_ms > newest_ms) return MemSeries::Verdict::kNew;
   return timestamp_ms == newest_ms ? MemSeries::Verdict::kDuplicate
                                    : MemSeries::Verdict::kOutOfOrder;
@@ -220,7 +221,7 @@ MemSeries::Verdict MixedSeries::CheckOther(std::int64_t timestamp_ms) const {
 MemSeries::Verdict MixedSeries::Check(std::int64_t timestamp_ms,
                                       double value) const {
   return histogram_is_last() ? CheckOther(timestamp_ms)
-                             : floats_.Check(timestamp_ms, value);
+                             : floats_.Check(arena_, timestamp_ms, value);
 }
 
 MemSeries::Verdict MixedSeries::Check(

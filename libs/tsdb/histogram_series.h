@@ -86,11 +86,12 @@ class HistogramSeries {
 class MixedSeries {
  public:
   /// `histograms` may be null.
-  MixedSeries(const MemSeries& floats, const HistogramSeries* histograms)
-      : floats_(floats), histograms_(histograms) {}
+  MixedSeries(const MemSeries::Arena& arena, const MemSeries& floats,
+              const HistogramSeries* histograms)
+      : arena_(arena), floats_(floats), histograms_(histograms) {}
 
   /// The minimum is above the maximum when there is no sample.
-  storage::TimeRange range(const MemSeries::Arena& arena) const;
+  storage::TimeRange range() const;
   bool histogram_is_last() const;
   /// Whether the last sample is a staleness marker.
   bool stale() const;
@@ -103,6 +104,7 @@ class MixedSeries {
  private:
   MemSeries::Verdict CheckOther(std::int64_t timestamp_ms) const;
 
+  const MemSeries::Arena& arena_;
   const MemSeries& floats_;
   const HistogramSeries* const histograms_;
 };

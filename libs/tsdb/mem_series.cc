@@ -2,15 +2,12 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
-#include <cstring>
 #include <limits>
 #include <new>
 #include <utility>
 
 #include "libs/base/status.h"
 #include "libs/model/sample.h"
-#include "libs/tsdb/bit_chain.h"
 #include "libs/tsdb/xor_chunk.h"
 
 namespace narthex::tsdb {
@@ -18,43 +15,65 @@ namespace {
 
 using Handle = base::BlockArena::Handle;
 
-// Once this part of a chunk is full it is known how dense its samples are.
-constexpr int kPredictAfterPart = 4;
-// Beyond this many bytes another sample might not fit.
-constexpr std::size_t kFullBytes =
-    OpenChunk::kMostBytes - OpenChunk::kMostSampleBytes;
-
-// A full chunk, as it lies in a block: its bytes are in the arena or mapped.
+// A full chunk, as it lies in a block: an OpenChunk in another block, or
+// mapped.
 struct FullChunk {
   std::int64_t min_ms = 0;
   const char* mapped = nullptr;
   std::uint32_t span_ms = 0;
-  std::uint16_t size = 0;
+  std::uint16_t size = 0;  // Of the XOR chunk.
   std::uint16_t count = 0;
-  Handle bytes = base::BlockArena::kNone;   // The last block of its chain.
+  Handle compact = base::BlockArena::kNone;
   Handle before = base::BlockArena::kNone;  // The full chunk before this.
 
   std::int64_t max_ms() const { return min_ms + span_ms; }
-
-  void AppendTo(const base::BlockArena& arena, std::string* out) const {
-    if (mapped != nullptr) {
-      out->append(mapped, size);
-      return;
-    }
-    const std::size_t start = out->size();
-    AppendChain(arena, bytes, size, out);
-    PutSampleCount(count, out->data() + start);
-  }
 };
 static_assert(sizeof(FullChunk) <= base::BlockArena::kBlockBytes);
+static_assert(sizeof(OpenChunk) <= base::BlockArena::kBlockBytes);
 
-FullChunk& At(const base::BlockArena& arena, Handle full) {
-  return *reinterpret_cast<FullChunk*>(arena.At(full));
+FullChunk& At(const SampleArena& arena, Handle full) {
+  return *reinterpret_cast<FullChunk*>(arena.blocks.At(full));
+}
+
+OpenChunk& CompactOf(const SampleArena& arena, const FullChunk& full) {
+  return *reinterpret_cast<OpenChunk*>(arena.blocks.At(full.compact));
+}
+
+// Puts a copy of `object` into a block.
+template <typename Object>
+Handle Store(SampleArena& arena, const Object& object) {
+  const Handle block = arena.blocks.Allocate();
+  new (arena.blocks.At(block)) Object(object);
+  return block;
+}
+
+// Frees the chunk unless it is mapped.
+void FreeCompact(SampleArena& arena, FullChunk& full) {
+  if (full.compact == base::BlockArena::kNone) return;
+  CompactOf(arena, full).Clear(arena);
+  arena.blocks.Free(std::exchange(full.compact, base::BlockArena::kNone));
+}
+
+// Appends the XOR chunk.
+void Encode(const SampleArena& arena, const FullChunk& full, std::string* out) {
+  if (full.mapped != nullptr) {
+    out->append(full.mapped, full.size);
+  } else {
+    CompactOf(arena, full).Encode(arena, out);
+  }
+}
+
+// Appends the samples of a chunk inside `range`.
+void ReadCompact(const SampleArena& arena, const OpenChunk& chunk,
+                 const storage::TimeRange& range, model::SampleColumns* out) {
+  const std::size_t before = out->size();
+  chunk.Read(arena, out);
+  KeepInside(range, before, out);
 }
 
 // The handles of the full chunks from `newest` back to the first that overlaps
 // or follows `min_ms`, ascending in time.
-std::vector<Handle> Ascending(const base::BlockArena& arena, Handle newest,
+std::vector<Handle> Ascending(const SampleArena& arena, Handle newest,
                               std::int64_t min_ms) {
   std::vector<Handle> handles;
   for (Handle h = newest; h != base::BlockArena::kNone;
@@ -66,107 +85,64 @@ std::vector<Handle> Ascending(const base::BlockArena& arena, Handle newest,
   return handles;
 }
 
-// The first multiple of `range_ms` after `timestamp_ms`, as Prometheus rounds:
-// towards zero.
-std::int64_t RangeEnd(std::int64_t timestamp_ms, std::int64_t range_ms) {
-  return timestamp_ms / range_ms * range_ms + range_ms;
-}
-
-// Where to end a chunk that began at `start` and is a quarter full at
-// `current`, so that the time until `end` is shared evenly by full chunks.
-std::int64_t PredictEnd(std::int64_t start, std::int64_t current,
-                        std::int64_t end) {
-  const auto span = static_cast<double>(end - start);
-  const double chunks =
-      span / (static_cast<double>(current - start + 1) * kPredictAfterPart);
-  if (chunks <= 1) return end;
-  return static_cast<std::int64_t>(static_cast<double>(start) +
-                                   span / std::floor(chunks));
-}
-
-std::uint32_t Until(std::int64_t from, std::int64_t end) {
-  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(
-      end - from, 0, std::numeric_limits<std::uint32_t>::max()));
-}
-
 }  // namespace
 
 std::int64_t MemSeries::min_ms(const Arena& arena) const {
-  if (full_ == Arena::kNone) return open_.min_ms(arena);
+  if (!has_full_chunks()) return open_.min_ms(arena);
   Handle oldest = full_;
-  while (At(arena, oldest).before != Arena::kNone) {
+  while (At(arena, oldest).before != base::BlockArena::kNone) {
     oldest = At(arena, oldest).before;
   }
   return At(arena, oldest).min_ms;
 }
 
-bool MemSeries::stale() const {
-  return !empty() && model::IsStaleNan(open_.last_value());
+std::int64_t MemSeries::max_ms(const Arena& arena) const {
+  return open_.empty() ? At(arena, full_).max_ms() : open_.max_ms(arena);
 }
 
-MemSeries::Verdict MemSeries::Check(std::int64_t timestamp_ms,
+MemSeries::Verdict MemSeries::Check(const Arena& arena,
+                                    std::int64_t timestamp_ms,
                                     double value) const {
-  if (empty() || timestamp_ms > open_.max_ms()) return Verdict::kNew;
-  if (timestamp_ms < open_.max_ms()) return Verdict::kOutOfOrder;
+  if (empty()) return Verdict::kNew;
+  const std::int64_t newest_ms = max_ms(arena);
+  if (timestamp_ms > newest_ms) return Verdict::kNew;
+  if (timestamp_ms < newest_ms) return Verdict::kOutOfOrder;
   return std::bit_cast<std::uint64_t>(value) ==
-                 std::bit_cast<std::uint64_t>(open_.last_value())
+                 std::bit_cast<std::uint64_t>(last_value())
              ? Verdict::kSame
              : Verdict::kDuplicate;
-}
-
-bool MemSeries::MustCut(const Arena& arena, std::int64_t timestamp_ms,
-                        const ChunkRules& rules) {
-  const int count = open_.count();
-  if (open_.size() > kFullBytes) return true;
-  const std::int64_t last = open_.max_ms();
-  if (count == rules.samples_per_chunk / kPredictAfterPart) {
-    ends_in_ms_ =
-        Until(last, PredictEnd(open_.min_ms(arena), last, last + ends_in_ms_));
-  }
-  // Far more samples than predicted: the rate must have risen.
-  return static_cast<std::uint64_t>(timestamp_ms) -
-                 static_cast<std::uint64_t>(last) >=
-             ends_in_ms_ ||
-         count >= rules.samples_per_chunk * 2;
 }
 
 // Moves the open chunk to the full ones.
 void MemSeries::Cut(Arena& arena) {
   FullChunk full;
   full.min_ms = open_.min_ms(arena);
-  full.span_ms = static_cast<std::uint32_t>(open_.max_ms() - full.min_ms);
+  full.span_ms = static_cast<std::uint32_t>(open_.max_ms(arena) - full.min_ms);
   full.size = static_cast<std::uint16_t>(open_.size());
   full.count = static_cast<std::uint16_t>(open_.count());
-  full.bytes = open_.Release();
+  full.compact = Store(arena, open_.Release());
   full.before = full_;
-  full_ = arena.Allocate();
-  new (arena.At(full_)) FullChunk(full);
-}
-
-// Whether the next sample will begin a chunk, if it comes after the same time
-// as the last one did.
-bool MemSeries::IsFull() const {
-  return open_.size() > kFullBytes ||
-         (open_.count() > 1 && open_.delta_ms() >= ends_in_ms_);
+  full_ = Store(arena, full);
 }
 
 MemSeries::Appended MemSeries::Append(Arena& arena, std::int64_t timestamp_ms,
                                       double value, const ChunkRules& rules) {
   Appended done;
-  if (!open_.empty() && (ended_ || MustCut(arena, timestamp_ms, rules))) {
+  // With far more samples than predicted, the rate must have risen.
+  const bool cut = open_.marked(kEnded) || open_.at_most_bytes() ||
+                   open_.count() >= rules.samples_per_chunk * 2;
+  open_.Mark(kEnded, false);
+  if (!open_.empty() &&
+      (cut || !open_.Append(arena, timestamp_ms, value, rules))) {
     Cut(arena);
     done.filled = true;
   }
-  ended_ = false;
-  done.begun = open_.empty();
-  if (done.begun) {
-    ends_in_ms_ = Until(timestamp_ms, RangeEnd(timestamp_ms, rules.range_ms));
-  } else {
-    ends_in_ms_ -= Until(open_.max_ms(), timestamp_ms);
+  if (open_.empty()) {
+    open_.Begin(arena, timestamp_ms, value, rules);
+    done.begun = true;
   }
-  open_.Append(arena, timestamp_ms, value);
   // It need not wait in memory for the next sample.
-  if (IsFull()) {
+  if (open_.IsFull(arena)) {
     Cut(arena);
     done.filled = true;
   }
@@ -175,7 +151,10 @@ MemSeries::Appended MemSeries::Append(Arena& arena, std::int64_t timestamp_ms,
 
 std::size_t MemSeries::chunk_count(const Arena& arena) const {
   std::size_t count = open_.empty() ? 0 : 1;
-  for (Handle h = full_; h != Arena::kNone; h = At(arena, h).before) ++count;
+  for (Handle h = full_; h != base::BlockArena::kNone;
+       h = At(arena, h).before) {
+    ++count;
+  }
   return count;
 }
 
@@ -183,18 +162,18 @@ std::size_t MemSeries::Truncate(Arena& arena, std::int64_t min_ms) {
   std::size_t removed = 0;
   // The newest ones come first, so what is too old is all that follows.
   Handle* link = &full_;
-  while (*link != Arena::kNone && At(arena, *link).max_ms() >= min_ms) {
+  while (*link != base::BlockArena::kNone &&
+         At(arena, *link).max_ms() >= min_ms) {
     link = &At(arena, *link).before;
   }
-  Handle gone = std::exchange(*link, Arena::kNone);
-  while (gone != Arena::kNone) {
-    const FullChunk full = At(arena, gone);
-    FreeChain(arena, full.bytes);
-    arena.Free(gone);
-    gone = full.before;
+  Handle gone = std::exchange(*link, base::BlockArena::kNone);
+  while (gone != base::BlockArena::kNone) {
+    FullChunk& full = At(arena, gone);
+    FreeCompact(arena, full);
+    arena.blocks.Free(std::exchange(gone, full.before));
     ++removed;
   }
-  if (!open_.empty() && open_.max_ms() < min_ms) {
+  if (!open_.empty() && open_.max_ms(arena) < min_ms) {
     open_.Clear(arena);
     ++removed;
   }
@@ -209,17 +188,18 @@ void MemSeries::CollectArenaChunks(
     const FullChunk& full = At(arena, h);
     if (full.mapped != nullptr) continue;
     bytes->push_back(std::make_unique<std::string>());
-    full.AppendTo(arena, bytes->back().get());
+    Encode(arena, full, bytes->back().get());
     chunks->push_back({ref, full.min_ms, full.max_ms(), *bytes->back()});
   }
 }
 
 void MemSeries::UseMapped(Arena& arena, std::int64_t min_ms,
                           absl::string_view mapped) {
-  for (Handle h = full_; h != Arena::kNone; h = At(arena, h).before) {
+  for (Handle h = full_; h != base::BlockArena::kNone;
+       h = At(arena, h).before) {
     FullChunk& full = At(arena, h);
     if (full.min_ms != min_ms || full.mapped != nullptr) continue;
-    FreeChain(arena, std::exchange(full.bytes, Arena::kNone));
+    FreeCompact(arena, full);
     full.mapped = mapped.data();
     return;
   }
@@ -228,24 +208,21 @@ void MemSeries::UseMapped(Arena& arena, std::int64_t min_ms,
 absl::Status MemSeries::Read(const Arena& arena,
                              const storage::TimeRange& range,
                              model::SampleColumns* out) const {
-  std::string bytes;
   for (const Handle h : Ascending(arena, full_, range.min_ms)) {
     const FullChunk& full = At(arena, h);
     if (full.min_ms > range.max_ms) break;
-    bytes.clear();
-    if (full.mapped == nullptr) full.AppendTo(arena, &bytes);
-    const absl::string_view chunk =
-        full.mapped == nullptr ? absl::string_view(bytes)
-                               : absl::string_view(full.mapped, full.size);
-    NARTHEX_RETURN_IF_ERROR(DecodeXorChunk(chunk, range, out));
+    if (full.mapped == nullptr) {
+      ReadCompact(arena, CompactOf(arena, full), range, out);
+    } else {
+      NARTHEX_RETURN_IF_ERROR(
+          DecodeXorChunk({full.mapped, full.size}, range, out));
+    }
   }
-  if (open_.empty() || open_.max_ms() < range.min_ms ||
-      open_.min_ms(arena) > range.max_ms) {
-    return absl::OkStatus();
+  if (!open_.empty() && open_.max_ms(arena) >= range.min_ms &&
+      open_.min_ms(arena) <= range.max_ms) {
+    ReadCompact(arena, open_, range, out);
   }
-  bytes.clear();
-  open_.AppendBytesTo(arena, &bytes);
-  return DecodeXorChunk(bytes, range, out);
+  return absl::OkStatus();
 }
 
 void MemSeries::CopyChunks(const Arena& arena, const storage::TimeRange& range,
@@ -263,12 +240,12 @@ void MemSeries::CopyChunks(const Arena& arena, const storage::TimeRange& range,
   for (const Handle h : Ascending(arena, full_, range.min_ms)) {
     const FullChunk& full = At(arena, h);
     if (add(full.min_ms, full.max_ms(), full.size)) {
-      full.AppendTo(arena, owner.get());
+      Encode(arena, full, owner.get());
     }
   }
   if (!open_.empty() &&
-      add(open_.min_ms(arena), open_.max_ms(), open_.size())) {
-    open_.AppendBytesTo(arena, owner.get());
+      add(open_.min_ms(arena), open_.max_ms(arena), open_.size())) {
+    open_.Encode(arena, owner.get());
   }
   std::size_t offset = 0;
   for (std::size_t i = first; i < chunks->size(); ++i) {

@@ -10,27 +10,20 @@
 #include "libs/base/block_arena.h"
 #include "libs/model/sample.h"
 #include "libs/storage/storage.h"
+#include "libs/tsdb/chunk_rules.h"
 #include "libs/tsdb/head_chunk_files.h"
 #include "libs/tsdb/open_chunk.h"
 
 namespace narthex::tsdb {
 
-/// When a head chunk ends and the next begins.
-struct ChunkRules {
-  /// Chunks do not cross multiples of this span: those are blocks' edges.
-  /// Below 2^32.
-  std::int64_t range_ms = 0;
-  /// What is aimed at; a chunk may become up to twice as long.
-  int samples_per_chunk = 120;
-};
-
 /// The samples of one series in the head: full chunks and the one that grows.
-/// There are millions, so it is 44 bytes; what it holds lies in blocks of an
-/// arena, the same in all calls. Owns its blocks without freeing them: an
-/// empty series has none. Not thread-safe.
+/// There are millions, so it is 32 bytes; what it holds lies in an arena, the
+/// same in all calls. Chunks stay in the head's compact form until they are
+/// mapped, and become XOR chunks where they are copied. Owns its part of the
+/// arena without freeing it: an empty series has none. Not thread-safe.
 class MemSeries {
  public:
-  using Arena = base::BlockArena;
+  using Arena = SampleArena;
 
   /// What Append would do with a sample.
   enum class Verdict : std::uint8_t {
@@ -43,13 +36,14 @@ class MemSeries {
   bool empty() const { return open_.empty() && !has_full_chunks(); }
   /// Of the first and last sample. Require: not empty.
   std::int64_t min_ms(const Arena& arena) const;
-  std::int64_t max_ms() const { return open_.max_ms(); }
+  std::int64_t max_ms(const Arena& arena) const;
   /// The last value, undecoded. Requires: not empty.
   double last_value() const { return open_.last_value(); }
   /// Whether the last sample is a staleness marker.
-  bool stale() const;
+  bool stale() const { return !empty() && open_.stale(); }
 
-  Verdict Check(std::int64_t timestamp_ms, double value) const;
+  Verdict Check(const Arena& arena, std::int64_t timestamp_ms,
+                double value) const;
   /// What Append did to chunks.
   struct Appended {
     bool begun = false;   ///< One was begun.
@@ -60,13 +54,13 @@ class MemSeries {
                   const ChunkRules& rules);
 
   /// The next sample begins a chunk, for one of another kind comes between.
-  void EndChunk() { ended_ = true; }
+  void EndChunk() { open_.Mark(kEnded, true); }
 
   /// Fetches what Append will need into the cache.
   void Prefetch(const Arena& arena) const { open_.Prefetch(arena); }
 
   /// Whether there are chunks beside the one that grows.
-  bool has_full_chunks() const { return full_ != Arena::kNone; }
+  bool has_full_chunks() const { return full_ != base::BlockArena::kNone; }
   std::size_t chunk_count(const Arena& arena) const;
   /// Drops the chunks that end before `min_ms`; returns how many.
   std::size_t Truncate(Arena& arena, std::int64_t min_ms);
@@ -89,24 +83,23 @@ class MemSeries {
                   std::vector<storage::Chunk>* chunks) const;
 
   /// Its declaration is in the write-ahead log.
-  bool logged = false;
+  bool logged() const { return open_.marked(kLogged); }
+  void set_logged(bool on = true) { open_.Mark(kLogged, on); }
   /// It was asked for since the last truncation and is spared by the next.
-  bool fresh = true;
+  bool fresh() const { return !open_.marked(kOld); }
+  void set_fresh(bool on) { open_.Mark(kOld, !on); }
   /// It has native histograms, which are in the shard's HistogramTable.
-  bool has_histograms = false;
+  bool has_histograms() const { return open_.marked(kHasHistograms); }
+  void set_has_histograms(bool on) { open_.Mark(kHasHistograms, on); }
 
  private:
-  bool MustCut(const Arena& arena, std::int64_t timestamp_ms,
-               const ChunkRules& rules);
-  bool IsFull() const;
+  enum Mark { kLogged, kOld, kHasHistograms, kEnded };
+
   void Cut(Arena& arena);
 
-  bool ended_ = false;
   OpenChunk open_;
-  // How long after its last sample the open chunk ends at the latest.
-  std::uint32_t ends_in_ms_ = 0;
   // A block that describes the newest full chunk and leads to the one before.
-  Arena::Handle full_ = Arena::kNone;
+  base::BlockArena::Handle full_ = base::BlockArena::kNone;
 };
 
 }  // namespace narthex::tsdb

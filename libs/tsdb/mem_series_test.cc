@@ -19,7 +19,7 @@ constexpr storage::TimeRange kAll{std::numeric_limits<std::int64_t>::min(),
 
 // A series with an arena of its own.
 struct Series {
-  base::BlockArena arena;
+  SampleArena arena;
   MemSeries series;
 
   MemSeries::Appended Append(std::int64_t timestamp_ms, double value) {
@@ -44,7 +44,7 @@ std::vector<std::size_t> SamplesPerChunk(const Series& series) {
   return counts;
 }
 
-TEST_CASE("a series of many is small") { CHECK(sizeof(MemSeries) <= 44); }
+TEST_CASE("a series of many is small") { CHECK(sizeof(MemSeries) <= 32); }
 
 TEST_CASE("chunks share the time until the edge of a block evenly") {
   Series s;
@@ -87,31 +87,33 @@ TEST_CASE("a chunk is full with the last sample before its end") {
   s.series.UseMapped(s.arena, kStart, chunks[0].bytes);
   // The newest sample is known all the same.
   CHECK(!s.series.empty());
-  CHECK(s.series.max_ms() == kStart + 119 * 15000);
+  CHECK(s.series.max_ms(s.arena) == kStart + 119 * 15000);
   CHECK(s.series.last_value() == 119);
-  CHECK(s.series.Check(kStart + 119 * 15000, 119) == MemSeries::Verdict::kSame);
-  CHECK(s.series.Check(kStart, 0) == MemSeries::Verdict::kOutOfOrder);
+  CHECK(s.series.Check(s.arena, kStart + 119 * 15000, 119) ==
+        MemSeries::Verdict::kSame);
+  CHECK(s.series.Check(s.arena, kStart, 0) == MemSeries::Verdict::kOutOfOrder);
   CHECK(SamplesPerChunk(s) == std::vector<std::size_t>{120});
   // One that comes sooner than expected begins a chunk too.
   CHECK(s.Append(kStart + 119 * 15000 + 1, 1).begun);
   CHECK(SamplesPerChunk(s) == std::vector<std::size_t>{120, 1});
   CHECK(s.series.Truncate(s.arena, kStart + kHour) == 2);
   CHECK(s.series.empty());
-  CHECK(s.series.Check(kStart, 0) == MemSeries::Verdict::kNew);
+  CHECK(s.series.Check(s.arena, kStart, 0) == MemSeries::Verdict::kNew);
 }
 
 TEST_CASE("samples are judged by the newest one") {
   Series s;
-  CHECK(s.series.Check(5, 1) == MemSeries::Verdict::kNew);
+  CHECK(s.series.Check(s.arena, 5, 1) == MemSeries::Verdict::kNew);
   s.Append(5, 1);
-  CHECK(s.series.Check(6, 1) == MemSeries::Verdict::kNew);
-  CHECK(s.series.Check(5, 1) == MemSeries::Verdict::kSame);
-  CHECK(s.series.Check(5, 2) == MemSeries::Verdict::kDuplicate);
-  CHECK(s.series.Check(4, 1) == MemSeries::Verdict::kOutOfOrder);
+  CHECK(s.series.Check(s.arena, 6, 1) == MemSeries::Verdict::kNew);
+  CHECK(s.series.Check(s.arena, 5, 1) == MemSeries::Verdict::kSame);
+  CHECK(s.series.Check(s.arena, 5, 2) == MemSeries::Verdict::kDuplicate);
+  CHECK(s.series.Check(s.arena, 4, 1) == MemSeries::Verdict::kOutOfOrder);
   s.Append(6, model::StaleNan());
   CHECK(s.series.stale());
-  CHECK(s.series.Check(6, model::StaleNan()) == MemSeries::Verdict::kSame);
-  CHECK(s.series.Check(6, model::NormalNan()) ==
+  CHECK(s.series.Check(s.arena, 6, model::StaleNan()) ==
+        MemSeries::Verdict::kSame);
+  CHECK(s.series.Check(s.arena, 6, model::NormalNan()) ==
         MemSeries::Verdict::kDuplicate);
 }
 

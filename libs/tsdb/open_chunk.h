@@ -1,76 +1,112 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "libs/base/block_arena.h"
+#include "libs/model/sample.h"
+#include "libs/storage/storage.h"
+#include "libs/tsdb/chunk_rules.h"
+#include "libs/tsdb/time_tracks.h"
+#include "libs/tsdb/value_stream.h"
 
 namespace narthex::tsdb {
 
-// Aligned to 4 bytes, so that owners can add fields of 4 without padding.
+/// Memory for the samples of many series.
+struct SampleArena {
+  base::BlockArena blocks;
+  TimeTracks times{blocks};
+
+  std::size_t allocated_bytes() const {
+    return blocks.allocated_bytes() + times.allocated_bytes();
+  }
+  std::size_t used_bytes() const { return blocks.used_bytes(); }
+  /// Gives back what is free.
+  void Trim() { blocks.Trim(); }
+};
+
 #pragma pack(push, 4)
 
-/// The chunk of a series to which samples are appended: Prometheus's XOR
-/// encoding, bit by bit what XorChunk makes, in blocks of an arena that is
-/// passed to every call. Made for millions: 32 bytes and the blocks. Its last
-/// sample is at hand undecoded. Owns its blocks without freeing them: call
-/// Clear() or Release(). Not thread-safe.
+/// The chunk of a series to which samples are appended, in the compact form of
+/// the head: times on a track that others share, values in a stream of the
+/// form that suits them. It knows the size of the XOR chunk that it will
+/// become. Made for millions: 28 bytes, and what lies in the arena that is
+/// passed to every call. Its last value is at hand undecoded. Owns what it has
+/// in the arena without freeing it: call Clear(). Not thread-safe.
 class OpenChunk {
  public:
   /// No chunk is to grow beyond this many bytes.
   static constexpr std::size_t kMostBytes = 1024;
   /// What a sample takes at most.
   static constexpr std::size_t kMostSampleBytes = 19;
+  /// Facts that an owner wants to keep about itself.
+  static constexpr int kMarks = 4;
 
   bool empty() const { return count_ == 0; }
   int count() const { return count_; }
-  /// Bytes of the encoding.
-  std::size_t size() const { return bytes_; }
-  /// Of the last sample, also of a chunk that was released.
-  std::int64_t max_ms() const { return last_ms_; }
-  double last_value() const { return last_value_; }
-  /// Between the last two samples; 0 when there are fewer.
-  std::uint32_t delta_ms() const { return delta_ms_; }
+  /// Bytes of the XOR chunk with these samples. Requires: not empty.
+  std::size_t size() const { return (bits_ + 7) / 8; }
+  /// Whether the next sample might not fit.
+  bool at_most_bytes() const { return size() > kMostBytes - kMostSampleBytes; }
   /// Of the first sample. Requires: not empty.
-  std::int64_t min_ms(const base::BlockArena& arena) const;
+  std::int64_t min_ms(const SampleArena& arena) const {
+    return arena.times.first_ms(track_);
+  }
+  /// Of the last sample. Requires: not empty.
+  std::int64_t max_ms(const SampleArena& arena) const {
+    return arena.times.LastMs(track_, count_);
+  }
+  /// Whether a sample that comes after the same time as the last one must not
+  /// be in this chunk. Requires: not empty.
+  bool IsFull(const SampleArena& arena) const {
+    return at_most_bytes() || arena.times.IsFull(track_, count_);
+  }
+  /// The last value, also of a chunk that was released, and whether it is a
+  /// staleness marker.
+  double last_value() const { return values_.last(); }
+  bool stale() const { return values_.stale(); }
 
-  /// Requires: later than the last sample, by less than 2^32 ms, size() at
-  /// most kMostBytes - kMostSampleBytes and count() below 65535.
-  void Append(base::BlockArena& arena, std::int64_t timestamp_ms, double value);
-  /// Appends the encoding to `*out`.
-  void AppendBytesTo(const base::BlockArena& arena, std::string* out) const;
+  /// Adds the first sample. Requires: empty.
+  void Begin(SampleArena& arena, std::int64_t timestamp_ms, double value,
+             const ChunkRules& rules);
+  /// Adds a sample that is later than the last one; false, and it does not,
+  /// when by its time it belongs into the next chunk. Requires: not empty, and
+  /// not at_most_bytes().
+  bool Append(SampleArena& arena, std::int64_t timestamp_ms, double value,
+              const ChunkRules& rules);
 
-  void Clear(base::BlockArena& arena);
-  /// Empties the chunk without freeing its blocks. It still knows the last
-  /// sample. What it held is read with
-  /// AppendChain, its first two bytes excepted, which are the count of samples.
-  base::BlockArena::Handle Release();
+  /// Appends the samples to `*out`. Requires: not empty.
+  void Read(const SampleArena& arena, model::SampleColumns* out) const;
+  /// Appends the XOR chunk of the samples to `*out`. Requires: not empty.
+  void Encode(const SampleArena& arena, std::string* out) const;
+
+  /// Frees the samples, but for the last value.
+  void Clear(SampleArena& arena);
+  /// Likewise, but leaves them to the chunk that is returned.
+  OpenChunk Release();
+
+  bool marked(int mark) const { return (marks_ >> mark & 1) != 0; }
+  void Mark(int mark, bool on) {
+    const unsigned bit = 1U << mark;
+    marks_ = (on ? marks_ | bit : marks_ & ~bit) & ((1U << kMarks) - 1);
+  }
 
   /// Fetches what the next Append will need into the cache.
-  void Prefetch(const base::BlockArena& arena) const {
-    if (block_ != base::BlockArena::kNone) {
-      __builtin_prefetch(arena.At(block_), 1);
-    }
+  void Prefetch(const SampleArena& arena) const {
+    values_.Prefetch(arena.blocks);
   }
 
  private:
-  std::int64_t last_ms_ = 0;
-  double last_value_ = 0;
-  base::BlockArena::Handle block_ = base::BlockArena::kNone;  // The last one.
-  std::uint32_t delta_ms_ = 0;
-  std::uint16_t bytes_ = 0;
-  std::uint16_t count_ = 0;
-  std::uint32_t used_ : 5 = 0;       // Bytes of the last block.
-  std::uint32_t free_bits_ : 3 = 0;  // Still unused in the last byte.
-  // The window of meaningful bits of the last value that opened one.
-  std::uint32_t has_window_ : 1 = 0;
-  std::uint32_t leading_ : 5 = 0;
-  std::uint32_t trailing_ : 6 = 0;
+  void Forget();
+
+  ValueStream values_;
+  TimeTracks::Handle track_ = TimeTracks::kNone;
+  std::uint32_t count_ : 13 = 0;
+  std::uint32_t bits_ : 14 = 0;  // Of the XOR chunk.
+  std::uint32_t marks_ : kMarks = 0;
 };
 
 #pragma pack(pop)
-
-/// Writes the number of samples into the first two bytes of a chunk.
-void PutSampleCount(int count, char* chunk);
 
 }  // namespace narthex::tsdb

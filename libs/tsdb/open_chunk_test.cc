@@ -39,36 +39,50 @@ std::vector<Sample> RandomSamples(std::mt19937_64& random) {
   return samples;
 }
 
-TEST_CASE("an open chunk has the bytes of an XOR chunk after every append") {
+constexpr ChunkRules kRules{std::int64_t{1} << 31, 1000};
+
+// False when the chunk ends before.
+bool Add(SampleArena& arena, const Sample& sample, OpenChunk* chunk) {
+  if (!chunk->empty()) {
+    return chunk->Append(arena, sample.timestamp_ms, sample.value, kRules);
+  }
+  chunk->Begin(arena, sample.timestamp_ms, sample.value, kRules);
+  return true;
+}
+
+TEST_CASE("an open chunk becomes what an XOR chunk is after every append") {
   std::mt19937_64 random(11);
-  base::BlockArena arena;
+  SampleArena arena;
   for (int round = 0; round < 400; ++round) {
     XorChunk expected;
     OpenChunk chunk;
     for (const Sample& sample : RandomSamples(random)) {
-      if (chunk.size() > OpenChunk::kMostBytes - OpenChunk::kMostSampleBytes) {
-        break;
-      }
+      if (chunk.at_most_bytes() || !Add(arena, sample, &chunk)) break;
       expected.Append(sample.timestamp_ms, sample.value);
-      chunk.Append(arena, sample.timestamp_ms, sample.value);
       std::string bytes;
-      chunk.AppendBytesTo(arena, &bytes);
+      chunk.Encode(arena, &bytes);
       REQUIRE(bytes == std::string(expected.bytes()));
       REQUIRE(chunk.size() == bytes.size());
       REQUIRE(chunk.size() <= OpenChunk::kMostBytes);
       REQUIRE(chunk.count() == expected.count());
       REQUIRE(chunk.min_ms(arena) == expected.min_ms());
-      REQUIRE(chunk.max_ms() == sample.timestamp_ms);
+      REQUIRE(chunk.max_ms(arena) == sample.timestamp_ms);
       REQUIRE(std::bit_cast<std::uint64_t>(chunk.last_value()) ==
               std::bit_cast<std::uint64_t>(sample.value));
     }
+    const double last = chunk.last_value();
+    chunk.Mark(1, true);
     chunk.Clear(arena);
     REQUIRE(chunk.empty());
+    REQUIRE(chunk.marked(1));
+    REQUIRE(!chunk.marked(2));
+    REQUIRE(std::bit_cast<std::uint64_t>(chunk.last_value()) ==
+            std::bit_cast<std::uint64_t>(last));
     REQUIRE(arena.used_bytes() == 0);
   }
 }
 
-TEST_CASE("an open chunk is 32 bytes") { CHECK(sizeof(OpenChunk) == 32); }
+TEST_CASE("an open chunk is 28 bytes") { CHECK(sizeof(OpenChunk) == 28); }
 
 }  // namespace
 }  // namespace narthex::tsdb

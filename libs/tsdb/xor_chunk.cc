@@ -5,19 +5,18 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/base/varint.h"
+#include "libs/tsdb/bit_code.h"
 #include "libs/tsdb/bits.h"
 
 namespace narthex::tsdb {
 namespace {
 
 constexpr std::size_t kCountBytes = 2;
-
-/// Sizes of a delta of deltas after 0 to 4 leading ones in its prefix.
-constexpr int kDodBits[] = {0, 14, 17, 20, 64};
 
 /// Where a decoder stands after a sample.
 struct State {
@@ -57,7 +56,7 @@ inline bool ReadValue(const BitReader& bits, std::uint64_t word, State& state) {
 
 /// Reads a delta of deltas whose prefix has `ones` leading ones (1 to 4).
 inline std::uint64_t ReadDod(const BitReader& bits, int ones, State& state) {
-  const int n = kDodBits[ones];
+  const int n = kDodBits[static_cast<std::size_t>(ones)];
   state.position += static_cast<std::size_t>(ones == 4 ? 4 : ones + 1);
   std::uint64_t dod = bits.Read(state.position, n);
   state.position += static_cast<std::size_t>(n);
@@ -174,6 +173,42 @@ absl::Status DecodeInto(absl::string_view bytes, State* state,
   return Corrupt(bytes);
 }
 
+/// Appends bits to a string of whole bytes, eight bytes at a time; the last
+/// ones when it is destroyed.
+class BitAppender {
+ public:
+  explicit BitAppender(std::string* out) : out_(out) {}
+  BitAppender(const BitAppender&) = delete;
+  BitAppender& operator=(const BitAppender&) = delete;
+  ~BitAppender() { Write((64 - free_ + 7) / 8); }
+
+  /// The low `n` bits (1 to 64).
+  void Put(std::uint64_t bits, int n) {
+    if (n < free_) {
+      free_ -= n;
+      word_ |= bits << free_;
+      return;
+    }
+    const int left = n - free_;
+    word_ |= bits >> left;
+    Write(8);
+    free_ = 64 - left;
+    word_ = left == 0 ? 0 : bits << free_;
+  }
+
+ private:
+  // The upper `bytes` bytes.
+  void Write(int bytes) {
+    const std::uint64_t swapped = __builtin_bswap64(word_);
+    out_->append(reinterpret_cast<const char*>(&swapped),
+                 static_cast<std::size_t>(bytes));
+  }
+
+  std::string* out_;
+  std::uint64_t word_ = 0;
+  int free_ = 64;  // Bits of the word.
+};
+
 bool FitsDod(std::int64_t dod, int n) {
   const std::int64_t half = std::int64_t{1} << (n - 1);
   return -(half - 1) <= dod && dod <= half;
@@ -256,7 +291,7 @@ void XorChunk::Append(std::int64_t timestamp_ms, double value) {
 void XorChunk::PutDod(std::int64_t dod) {
   if (dod == 0) return PutBits(0, 1);
   for (int ones = 1; ones <= 3; ++ones) {
-    const int n = kDodBits[ones];
+    const int n = kDodBits[static_cast<std::size_t>(ones)];
     if (!FitsDod(dod, n)) continue;
     // `ones` ones and a zero.
     const std::uint64_t prefix = (std::uint64_t{2} << ones) - 2;
@@ -330,6 +365,33 @@ void XorChunk::ShrinkToFit() {
   if (capacity_ > size_) SetCapacity(size_);
 }
 
+void EncodeXorChunk(const model::SampleColumns& samples, std::size_t size,
+                    std::string* out) {
+  const std::vector<std::int64_t>& times = samples.timestamps_ms;
+  const std::vector<double>& values = samples.values;
+  out->reserve(out->size() + size + 1);
+  base::PutBe16(static_cast<std::uint16_t>(samples.size()), out);
+  base::PutVarint(times[0], out);
+  base::PutBe64(std::bit_cast<std::uint64_t>(values[0]), out);
+  if (samples.size() == 1) return;
+  std::uint64_t delta = static_cast<std::uint64_t>(times[1] - times[0]);
+  base::PutUvarint(delta, out);
+  BitAppender bits(out);
+  const auto put = [&bits](std::uint64_t word, int n) { bits.Put(word, n); };
+  XorWindow window;
+  for (std::size_t i = 1; i < samples.size(); ++i) {
+    if (i > 1) {
+      const auto next = static_cast<std::uint64_t>(times[i] - times[i - 1]);
+      PutCode(DodCode(static_cast<std::int64_t>(next - delta)), put);
+      delta = next;
+    }
+    PutCode(XorCode(std::bit_cast<std::uint64_t>(values[i]) ^
+                        std::bit_cast<std::uint64_t>(values[i - 1]),
+                    &window),
+            put);
+  }
+}
+
 absl::Status DecodeXorChunk(absl::string_view bytes,
                             model::SampleColumns* out) {
   State state;
@@ -339,23 +401,26 @@ absl::Status DecodeXorChunk(absl::string_view bytes,
 absl::Status DecodeXorChunk(absl::string_view bytes,
                             const storage::TimeRange& range,
                             model::SampleColumns* out) {
-  const auto before = static_cast<std::ptrdiff_t>(out->size());
+  const std::size_t before = out->size();
   NARTHEX_RETURN_IF_ERROR(DecodeXorChunk(bytes, out));
-  auto& times = out->timestamps_ms;
-  const auto begin = times.begin() + before;
-  if (begin == times.end()) return absl::OkStatus();
-  if (*begin >= range.min_ms && times.back() <= range.max_ms) {
-    return absl::OkStatus();
-  }
+  KeepInside(range, before, out);
+  return absl::OkStatus();
+}
+
+void KeepInside(const storage::TimeRange& range, std::size_t before,
+                model::SampleColumns* samples) {
+  auto& times = samples->timestamps_ms;
+  const auto begin = times.begin() + static_cast<std::ptrdiff_t>(before);
+  if (begin == times.end()) return;
+  if (*begin >= range.min_ms && times.back() <= range.max_ms) return;
   const auto end = std::upper_bound(begin, times.end(), range.max_ms);
   const auto first = std::lower_bound(begin, end, range.min_ms);
-  auto& values = out->values;
+  auto& values = samples->values;
   values.erase(values.begin() + (end - times.begin()), values.end());
-  values.erase(values.begin() + before,
+  values.erase(values.begin() + (begin - times.begin()),
                values.begin() + (first - times.begin()));
   times.erase(end, times.end());
   times.erase(begin, first);
-  return absl::OkStatus();
 }
 
 }  // namespace narthex::tsdb

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -79,6 +80,11 @@ class XorChunk {
   std::uint16_t count_ = 0;
 };
 
+/// Appends the XOR chunk of `samples` (at least one, all floats, ascending), of
+/// `size` bytes, to `*out`: what appending them to an XorChunk would give.
+void EncodeXorChunk(const model::SampleColumns& samples, std::size_t size,
+                    std::string* out);
+
 /// Appends all samples of an encoded XOR chunk to `*out`. kDataLoss for bytes
 /// that end too early or whose times do not ascend; `*out` is then as before.
 absl::Status DecodeXorChunk(absl::string_view bytes, model::SampleColumns* out);
@@ -87,5 +93,10 @@ absl::Status DecodeXorChunk(absl::string_view bytes, model::SampleColumns* out);
 absl::Status DecodeXorChunk(absl::string_view bytes,
                             const storage::TimeRange& range,
                             model::SampleColumns* out);
+
+/// Removes from the samples after the first `before` ones those that are not
+/// inside `range`.
+void KeepInside(const storage::TimeRange& range, std::size_t before,
+                model::SampleColumns* samples);
 
 }  // namespace narthex::tsdb
