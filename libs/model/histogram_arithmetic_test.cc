@@ -44,7 +44,11 @@ TEST_CASE("bucket bounds grow with the schema") {
   CHECK(ExponentialBound(-1, 0) == 0.5);
   CHECK(ExponentialBound(1, -2) == 16);
   CHECK(ExponentialBound(2, 1) == 2);
-  CHECK(ExponentialBound(1, 3) == Approx(1.0905077326652577).epsilon(1e-15));
+  CHECK(ExponentialBound(1, 3) == 1.0905077326652577);
+  // As Prometheus has them, which is not the nearest double of the power.
+  CHECK(ExponentialBound(1, 1) == 1.414213562373095);
+  CHECK(ExponentialBound(-1, 1) == 0.7071067811865475);
+  CHECK(ExponentialBound(-1, 8) == 0.9972960560854698);
   CHECK(ExponentialBound(1024, 0) == std::numeric_limits<double>::max());
   CHECK(ExponentialBound(1025, 0) == std::numeric_limits<double>::infinity());
   CHECK(ExponentialBound(64, -4) == std::numeric_limits<double>::max());

@@ -1,12 +1,12 @@
 #include "libs/model/histogram_buckets.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/float_format.h"
+#include "libs/model/internal/exponential_bounds.h"
 
 namespace narthex::model {
 
@@ -15,21 +15,6 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// Where the largest double would be rounded up to a power of two.
 constexpr std::int32_t kOverflowExponent = 1024;
-constexpr std::size_t kFinestSteps = std::size_t{1} << kMaxExponentialSchema;
-
-/// The bounds of the finest schema from 1 (inclusive) to 2; those of coarser
-/// schemas are among them.
-const std::array<double, kFinestSteps>& FinestBounds() {
-  static const std::array<double, kFinestSteps> kBounds = [] {
-    std::array<double, kFinestSteps> bounds{};
-    for (std::size_t i = 0; i < kFinestSteps; ++i) {
-      bounds[i] = std::exp2(static_cast<double>(i) / kFinestSteps);
-    }
-    return bounds;
-  }();
-  return kBounds;
-}
-
 /// Cuts a bucket that reaches into the zero bucket at its threshold.
 void CutAtZero(double threshold, HistogramBucket* bucket) {
   if (bucket->upper < 0 && bucket->upper > -threshold) {
@@ -66,8 +51,8 @@ double ExponentialBound(std::int32_t index, std::int32_t schema) {
   } else {
     const std::int32_t steps = std::int32_t{1} << schema;
     const auto step = static_cast<std::size_t>(index & (steps - 1));
-    fraction =
-        FinestBounds()[step * (kFinestSteps / static_cast<std::size_t>(steps))];
+    fraction = 2 * kExponentialBounds[step * (kExponentialBounds.size() /
+                                              static_cast<std::size_t>(steps))];
     exponent = index >> schema;
   }
   if (fraction == 1 && exponent == kOverflowExponent) {
