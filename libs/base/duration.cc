@@ -1,10 +1,13 @@
 #include "libs/base/duration.h"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdlib>
 #include <limits>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -70,6 +73,52 @@ std::string WithFraction(std::uint64_t value, std::uint64_t unit) {
     rest %= scale;
   }
   return text;
+}
+
+// Adds `count` (digits, perhaps with a fraction) of 2^shift bytes; false when
+// it is no number or the sum overflows.
+bool AddBytes(absl::string_view count, int shift, std::int64_t* sum) {
+  double exact = 0;
+  if (!absl::SimpleAtod(count, &exact)) return false;
+  std::int64_t whole = 0;
+  const absl::string_view digits = count.substr(0, count.find('.'));
+  if (!digits.empty() && !absl::SimpleAtoi(digits, &whole)) return false;
+  const double fraction = exact - static_cast<double>(whole);
+  std::int64_t bytes = 0;
+  return !__builtin_mul_overflow(whole, std::int64_t{1} << shift, &bytes) &&
+         !__builtin_add_overflow(
+             bytes, static_cast<std::int64_t>(std::ldexp(fraction, shift)),
+             &bytes) &&
+         !__builtin_add_overflow(*sum, bytes, sum);
+}
+
+// Sizes whose units end in `suffix`, "iB" or "B".
+absl::StatusOr<std::int64_t> ParseSizeParts(absl::string_view text,
+                                            absl::string_view suffix) {
+  constexpr absl::string_view kPrefixes = "KMGTPE";
+  constexpr absl::string_view kNumber = "0123456789.";
+  std::int64_t sum = 0;
+  absl::string_view rest = text;
+  do {
+    const auto number = std::min(rest.find_first_not_of(kNumber), rest.size());
+    absl::string_view unit = rest.substr(number);
+    unit = unit.substr(0, unit.find_first_of(kNumber));
+    int shift = 0;
+    const bool known =
+        unit == "B" ||
+        (unit.size() == suffix.size() + 1 && absl::EndsWith(unit, suffix) &&
+         (shift = 10 * static_cast<int>(kPrefixes.find(unit[0]) + 1)) > 0);
+    if (!known) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "not a valid size: \"", text, "\": use B, KB, MB, GB, TB, PB or EB"));
+    }
+    if (!AddBytes(rest.substr(0, number), shift, &sum)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("not a valid size: \"", text, "\""));
+    }
+    rest.remove_prefix(number + unit.size());
+  } while (!rest.empty());
+  return sum;
 }
 
 }  // namespace
@@ -140,25 +189,9 @@ std::string FormatGoDuration(std::int64_t ns) {
 
 absl::StatusOr<std::int64_t> ParseSize(absl::string_view text) {
   if (text == "0") return 0;
-  absl::string_view rest = text;
-  const absl::string_view digits = TakeDigits(&rest);
-  std::int64_t count = 0;
-  if (digits.empty() || !absl::SimpleAtoi(digits, &count)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("not a valid size: \"", text, "\""));
-  }
-  constexpr std::array<absl::string_view, 7> kNames = {"B",  "KB", "MB", "GB",
-                                                       "TB", "PB", "EB"};
-  int shift = 0;
-  for (const absl::string_view name : kNames) {
-    if (rest == name) {
-      if (count > (std::numeric_limits<std::int64_t>::max() >> shift)) break;
-      return count << shift;
-    }
-    shift += 10;
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "not a valid size: \"", text, "\": use B, KB, MB, GB, TB, PB or EB"));
+  absl::StatusOr<std::int64_t> size = ParseSizeParts(text, "iB");
+  if (!size.ok()) size = ParseSizeParts(text, "B");
+  return size;
 }
 
 std::string FormatRfc3339(std::int64_t ms) {

@@ -20,8 +20,9 @@ std::string FormatDuration(std::int64_t ms);
 /// Go's time.Duration text of `ns` nanoseconds: "1.5s", "2m0s", "1h0m0s".
 std::string FormatGoDuration(std::int64_t ns);
 
-/// Parses a size ("512MB"): an integer and one of B KB MB GB TB PB EB, powers
-/// of 1024; into bytes. A bare "0" is allowed. kInvalidArgument otherwise.
+/// Parses a size ("512MB", "1.5GiB", "1GB512MB"): numbers, each with one of
+/// B KB MB GB TB PB EB, or all of the KiB style; powers of 1024 in both; into
+/// bytes. A bare "0" is allowed. kInvalidArgument otherwise.
 absl::StatusOr<std::int64_t> ParseSize(absl::string_view text);
 
 /// RFC 3339 in UTC with up to nanosecond digits, as Go prints time.Time:

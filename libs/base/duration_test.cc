@@ -42,7 +42,16 @@ TEST_CASE("sizes are powers of 1024 with a unit") {
   CHECK(ParseSize("512MB").value() == 512LL << 20);
   CHECK(ParseSize("0").value() == 0);
   CHECK_FALSE(ParseSize("512").ok());
-  CHECK_FALSE(ParseSize("9EB").ok());
+  CHECK(ParseSize("10MiB").value() == 10LL << 20);
+  CHECK(ParseSize("1.5MB").value() == 3LL << 19);
+  CHECK(ParseSize(".5KB").value() == 512);
+  CHECK(ParseSize("1.B").value() == 1);
+  CHECK(ParseSize("1GB512MB").value() == 3LL << 29);
+  for (const char* bad : {"", "9EB", "10mb", "10 MB", "10K", "10Ki", "1e3MB",
+                          "16EiB", "1MiB1KB", ".B", "1.2.3B", "MB", "-1MB"}) {
+    INFO(bad);
+    CHECK_FALSE(ParseSize(bad).ok());
+  }
 }
 
 TEST_CASE("RFC 3339 times round trip with milliseconds") {
