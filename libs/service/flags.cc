@@ -1,6 +1,7 @@
 #include "libs/service/flags.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 
 #include "absl/strings/match.h"
@@ -99,11 +100,15 @@ void FlagSet::Int(absl::string_view name, std::int64_t* value,
        .help = std::string(help),
        .set =
            [value, name = std::string(name)](absl::string_view text) {
-             if (!absl::SimpleAtoi(text, value)) {
-               return BadValue(name,
-                               absl::StrCat("expected an integer, got ", text));
+             if (absl::SimpleAtoi(text, value)) return absl::OkStatus();
+             // Prometheus takes "5e7" too.
+             double number = 0;
+             if (absl::SimpleAtod(text, &number) && std::fabs(number) < 9e18) {
+               *value = static_cast<std::int64_t>(number);
+               return absl::OkStatus();
              }
-             return absl::OkStatus();
+             return BadValue(name,
+                             absl::StrCat("expected an integer, got ", text));
            },
        .text = [value] { return absl::StrCat(*value); }});
 }

@@ -84,6 +84,14 @@ TEST_CASE("plain arguments stand anywhere between the flags") {
   }
 }
 
+TEST_CASE("an integer may be written as Go writes floats") {
+  Values values;
+  FlagSet flags = MakeFlags(&values);
+  REQUIRE(flags.Parse({"--a.count=5e7"}).ok());
+  CHECK(values.count == 50'000'000);
+  CHECK_FALSE(flags.Parse({"--a.count=1e300"}).ok());
+}
+
 TEST_CASE("bad command lines are refused with the reason") {
   struct Row {
     std::vector<std::string> arguments;
