@@ -420,7 +420,7 @@ std::vector<LabelIndex::NameStatistics> LabelIndex::Statistics() const {
     if (entry->values.empty()) continue;
     NameStatistics one{name, entry->values.size(), 0};
     for (const auto& [value, number] : entry->values) {
-      one.value_bytes += value.size();
+      one.value_bytes += value.size() * pairs_[number].postings.size();
     }
     all.push_back(one);
   }

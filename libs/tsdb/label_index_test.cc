@@ -122,6 +122,9 @@ TEST_CASE("names and values are those of the series") {
   REQUIRE(statistics.size() == 1);
   CHECK(statistics[0].values == 1);
   CHECK(statistics[0].value_bytes == 1);
+  index.Add(3, {{"a", "1"}});
+  CHECK(index.Statistics()[0].values == 1);
+  CHECK(index.Statistics()[0].value_bytes == 2);
 }
 
 }  // namespace
