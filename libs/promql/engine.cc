@@ -249,7 +249,7 @@ EvaluationSettings Engine::SettingsOf(const Times& times,
                                       const QueryOptions& query,
                                       std::int64_t begin_ns) const {
   EvaluationSettings settings;
-  settings.lookback_delta_ms = query.lookback_delta_ms != 0
+  settings.lookback_delta_ms = query.lookback_delta_ms > 0
                                    ? query.lookback_delta_ms
                                    : options_.lookback_delta_ms;
   settings.default_subquery_step_ms =

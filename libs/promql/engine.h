@@ -38,7 +38,7 @@ struct EngineOptions {
 struct QueryOptions {
   /// Shorter than the engine's timeout; 0: as that.
   std::int64_t timeout_ms = 0;
-  /// 0: the engine's.
+  /// 0 and less: the engine's.
   std::int64_t lookback_delta_ms = 0;
   /// The step of subqueries that name none: the global evaluation interval.
   std::int64_t default_subquery_step_ms = 60'000;
