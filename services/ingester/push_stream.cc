@@ -68,7 +68,7 @@ absl::Status PushStream::Declare(const v1::PushRequest& request) {
   return absl::OkStatus();
 }
 
-storage::SeriesRef PushStream::DeclareOne(const std::string& encoded) {
+PushStream::Ref PushStream::DeclareOne(const std::string& encoded) {
   model::Labels labels;
   if (!model::Labels::FromEncoded(encoded, &labels)) {
     if (!std::exchange(malformed_logged_, true)) {
@@ -78,7 +78,7 @@ storage::SeriesRef PushStream::DeclareOne(const std::string& encoded) {
     return kMalformed;
   }
   const auto known = db_.GetOrCreateSeries(labels);
-  if (known.ok()) return *known;
+  if (known.ok() && *known < kMalformed) return static_cast<Ref>(*known);
   if (!absl::IsResourceExhausted(known.status())) {
     if (!std::exchange(malformed_logged_, true)) {
       log_.Error("refusing a series", {{"series", labels.ToString()},
@@ -103,10 +103,9 @@ void PushStream::Reject(std::size_t index, storage::RejectReason reason,
 
 // What stands behind a reference; when that is no series, the sample with the
 // number `index` is noted as rejected.
-storage::SeriesRef PushStream::Known(storage::SeriesRef ref, std::size_t index,
-                                     std::vector<storage::Rejection>* unknown) {
-  const storage::SeriesRef known =
-      ref < series_.size() ? series_[ref] : kUnknown;
+PushStream::Ref PushStream::Known(storage::SeriesRef ref, std::size_t index,
+                                  std::vector<storage::Rejection>* unknown) {
+  const Ref known = ref < series_.size() ? series_[ref] : kUnknown;
   if (known == kUnknown) {
     unknown->push_back({index, storage::RejectReason::kUnknownSeries});
   } else if (known == kMalformed) {
@@ -131,7 +130,7 @@ absl::Status PushStream::TakeOthers(const v1::PushRequest& request,
   NARTHEX_RETURN_IF_ERROR(cluster::DecodeOthers(request, &others_));
   std::size_t index = received_.size();
   for (cluster::RefHistogram& one : others_.histograms) {
-    if (const storage::SeriesRef ref = Known(one.ref, index, unknown)) {
+    if (const Ref ref = Known(one.ref, index, unknown)) {
       histograms_.push_back(
           {ref, one.timestamp_ms, /*start_ms=*/0, std::move(one.value)});
       positions_.push_back(index);
@@ -139,7 +138,7 @@ absl::Status PushStream::TakeOthers(const v1::PushRequest& request,
     ++index;
   }
   for (cluster::RefExemplar& one : others_.exemplars) {
-    if (const storage::SeriesRef ref = Known(one.ref, index, unknown)) {
+    if (const Ref ref = Known(one.ref, index, unknown)) {
       exemplars_.push_back({ref, one.exemplar.timestamp_ms, one.exemplar.value,
                             std::move(one.exemplar.labels)});
       positions_.push_back(index);
@@ -147,8 +146,7 @@ absl::Status PushStream::TakeOthers(const v1::PushRequest& request,
     ++index;
   }
   for (cluster::RefMetadata& one : others_.metadata) {
-    const storage::SeriesRef ref =
-        one.ref < series_.size() ? series_[one.ref] : kUnknown;
+    const Ref ref = one.ref < series_.size() ? series_[one.ref] : kUnknown;
     if (ref == kUnknown || ref == kRefused || ref == kMalformed) continue;
     // The log has the model's numbers.
     metadata_.push_back({ref, static_cast<std::uint8_t>(one.metadata.type),
@@ -166,7 +164,7 @@ absl::Status PushStream::Store(const v1::PushRequest& request,
   std::vector<storage::Rejection> unknown;
   for (std::size_t i = 0; i < received_.size(); ++i) {
     const cluster::RefSample& sample = received_[i];
-    const storage::SeriesRef ref = Known(sample.ref, i, &unknown);
+    const Ref ref = Known(sample.ref, i, &unknown);
     if (ref == kUnknown) continue;
     known_.push_back({ref, sample.timestamp_ms, sample.value});
     positions_.push_back(i);

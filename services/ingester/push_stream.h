@@ -23,15 +23,17 @@ class PushStream {
   v1::PushResponse Handle(const v1::PushRequest& request);
 
  private:
-  // What stands behind a reference. Series of the database count from 1.
-  static constexpr storage::SeriesRef kUnknown = 0;
-  static constexpr storage::SeriesRef kRefused = ~storage::SeriesRef{0};
-  static constexpr storage::SeriesRef kMalformed = kRefused - 1;
+  // What stands behind a reference. Series of the database count from 1 and
+  // stay below 2^32; there is one of these for each of the writer's.
+  using Ref = std::uint32_t;
+  static constexpr Ref kUnknown = 0;
+  static constexpr Ref kRefused = ~Ref{0};
+  static constexpr Ref kMalformed = kRefused - 1;
 
   absl::Status Declare(const v1::PushRequest& request);
-  storage::SeriesRef DeclareOne(const std::string& encoded);
-  storage::SeriesRef Known(storage::SeriesRef ref, std::size_t index,
-                           std::vector<storage::Rejection>* unknown);
+  Ref DeclareOne(const std::string& encoded);
+  Ref Known(storage::SeriesRef ref, std::size_t index,
+            std::vector<storage::Rejection>* unknown);
   absl::Status TakeOthers(const v1::PushRequest& request,
                           std::vector<storage::Rejection>* unknown);
   absl::Status Store(const v1::PushRequest& request,
@@ -42,7 +44,7 @@ class PushStream {
   tsdb::Db& db_;
   Metrics& metrics_;
   const base::Logger log_;
-  std::vector<storage::SeriesRef> series_;
+  std::vector<Ref> series_;
   bool limit_logged_ = false;
   bool malformed_logged_ = false;
   // Reused from batch to batch.
