@@ -16,6 +16,13 @@ storage::SeriesRef SeriesCache::FindLocked(const base::Hash128& key) {
   return it->second.ref;
 }
 
+void SeriesCache::FindAll(absl::Span<const base::Hash128> keys,
+                          storage::SeriesRef* refs) {
+  base::MutexLock lock(mutex_);
+  for (const base::Hash128& key : keys) entries_.prefetch(Key{key});
+  for (const base::Hash128& key : keys) *refs++ = FindLocked(key);
+}
+
 storage::SeriesRef SeriesCache::AddLocked(const base::Hash128& key,
                                           const model::Labels& labels) {
   const storage::SeriesRef ref = writer_.Declare(labels);

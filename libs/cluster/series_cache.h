@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
 #include "libs/base/hash.h"
 #include "libs/base/mutex.h"
 #include "libs/cluster/writer.h"
@@ -26,6 +27,10 @@ class SeriesCache {
     base::MutexLock lock(mutex_);
     return FindLocked(key);
   }
+
+  /// The same of many keys into `refs`, at less cost.
+  void FindAll(absl::Span<const base::Hash128> keys, storage::SeriesRef* refs)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   /// As Get() for callers with a cheaper key than the label set: `key` must
   /// name the labels without doubt; `make_labels` is called for a new key.

@@ -1,7 +1,10 @@
 #include "services/querier/remote_write.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <deque>
+#include <functional>
 #include <iterator>
 #include <utility>
 
@@ -10,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "absl/types/span.h"
 #include "libs/base/hash.h"
 #include "libs/base/status.h"
 #include "libs/model/histogram_resolution.h"
@@ -137,8 +141,21 @@ struct RemoteWrite::Batch {
     std::size_t sample = 0;
     std::size_t histogram = 0;
     std::size_t exemplar = 0;
-    std::string label_bytes;
+    absl::string_view label_bytes;
   };
+
+  explicit Batch(absl::string_view its_message) : message(its_message) {}
+
+  // The same bytes for as long as the batch lives.
+  absl::string_view Keep(absl::string_view label_bytes) {
+    const std::less<> before;
+    const char* const end = message.data() + message.size();
+    if (!before(label_bytes.data(), message.data()) &&
+        before(label_bytes.data(), end)) {
+      return label_bytes;
+    }
+    return kept.emplace_back(label_bytes);
+  }
 
   // `{__name__="x"}`, of the last series that begins at or before `index` by
   // its `member`.
@@ -153,6 +170,9 @@ struct RemoteWrite::Batch {
     return status.ok() ? labels.ToString() : "{}";
   }
 
+  const absl::string_view message;
+  // Labels that are not in the message as they are.
+  std::deque<std::string> kept;
   cluster::PushBatch push;
   std::vector<Origin> origins;
   // What is not taken, and why: in Prometheus's words.
@@ -186,8 +206,8 @@ void RemoteWrite::Handle(const http::Request& request,
 
 void RemoteWrite::HandleV1(const std::string& message,
                            http::Response& response) {
-  Batch batch;
-  absl::Status status = DecodeV1(message, &batch);
+  Batch batch(message);
+  absl::Status status = DecodeV1(&batch);
   // What is known to be refused need not be asked about.
   if (status.ok() && batch.errors.empty()) {
     batch.push.all_or_none = true;
@@ -208,8 +228,8 @@ void RemoteWrite::HandleV1(const std::string& message,
 
 void RemoteWrite::HandleV2(const std::string& message,
                            http::Response& response) {
-  Batch batch;
-  absl::Status status = DecodeV2(message, &batch);
+  Batch batch(message);
+  absl::Status status = DecodeV2(&batch);
   if (status.ok()) status = Push(&batch);
   const auto written = [&](absl::string_view what, std::size_t count) {
     response.headers().Set(
@@ -232,29 +252,44 @@ void RemoteWrite::HandleV2(const std::string& message,
   response.Error(HttpCode(status), status.message());
 }
 
-absl::Status RemoteWrite::DecodeV1(const std::string& message, Batch* batch) {
+// Some series are read before they are looked up together: then their entries,
+// scattered over memory, are on their way at once.
+absl::Status RemoteWrite::DecodeV1(Batch* batch) {
+  constexpr std::size_t kAtOnce = 16;
   const std::int64_t latest_ms = clock_.NowMs() + kMaxAheadMs;
-  WriteRequestReader reader(message);
-  WrittenSeries series;
-  while (reader.Next(&series)) {
-    const std::size_t samples =
-        series.samples.size() + series.histograms.size();
-    if (samples == 0 && series.exemplars.empty()) continue;
-    const auto ref = RefOf(series.label_bytes);
-    if (ref.ok()) {
-      AddSeries(*ref, &series, latest_ms, batch);
-      continue;
+  WriteRequestReader reader(batch->message);
+  std::array<WrittenSeries, kAtOnce> series;
+  std::array<base::Hash128, kAtOnce> keys;
+  std::array<storage::SeriesRef, kAtOnce> refs;
+  std::size_t size = kAtOnce;
+  while (size == kAtOnce) {
+    for (size = 0; size < kAtOnce && reader.Next(&series[size]); ++size) {
+      keys[size] = base::XxHash128(series[size].label_bytes);
     }
-    log_.Warn("series with invalid labels skipped",
-              {{"err", ref.status().message()}});
-    metrics_.invalid_label_samples.Inc(static_cast<double>(samples));
+    series_.FindAll(absl::MakeConstSpan(keys).subspan(0, size), refs.data());
+    for (std::size_t i = 0; i < size; ++i) {
+      TakeV1(refs[i], &series[i], latest_ms, batch);
+    }
   }
   return reader.status();
 }
 
-absl::Status RemoteWrite::DecodeV2(const std::string& message, Batch* batch) {
+void RemoteWrite::TakeV1(storage::SeriesRef known, WrittenSeries* series,
+                         std::int64_t latest_ms, Batch* batch) {
+  const std::size_t samples =
+      series->samples.size() + series->histograms.size();
+  if (samples == 0 && series->exemplars.empty()) return;
+  if (known != 0) return AddSeries(known, series, latest_ms, batch);
+  const auto ref = RefOf(series->label_bytes);
+  if (ref.ok()) return AddSeries(*ref, series, latest_ms, batch);
+  log_.Warn("series with invalid labels skipped",
+            {{"err", ref.status().message()}});
+  metrics_.invalid_label_samples.Inc(static_cast<double>(samples));
+}
+
+absl::Status RemoteWrite::DecodeV2(Batch* batch) {
   const std::int64_t latest_ms = clock_.NowMs() + kMaxAheadMs;
-  WriteRequestV2Reader reader(message);
+  WriteRequestV2Reader reader(batch->message);
   WrittenSeries series;
   const auto refuse = [&](const absl::Status& why) {
     batch->errors.emplace_back(why.message());
@@ -300,7 +335,7 @@ void RemoteWrite::AddSeries(storage::SeriesRef ref, WrittenSeries* series,
   cluster::PushBatch& push = batch->push;
   batch->origins.push_back({push.samples.size(), push.histograms.size(),
                             push.exemplars.size(),
-                            std::string(series->label_bytes)});
+                            batch->Keep(series->label_bytes)});
   const auto refuse = [&](absl::string_view why, const char* label) {
     metrics_.rejected_samples.With({label}).Inc();
     batch->errors.push_back(absl::StrCat(

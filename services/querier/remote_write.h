@@ -47,8 +47,11 @@ class RemoteWrite {
 
   void HandleV1(const std::string& message, http::Response& response);
   void HandleV2(const std::string& message, http::Response& response);
-  absl::Status DecodeV1(const std::string& message, Batch* batch);
-  absl::Status DecodeV2(const std::string& message, Batch* batch);
+  absl::Status DecodeV1(Batch* batch);
+  // `known` is the series' reference, or 0.
+  void TakeV1(storage::SeriesRef known, WrittenSeries* series,
+              std::int64_t latest_ms, Batch* batch);
+  absl::Status DecodeV2(Batch* batch);
   void AddSeries(storage::SeriesRef ref, WrittenSeries* series,
                  std::int64_t latest_ms, Batch* batch);
   absl::Status Push(Batch* batch);

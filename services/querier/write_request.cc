@@ -15,6 +15,19 @@ constexpr std::uint32_t kSamplesField = 2;
 constexpr std::uint32_t kExemplarsField = 3;
 constexpr std::uint32_t kHistogramsField = 4;
 
+// The size of the labels at the front whose length takes one byte: most series
+// begin with all of theirs.
+std::size_t ShortLabelsSize(absl::string_view bytes) {
+  constexpr char kTag = kLabelsField << 3 | base::kBytes;
+  std::size_t size = 0;
+  while (bytes.size() - size >= 2 && bytes[size] == kTag) {
+    const auto length = static_cast<std::uint8_t>(bytes[size + 1]);
+    if (length >= 0x80 || bytes.size() - size - 2 < length) break;
+    size += 2 + length;
+  }
+  return size;
+}
+
 // The name and value of an encoded label.
 bool ReadLabel(absl::string_view bytes, absl::string_view* name,
                absl::string_view* value) {
@@ -100,6 +113,8 @@ bool WriteRequestReader::Next(WrittenSeries* series) {
 bool WriteRequestReader::ReadSeries(absl::string_view bytes,
                                     WrittenSeries* series) {
   series->Clear();
+  series->label_bytes = bytes.substr(0, ShortLabelsSize(bytes));
+  bytes.remove_prefix(series->label_bytes.size());
   base::ProtoField field;
   const char* labels_end = bytes.data();
   bool scattered = false;
@@ -111,8 +126,8 @@ bool WriteRequestReader::ReadSeries(absl::string_view bytes,
       case kLabelsField: {
         const auto size = static_cast<std::size_t>(bytes.data() - start);
         if (scattered) {
-          scattered_labels_.append(start, size);
-          series->label_bytes = scattered_labels_;
+          series->scattered_labels.append(start, size);
+          series->label_bytes = series->scattered_labels;
         } else if (series->label_bytes.empty()) {
           series->label_bytes = absl::string_view(start, size);
         } else if (start == labels_end) {
@@ -121,10 +136,10 @@ bool WriteRequestReader::ReadSeries(absl::string_view bytes,
         } else {
           // Labels among other fields: nobody sends that, but it is allowed.
           scattered = true;
-          scattered_labels_.assign(series->label_bytes.data(),
-                                   series->label_bytes.size());
-          scattered_labels_.append(start, size);
-          series->label_bytes = scattered_labels_;
+          series->scattered_labels.assign(series->label_bytes.data(),
+                                          series->label_bytes.size());
+          series->scattered_labels.append(start, size);
+          series->label_bytes = series->scattered_labels;
         }
         labels_end = bytes.data();
         break;

@@ -22,6 +22,8 @@ struct WrittenSeries {
   /// The encoded labels, as they stand in the message: equal bytes are equal
   /// labels.
   absl::string_view label_bytes;
+  /// What label_bytes views when the labels are not in one piece.
+  std::string scattered_labels;
   std::vector<model::Sample> samples;
   std::vector<WrittenHistogram> histograms;
   std::vector<model::Exemplar> exemplars;
@@ -56,7 +58,6 @@ class WriteRequestReader {
 
   absl::string_view rest_;
   absl::Status status_;
-  std::string scattered_labels_;
 };
 
 /// Parses WrittenSeries::label_bytes. kInvalidArgument, naming the labels,

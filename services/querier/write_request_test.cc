@@ -77,6 +77,27 @@ TEST_CASE("labels among other fields are gathered") {
   CHECK(series.samples.size() == 2);
 }
 
+TEST_CASE("series that are read ahead keep their labels") {
+  const std::string value(200, 'x');
+  std::string message;
+  for (const char* name : {"a", "b", "c"}) {
+    message +=
+        Bytes(1, Label("__name__", name) + Sample(1, 1) + Label("long", value));
+    message += Bytes(
+        1, Label("__name__", name) + Label("long", value) + Label("z", "z"));
+  }
+  WriteRequestReader reader(message);
+  std::vector<WrittenSeries> series(6);
+  for (WrittenSeries& one : series) REQUIRE(reader.Next(&one));
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    model::Labels labels;
+    REQUIRE(ParseWrittenLabels(series[i].label_bytes, &labels).ok());
+    CHECK(labels.Get("__name__") == std::string(1, "abc"[i / 2]));
+    CHECK(labels.Get("long") == value);
+    CHECK(labels.Get("z") == (i % 2 == 0 ? "" : "z"));
+  }
+}
+
 TEST_CASE("bad labels are refused by what is wrong with them") {
   const auto error = [](const std::string& bytes) {
     model::Labels labels;
