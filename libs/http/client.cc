@@ -19,6 +19,7 @@
 #include "libs/base/file.h"
 #include "libs/base/hash.h"
 #include "libs/base/mutex.h"
+#include "libs/http/direct_loop.h"
 #include "libs/http/token_source.h"
 #include "libs/http/transfer.h"
 #include "libs/http/url.h"
@@ -467,8 +468,43 @@ int Client::Loop::OnTimer(CURLM*, long timeout_ms, void* self) {
 }
 
 Client::Client(ClientOptions options)
-    : loop_(std::make_unique<Loop>(std::move(options))) {}
-Client::~Client() = default;
+    : options_(options), loop_(std::make_unique<Loop>(std::move(options))) {}
+
+Client::~Client() {
+  base::MutexLock lock(mutex_);
+  // Each may hand requests to the other until it has stopped.
+  if (direct_ != nullptr) direct_->Stop();
+  loop_.reset();
+}
+
+void Client::Fetch(FetchRequest request, BodyCallback done) {
+  if (!IsDirect(request)) {
+    FetchByLoop(std::move(request), std::move(done));
+    return;
+  }
+  DirectLoop* direct = nullptr;
+  {
+    base::MutexLock lock(mutex_);
+    if (direct_ == nullptr) {
+      direct_ = std::make_unique<DirectLoop>(
+          options_, [this](FetchRequest other, BodyCallback other_done) {
+            FetchByLoop(std::move(other), std::move(other_done));
+          });
+    }
+    direct = direct_.get();
+  }
+  direct->Fetch(std::move(request), std::move(done));
+}
+
+void Client::FetchByLoop(FetchRequest request, BodyCallback done) {
+  auto body = std::make_shared<ReceivedBody>();
+  std::string* const buffer = &body->buffer;
+  loop_->Start(std::move(request), buffer,
+               [body, done = std::move(done)](FetchResult result) {
+                 body->size = body->buffer.size();
+                 done(std::move(result), *body);
+               });
+}
 
 Client::FetchId Client::Fetch(FetchRequest request, std::string* body,
                               Callback done) {

@@ -89,6 +89,9 @@ absl::Status Transfer::Configure(CURL* easy, const ClientOptions& options) {
                    config_->enable_http2
                        ? static_cast<long>(CURL_HTTP_VERSION_2TLS)
                        : static_cast<long>(CURL_HTTP_VERSION_1_1));
+  if (!request_.keep_connection) {
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+  }
   if (request_.accept_gzip) {
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
   }
@@ -342,6 +345,9 @@ bool Transfer::Finish(CURLcode code) {
   result_.effective_url =
       connect_to_ != nullptr || url == nullptr ? request_.url : url;
   result_.wire_bytes = wire_bytes;
+  char* ip = nullptr;
+  curl_easy_getinfo(easy_, CURLINFO_PRIMARY_IP, &ip);
+  if (ip != nullptr) result_.remote_ip = ip;
   result_.seconds = static_cast<double>(NowNs() - started_ns_) / 1e9;
   if (too_large_) {
     result_.status = absl::ResourceExhaustedError("body size limit exceeded");

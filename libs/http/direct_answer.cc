@@ -1,0 +1,221 @@
+// The half of DirectLoop that moves bytes and hands over answers.
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "libs/base/clock.h"
+#include "libs/http/direct_connection.h"
+#include "libs/http/direct_loop.h"
+#include "libs/http/fetch_error.h"
+#include "libs/http/gzip.h"
+#include "libs/http/url.h"
+
+namespace narthex::http {
+namespace {
+
+// Room to receive into, for answers of unknown size and at most.
+constexpr std::size_t kReceiveBytes = 256 << 10;
+constexpr std::size_t kMostReceiveBytes = 4 << 20;
+// Of what a server promises, memory is taken at once up to this.
+constexpr std::size_t kMaxReserveBytes = 64 << 20;
+
+int SocketError(int fd) {
+  int error = 0;
+  socklen_t size = sizeof(error);
+  return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error
+                                                                    : errno;
+}
+
+bool IsRedirect(int code) { return code >= 300 && code < 400; }
+
+// Keeps the memory of one buffer, unless it is unusually large.
+void Reuse(std::string buffer, std::string* kept) {
+  if (kept->empty() && buffer.capacity() <= 2 * kMostReceiveBytes) {
+    *kept = std::move(buffer);
+  }
+}
+
+}  // namespace
+
+void DirectLoop::OnEvent(Connection& connection, std::uint32_t events) {
+  std::unique_ptr<Exchange> exchange;
+  Progress progress = Progress::kMore;
+  int os_error = 0;
+  {
+    base::MutexLock lock(connection.mutex);
+    if (connection.exchange != nullptr) {
+      progress = Move(connection, events, &os_error);
+      if (progress == Progress::kMore) return;
+      exchange = connection.Take();
+    }
+  }
+  if (exchange == nullptr) {
+    CloseIfIdle(connection);
+  } else {
+    End(connection, std::move(exchange), progress, os_error);
+  }
+}
+
+DirectLoop::Progress DirectLoop::Move(Connection& connection,
+                                      std::uint32_t events, int* os_error) {
+  Exchange& exchange = *connection.exchange;
+  if (exchange.sent < exchange.text.size()) {
+    if (connection.connecting) {
+      *os_error = SocketError(connection.fd.get());
+      if (*os_error != 0) return Progress::kGone;
+      if ((events & EPOLLOUT) == 0) return Progress::kMore;
+      connection.connecting = false;
+    }
+    const ssize_t sent = ::send(
+        connection.fd.get(), exchange.text.data() + exchange.sent,
+        exchange.text.size() - exchange.sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) return Progress::kGone;
+    if (sent > 0) exchange.sent += static_cast<std::size_t>(sent);
+    if (exchange.sent < exchange.text.size()) return Progress::kMore;
+    connection.Watch(epoll_.get(), EPOLL_CTL_MOD, EPOLLIN);
+    return Progress::kMore;
+  }
+  return Read(connection, os_error);
+}
+
+DirectLoop::Progress DirectLoop::Read(Connection& connection, int* os_error) {
+  Exchange& exchange = *connection.exchange;
+  const bool first = exchange.input_bytes == 0;
+  std::string& buffer = first ? received_ : exchange.input;
+  const std::size_t before = exchange.input_bytes;
+  const std::size_t room =
+      first ? std::clamp<std::size_t>(
+                  static_cast<std::size_t>(exchange.request.expected_bytes) * 2,
+                  kReceiveBytes, kMostReceiveBytes)
+            : std::clamp<std::size_t>(exchange.reader.wanted(), kReceiveBytes,
+                                      kMostReceiveBytes);
+  if (buffer.size() < before + room) buffer.resize(before + room);
+  const ssize_t got = ::recv(connection.fd.get(), buffer.data() + before,
+                             buffer.size() - before, MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return Progress::kMore;
+  if (got <= 0) {
+    *os_error = got < 0 ? errno : 0;
+    return exchange.reader.got_head() ? Progress::kCut : Progress::kGone;
+  }
+  const std::size_t size = before + static_cast<std::size_t>(got);
+  switch (exchange.reader.Advance(buffer.data(), size)) {
+    case ResponseReader::State::kDone:
+      if (first) exchange.input = std::move(received_);
+      return Progress::kDone;
+    case ResponseReader::State::kIrregular:
+      return Progress::kIrregular;
+    case ResponseReader::State::kTooLarge:
+      return Progress::kTooLarge;
+    case ResponseReader::State::kMore:
+      break;
+  }
+  const std::size_t wanted = exchange.reader.wanted();
+  if (first) {
+    exchange.input.reserve(std::min(size + wanted, kMaxReserveBytes));
+    exchange.input.assign(buffer, 0, size);
+  }
+  exchange.input_bytes = size;
+  connection.WaitForBytes(wanted);
+  return Progress::kMore;
+}
+
+void DirectLoop::End(Connection& connection, std::unique_ptr<Exchange> exchange,
+                     Progress progress, int os_error) {
+  ResponseReader& reader = exchange->reader;
+  if (progress == Progress::kDone) {
+    const absl::string_view encoding = reader.headers().Get("Content-Encoding");
+    const bool redirect = IsRedirect(reader.code()) &&
+                          (exchange->request.config == nullptr ||
+                           exchange->request.config->follow_redirects);
+    if (redirect ||
+        !(encoding.empty() || encoding == "identity" || encoding == "gzip")) {
+      progress = Progress::kIrregular;
+    }
+  }
+  if (progress == Progress::kDone && reader.keep_alive()) {
+    Keep(connection);
+  } else {
+    Close(connection);
+  }
+  switch (progress) {
+    case Progress::kDone:
+      Deliver(*exchange);
+      break;
+    case Progress::kIrregular:
+      Avoid(connection.host_port);
+      AskOther(std::move(exchange), /*learn=*/false);
+      break;
+    case Progress::kGone: {
+      const bool learn = ForgetAddress(connection.host_port);
+      AskOther(std::move(exchange), learn);
+      break;
+    }
+    default:
+      Fail(*exchange, progress, os_error);
+      break;
+  }
+}
+
+void DirectLoop::Deliver(Exchange& exchange) {
+  ResponseReader& reader = exchange.reader;
+  FetchResult result;
+  result.code = reader.code();
+  result.wire_bytes = static_cast<std::int64_t>(reader.body_size());
+  ReceivedBody body{std::move(exchange.input), reader.body_begin(),
+                    reader.body_size()};
+  const bool unzip = reader.headers().Has("Content-Encoding") &&
+                     reader.headers().Get("Content-Encoding") == "gzip";
+  result.headers = std::move(reader.headers());
+  if (!unzip) {
+    Report(exchange, std::move(result), body);
+    Reuse(std::move(body.buffer), &received_);
+    return;
+  }
+  unzipped_.clear();
+  result.status = GzipDecompress(
+      body.view(), static_cast<std::size_t>(exchange.request.max_body_bytes),
+      &unzipped_);
+  Reuse(std::move(body.buffer), &received_);
+  if (absl::IsResourceExhausted(result.status)) {
+    result.status = absl::ResourceExhaustedError("body size limit exceeded");
+  }
+  ReceivedBody plain{std::move(unzipped_), 0, 0};
+  plain.size = plain.buffer.size();
+  Report(exchange, std::move(result), plain);
+  Reuse(std::move(plain.buffer), &unzipped_);
+}
+
+void DirectLoop::Fail(Exchange& exchange, Progress progress, int os_error) {
+  FetchResult result;
+  result.code = exchange.reader.code();
+  if (progress == Progress::kTooLarge) {
+    result.status = absl::ResourceExhaustedError("body size limit exceeded");
+  } else {
+    FetchFailure failure;
+    failure.code = progress == Progress::kLate ? CURLE_OPERATION_TIMEDOUT
+                   : os_error == 0             ? CURLE_PARTIAL_FILE
+                                               : CURLE_RECV_ERROR;
+    failure.method = exchange.request.method;
+    failure.url = exchange.request.url;
+    failure.os_error = os_error;
+    failure.got_head = exchange.reader.got_head();
+    result.status = FetchError(failure);
+  }
+  ReceivedBody none;
+  Report(exchange, std::move(result), none);
+}
+
+void DirectLoop::Report(Exchange& exchange, FetchResult result,
+                        ReceivedBody& body) {
+  result.effective_url = exchange.request.url;
+  result.seconds = static_cast<double>(base::Clock::System().MonotonicNs() -
+                                       exchange.started_ns) /
+                   1e9;
+  exchange.done(std::move(result), body);
+}
+
+}  // namespace narthex::http
