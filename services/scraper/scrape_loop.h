@@ -51,7 +51,8 @@ struct ScrapeState {
 };
 
 /// Scrapes one target, tick by tick. Ticks come from one thread; everything
-/// else happens on the client's thread and the workers.
+/// else happens on the client's threads, where the body is at hand, or on the
+/// workers when it is a large one.
 class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
  public:
   ScrapeLoop(Target target, std::shared_ptr<const ScrapeSettings> settings,
@@ -95,15 +96,9 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
     std::int64_t timestamp_ms = 0;
     std::int64_t start_ms = 0;
     std::int64_t start_ns = 0;
-    std::int64_t timeout_ms = 0;
     std::shared_ptr<const ScrapeSettings> settings;
-    model::Labels labels;
-    std::string url;
-    bool native_histograms = false;
-    bool classic_beside_native = false;
-    bool custom_buckets = false;
+    std::shared_ptr<const Target> target;
     bool relearn = false;
-    std::string body;
   };
   enum Report {
     kUp,
@@ -120,16 +115,19 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
   std::int64_t ToleranceMs(const Target& target) const;
   // The target's place in the interval that comes next after `ms`.
   std::int64_t PlaceAfter(std::int64_t ms, const Target& target) const;
-  void Fetch(std::shared_ptr<Scrape> scrape, const Target& target);
-  void Finish(Scrape& scrape, const http::FetchResult& result)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Fetch(std::shared_ptr<Scrape> scrape);
+  // Notes the time since the last tick.
+  void ObserveInterval(const Scrape& scrape);
+  void Finish(Scrape& scrape, const http::FetchResult& result,
+              absl::string_view body) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Ingest(Scrape& scrape, const http::FetchResult& result,
-                      ScrapeBatch* batch, IngestCounts* counts);
+                      absl::string_view body, ScrapeBatch* batch,
+                      IngestCounts* counts);
   void CountFailure(const absl::Status& status);
   void CountRefused(const Scrape& scrape, const IngestCounts& counts);
   void AppendReports(const Scrape& scrape, const absl::Status& status,
-                     double seconds, const IngestCounts& counts,
-                     ScrapeBatch* batch);
+                     double seconds, std::size_t body_size,
+                     const IngestCounts& counts, ScrapeBatch* batch);
   void AppendReport(Report report, const model::Labels& labels,
                     std::int64_t timestamp_ms, double value,
                     ScrapeBatch* batch);
@@ -141,8 +139,13 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
 
   // When the last tick began; 0: none has. Used by ticks only.
   std::int64_t last_tick_ns_ = 0;
+  // Where the lengths of intervals of a certain length are noted, likewise.
+  std::int64_t observed_interval_ms_ = 0;
+  metrics::Summary* interval_lengths_ = nullptr;
   // The last scrape met more series than allowed. Used by scrapes only.
   bool over_series_limit_ = false;
+  // How long the last good body was on the wire. Used by scrapes only.
+  std::int64_t last_wire_bytes_ = 0;
 
   // One scrape at a time owns these.
   std::atomic<bool> busy_{false};
@@ -151,7 +154,7 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
   std::array<storage::SeriesRef, kReports> reports_{};
 
   mutable base::Mutex mutex_;
-  Target target_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const Target> target_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const ScrapeSettings> settings_ ABSL_GUARDED_BY(mutex_);
   ScrapeState state_ ABSL_GUARDED_BY(mutex_);
   absl::Status forced_error_ ABSL_GUARDED_BY(mutex_);

@@ -69,7 +69,10 @@ class SeriesCache {
   // one target.
   struct Text {
     std::array<std::uint32_t, 3> hash{};
-    friend bool operator==(const Text&, const Text&) = default;
+    friend bool operator==(const Text& a, const Text& b) {
+      return ((a.hash[0] ^ b.hash[0]) | (a.hash[1] ^ b.hash[1]) |
+              (a.hash[2] ^ b.hash[2])) == 0;
+    }
     static Text Of(absl::string_view series);
   };
   struct TextHash {
