@@ -60,19 +60,25 @@ class LocalChannel::Rep : public std::enable_shared_from_this<Rep> {
       }
       if (!IsBroken(*idle)) return idle;
     }
+    base::UniqueFd fd = Connect();
+    if (!fd) return nullptr;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kLookEvery,
+                 sizeof(kLookEvery));
+    return std::make_unique<Connection>(std::move(fd));
+  }
+
+  /// A new connection; none when there is nobody.
+  base::UniqueFd Connect() const {
     for (const LocalName* name : {&exact_, &any_}) {
       base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-      if (!fd) return nullptr;
+      if (!fd) break;
       // No connection can be waited for: a full backlog is a no, too.
       ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &kLookEvery,
                    sizeof(kLookEvery));
       if (::connect(fd.get(), name->address(), name->size()) != 0) continue;
-      if (!IsSameUser(fd.get())) return nullptr;
-      ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kLookEvery,
-                   sizeof(kLookEvery));
-      return std::make_unique<Connection>(std::move(fd));
+      return IsSameUser(fd.get()) ? std::move(fd) : base::UniqueFd();
     }
-    return nullptr;
+    return base::UniqueFd();
   }
 
   void Return(std::unique_ptr<Connection> connection)
@@ -192,6 +198,13 @@ LocalChannel::LocalChannel(absl::string_view address) {
 }
 
 LocalChannel::~LocalChannel() = default;
+
+std::unique_ptr<LocalPipe> LocalChannel::OpenPipe(absl::string_view method) {
+  if (rep_ == nullptr) return nullptr;
+  base::UniqueFd fd = rep_->Connect();
+  if (!fd) return nullptr;
+  return std::make_unique<LocalPipe>(std::move(fd), std::string(method));
+}
 
 std::unique_ptr<LocalStream> LocalChannel::Call(
     absl::string_view method, const google::protobuf::MessageLite& request,

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "libs/rpc/local_pipe.h"
 
 namespace google::protobuf {
 class MessageLite;
@@ -32,6 +33,10 @@ class LocalChannel {
   /// `address` is host:port, as for NewChannel().
   explicit LocalChannel(absl::string_view address);
   ~LocalChannel();
+
+  /// Opens a pipe for calls of a method; null when no such server can be
+  /// reached.
+  std::unique_ptr<LocalPipe> OpenPipe(absl::string_view method);
 
   /// Starts a call; null when no such server can be reached, which is how it
   /// is when `address` is not on this machine. `cancelled`, which may be null,

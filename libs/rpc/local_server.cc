@@ -61,6 +61,8 @@ class Connection final : public LocalCall {
     return out_.size() < kSendBytes || Flush();
   }
 
+  std::shared_ptr<void>& state() override { return state_; }
+
   /// Whether the thread is about to end.
   bool ended() const { return ended_; }
   /// Hangs up; without `also_busy` only if no call is under way.
@@ -148,6 +150,7 @@ class Connection final : public LocalCall {
   absl::string_view request_;
   std::chrono::system_clock::time_point deadline_;
   std::string out_;
+  std::shared_ptr<void> state_;
   std::atomic<bool> ended_{false};
   base::Mutex mutex_;
   bool busy_ ABSL_GUARDED_BY(mutex_) = false;

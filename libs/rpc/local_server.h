@@ -28,6 +28,9 @@ class LocalCall {
   /// One more response; false when nobody waits for it. Small ones are kept
   /// until the end of the call, to be sent in one piece.
   virtual bool Send(const google::protobuf::MessageLite& response) = 0;
+  /// What the calls of one connection keep from one to the next; null before
+  /// the first has put something there.
+  virtual std::shared_ptr<void>& state() = 0;
 };
 
 /// Serves, to processes of this machine and of the same user, some of the

@@ -182,6 +182,65 @@ TEST_CASE("a call after the server came back goes to the new one") {
   }
 }
 
+TEST_CASE("calls through a pipe need not wait for one another") {
+  // Numbers the calls of each connection.
+  Pair pair({{"Count",
+              [](LocalCall& call) {
+                if (call.state() == nullptr) {
+                  call.state() = std::make_shared<int>(0);
+                }
+                int& count = *static_cast<int*>(call.state().get());
+                v1::QueryRequest response;
+                ++count;
+                response.set_expression(absl::StrCat(
+                    count, std::string(count == 3 ? 200'000 : 0, 'x')));
+                if (count == 5) return absl::NotFoundError("no fifth");
+                call.Send(response);
+                return absl::OkStatus();
+              }},
+             {"Silent", [](LocalCall&) { return absl::OkStatus(); }}});
+  for (int round = 0; round < 2; ++round) {
+    const auto pipe = pair.channel.OpenPipe("Count");
+    REQUIRE(pipe != nullptr);
+    v1::QueryRequest request;
+    request.set_expression(std::string(100'000, 'q'));
+    std::thread writer([&] {
+      for (int i = 0; i < 5; ++i) pipe->Write(request);
+    });
+    v1::QueryRequest response;
+    for (int i = 1; i <= 4; ++i) {
+      REQUIRE(pipe->Read(&response));
+      CHECK(response.expression().substr(0, 1) == absl::StrCat(i));
+    }
+    CHECK_FALSE(pipe->Read(&response));
+    CHECK(pipe->status() == absl::NotFoundError("no fifth"));
+    writer.join();
+    CHECK_FALSE(pipe->Write(request));
+  }
+  const auto silent = pair.channel.OpenPipe("Silent");
+  v1::QueryRequest message;
+  CHECK(silent->Write(message));
+  CHECK_FALSE(silent->Read(&message));
+  CHECK(absl::IsDataLoss(silent->status()));
+}
+
+TEST_CASE("a pipe ends when it is hung up and when its server goes") {
+  Pair pair({{"Repeat", Repeat(1)}, {"Wait", WaitForHangup}});
+  v1::QueryRequest message;
+  const auto waiting = pair.channel.OpenPipe("Wait");
+  REQUIRE(waiting->Write(message));
+  std::thread other([&] { waiting->HangUp(); });
+  CHECK_FALSE(waiting->Read(&message));
+  other.join();
+  const auto idle = pair.channel.OpenPipe("Repeat");
+  REQUIRE(idle->Write(message));
+  REQUIRE(idle->Read(&message));
+  pair.server->Stop(milliseconds(1'000));
+  CHECK_FALSE(idle->Read(&message));
+  CHECK(absl::IsUnavailable(idle->status()));
+  CHECK(pair.channel.OpenPipe("Repeat") == nullptr);
+}
+
 TEST_CASE("a stop waits for running calls for its grace only") {
   std::atomic<bool> running{false};
   Pair pair({{"Wait", [&](LocalCall& call) {
