@@ -50,6 +50,21 @@ absl::Status NotReplayed() {
       "the ingester is still replaying its write-ahead log");
 }
 
+// A push stream of this machine, with memory that its requests share.
+struct LocalPush {
+  LocalPush(tsdb::Db& db, Metrics& its_metrics, const base::Logger& log)
+      : metrics(its_metrics), stream(db, its_metrics, log) {
+    metrics.push_streams.Add(1);
+  }
+  ~LocalPush() { metrics.push_streams.Add(-1); }
+  LocalPush(const LocalPush&) = delete;
+  LocalPush& operator=(const LocalPush&) = delete;
+
+  Metrics& metrics;
+  PushStream stream;
+  v1::PushRequest request;
+};
+
 // Calls `use` with the request of a local call.
 template <typename Request, typename Use>
 absl::Status WithRequest(const rpc::LocalCall& call, const Use& use) {
@@ -221,9 +236,35 @@ absl::Status IngesterService::DoLabelValues(
   return absl::OkStatus();
 }
 
+// A push stream is what a connection's calls have in common.
+absl::Status IngesterService::PushLocally(rpc::LocalCall& call) {
+  tsdb::Db* const db = db_.load();
+  if (db == nullptr) return NotReplayed();
+  {
+    base::ReaderMutexLock lock(mutex_);
+    if (stopping_) return absl::UnavailableError("the ingester is stopping");
+  }
+  if (call.state() == nullptr) {
+    call.state() = std::make_shared<LocalPush>(*db, metrics_, log_);
+  }
+  auto& push = *static_cast<LocalPush*>(call.state().get());
+  const absl::string_view bytes = call.request();
+  if (!push.request.ParseFromArray(bytes.data(),
+                                   static_cast<int>(bytes.size()))) {
+    return absl::InternalError("received a malformed request");
+  }
+  call.Send(push.stream.Handle(push.request));
+  // Declarations are rare, and their memory is not kept for more of them.
+  if (push.request.new_labels_size() > 0) {
+    v1::PushRequest().Swap(&push.request);
+  }
+  return absl::OkStatus();
+}
+
 std::map<std::string, rpc::LocalServer::Handler, std::less<>>
 IngesterService::LocalHandlers() {
   return {
+      {"Push", [this](rpc::LocalCall& call) { return PushLocally(call); }},
       {"Select",
        [this](rpc::LocalCall& call) {
          return WithRequest<v1::SelectRequest>(call, [&](const auto& request) {

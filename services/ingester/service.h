@@ -80,11 +80,14 @@ class IngesterService : public v1::Ingester::Service {
                              v1::StorageStatusResponse* response) override
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  /// The methods that queries of this machine call, by name.
+  /// The methods that are called without gRPC on this machine, by name.
   std::map<std::string, rpc::LocalServer::Handler, std::less<>> LocalHandlers();
 
  private:
   using Selecting = Caller<v1::SelectResponse>;
+
+  // The next batch of a push stream of this machine.
+  absl::Status PushLocally(rpc::LocalCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
 
   absl::Status SendLabels(const tsdb::Db& db, const v1::SelectRequest& request,
                           const Selecting& caller);

@@ -1,15 +1,13 @@
 #include "libs/cluster/internal/push_client.h"
 
 #include <grpcpp/channel.h>
-#include <grpcpp/client_context.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/rpc/channel.h"
-#include "libs/rpc/status.h"
-#include "narthex/v1/ingester.grpc.pb.h"
+#include "narthex/v1/ingester.pb.h"
 
 namespace narthex::cluster::internal {
 namespace {
@@ -122,10 +120,9 @@ void TakeOne(std::size_t index, PushPart& part, PushPart* out) {
 struct PushClient::Stream {
   std::uint32_t id = NextStreamId();
   std::uint64_t next_batch = 1;
-  std::unique_ptr<v1::Ingester::Stub> stub;
-  grpc::ClientContext context;
-  std::unique_ptr<grpc::ClientReaderWriter<v1::PushRequest, v1::PushResponse>>
-      calls;
+  // One after the other in the same memory.
+  v1::PushRequest request;
+  std::unique_ptr<PushTransport> transport;
   std::atomic<bool> broken{false};
   absl::Status refusal;  // Set by the receiver when it broke the stream.
 };
@@ -139,6 +136,7 @@ PushClient::PushClient(std::string address, const WriterOptions& options,
       metrics_(metrics),
       log_(log.With({{"ingester", address_}})),
       channel_(rpc::NewChannel(address_)),
+      local_(address_),
       queue_(options.max_queued_samples, metrics.queued),
       spool_(std::move(spool)) {
   // What an earlier process left comes first.
@@ -168,7 +166,7 @@ std::vector<PushPart> PushClient::Stop() {
   {
     base::MutexLock lock(mutex_);
     stopping_ = true;
-    if (stream_ != nullptr) stream_->context.TryCancel();
+    if (stream_ != nullptr) stream_->transport->Cancel();
     changed_.NotifyAll();
   }
   queue_.Wake();
@@ -197,34 +195,41 @@ bool PushClient::HasSomethingToSend() {
   return queue_.WaitForParts(kIdleWait);
 }
 
+std::unique_ptr<PushTransport> PushClient::Open() {
+  if (!local_refused_) {
+    if (auto local = OpenLocalPush(local_, address_)) return local;
+  }
+  // What is on disk is not read in vain.
+  if (!trouble().ok() && !channel_->WaitForConnected(
+                             std::chrono::system_clock::now() + kIdleWait)) {
+    return nullptr;
+  }
+  return OpenGrpcPush(channel_, address_);
+}
+
 void PushClient::RunStream() {
   // Connects only when there is something to send.
   while (!HasSomethingToSend()) {
     base::MutexLock lock(mutex_);
     if (stopping_) return;
   }
-  // What is on disk is not read in vain.
-  if (!trouble().ok() && !channel_->WaitForConnected(
-                             std::chrono::system_clock::now() + kIdleWait)) {
-    return;
-  }
   Stream stream;
+  stream.transport = Open();
+  if (stream.transport == nullptr) return;
   {
     base::MutexLock lock(mutex_);
     stream_ = &stream;
-    if (stopping_) stream.context.TryCancel();
+    if (stopping_) stream.transport->Cancel();
   }
-  stream.stub = v1::Ingester::NewStub(channel_);
-  stream.calls = stream.stub->Push(&stream.context);
   std::thread receiver([this, &stream] { Receive(stream); });
   while (SendNext(stream)) {
   }
   // A stream that the peer ended tells why in its status.
-  if (!stream.broken) stream.context.TryCancel();
+  if (!stream.broken) stream.transport->Cancel();
   receiver.join();
   const absl::Status status =
-      stream.refusal.ok() ? rpc::FromGrpc(stream.calls->Finish(), address_)
-                          : stream.refusal;
+      stream.refusal.ok() ? stream.transport->Finish() : stream.refusal;
+  if (absl::IsUnimplemented(status)) local_refused_ = true;
   base::MutexLock lock(mutex_);
   stream_ = nullptr;
   if (stopping_) return;
@@ -274,24 +279,27 @@ bool PushClient::SendNext(Stream& stream) {
     }
     if (stopping_ || stream.broken) return false;
   }
-  v1::PushRequest request;
+  v1::PushRequest& request = stream.request;
   {
     base::MutexLock order(order_mutex_);
     Message message = NextMessage();
     if (message.parts.empty()) return true;
     message.batch = stream.next_batch++;
+    // That of declarations, which are rare, is given back.
+    if (request.new_labels_size() > 0) v1::PushRequest().Swap(&request);
+    request.Clear();
     request.set_batch(message.batch);
     EncodeParts(message.parts, stream.id, series_, &request);
     message.sent_ns = base::Clock::System().MonotonicNs();
     base::MutexLock lock(mutex_);
     under_way_.push_back(std::move(message));
   }
-  return !stream.broken && stream.calls->Write(request);
+  return !stream.broken && stream.transport->Write(request);
 }
 
 void PushClient::Receive(Stream& stream) {
   v1::PushResponse response;
-  while (stream.calls->Read(&response)) {
+  while (stream.transport->Read(&response)) {
     if (response.code() != 0) {
       const absl::Status refusal(
           static_cast<absl::StatusCode>(response.code()),
@@ -316,7 +324,7 @@ void PushClient::Receive(Stream& stream) {
     }
     Settle(std::move(message), response);
   }
-  if (!stream.refusal.ok()) stream.context.TryCancel();
+  if (!stream.refusal.ok()) stream.transport->Cancel();
   stream.broken = true;
   queue_.Wake();
   base::MutexLock lock(mutex_);

@@ -13,9 +13,11 @@
 #include "libs/base/mutex.h"
 #include "libs/cluster/internal/push_queue.h"
 #include "libs/cluster/internal/push_spool.h"
+#include "libs/cluster/internal/push_transport.h"
 #include "libs/cluster/internal/series_table.h"
 #include "libs/cluster/internal/writer_metrics.h"
 #include "libs/cluster/writer.h"
+#include "libs/rpc/local_channel.h"
 
 namespace grpc {
 class Channel;
@@ -26,7 +28,8 @@ class PushResponse;
 
 namespace narthex::cluster::internal {
 
-/// Delivers parts to one ingester over one stream after another: a thread
+/// Delivers parts to one ingester over one stream after another, without gRPC
+/// where the ingester is on this machine: a thread
 /// sends, a second one per stream takes the answers. What was not answered
 /// when a stream breaks is sent again, first, on the next.
 ///
@@ -75,6 +78,8 @@ class PushClient {
   void Run();
   // Serves one stream until it breaks or the client stops.
   void RunStream();
+  // Null when the ingester is known to be away.
+  std::unique_ptr<PushTransport> Open();
   bool HasSomethingToSend();
   // Sends what comes next, if anything comes soon. False when the stream is
   // of no more use.
@@ -98,6 +103,10 @@ class PushClient {
   WriterMetrics& metrics_;
   const base::Logger log_;
   const std::shared_ptr<grpc::Channel> channel_;
+  rpc::LocalChannel local_;
+  // Set when the ingester on this machine does not know of local pushes. Used
+  // by the sender only.
+  bool local_refused_ = false;
   PushQueue queue_;
   std::shared_ptr<PushSpool> spool_;
   std::atomic<bool> held_{false};
