@@ -18,6 +18,7 @@ using std::chrono::milliseconds;
 // enough to be sent again quickly.
 constexpr std::size_t kMaxUnderWay = 8;
 constexpr milliseconds kIdleWait{200};
+constexpr milliseconds kQuietWait{30'000};
 constexpr milliseconds kRetryWait{200};
 
 // Only a malformed batch would fare no better the next time.
@@ -192,7 +193,8 @@ void PushClient::Run() {
 
 bool PushClient::HasSomethingToSend() {
   if (spool_ != nullptr && !held_ && spool_->HasUnread()) return true;
-  return queue_.WaitForParts(kIdleWait);
+  // Only a spool gets something to send without anybody telling.
+  return queue_.WaitForParts(spool_ != nullptr ? kIdleWait : kQuietWait);
 }
 
 std::unique_ptr<PushTransport> PushClient::Open() {
