@@ -48,7 +48,7 @@ void DirectLoop::OnEvent(Connection& connection, std::uint32_t events) {
   {
     base::MutexLock lock(connection.mutex);
     if (connection.exchange != nullptr) {
-      progress = Move(connection, events, &os_error);
+      progress = connection.Move(epoll_.get(), events, &received_, &os_error);
       if (progress == Progress::kMore) return;
       exchange = connection.Take();
     }
@@ -60,51 +60,53 @@ void DirectLoop::OnEvent(Connection& connection, std::uint32_t events) {
   }
 }
 
-DirectLoop::Progress DirectLoop::Move(Connection& connection,
-                                      std::uint32_t events, int* os_error) {
-  Exchange& exchange = *connection.exchange;
-  if (exchange.sent < exchange.text.size()) {
-    if (connection.connecting) {
-      *os_error = SocketError(connection.fd.get());
+DirectLoop::Progress DirectLoop::Connection::Move(int epoll,
+                                                  std::uint32_t events,
+                                                  std::string* shared,
+                                                  int* os_error) {
+  if (exchange->sent < exchange->text.size()) {
+    if (connecting) {
+      *os_error = SocketError(fd.get());
       if (*os_error != 0) return Progress::kGone;
       if ((events & EPOLLOUT) == 0) return Progress::kMore;
-      connection.connecting = false;
+      connecting = false;
     }
     const ssize_t sent = ::send(
-        connection.fd.get(), exchange.text.data() + exchange.sent,
-        exchange.text.size() - exchange.sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        fd.get(), exchange->text.data() + exchange->sent,
+        exchange->text.size() - exchange->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) return Progress::kGone;
-    if (sent > 0) exchange.sent += static_cast<std::size_t>(sent);
-    if (exchange.sent < exchange.text.size()) return Progress::kMore;
-    connection.Watch(epoll_.get(), EPOLL_CTL_MOD, EPOLLIN);
+    if (sent > 0) exchange->sent += static_cast<std::size_t>(sent);
+    if (exchange->sent < exchange->text.size()) return Progress::kMore;
+    Watch(epoll, EPOLL_CTL_MOD, EPOLLIN);
     return Progress::kMore;
   }
-  return Read(connection, os_error);
+  return Read(shared, os_error);
 }
 
-DirectLoop::Progress DirectLoop::Read(Connection& connection, int* os_error) {
-  Exchange& exchange = *connection.exchange;
-  const bool first = exchange.input_bytes == 0;
-  std::string& buffer = first ? received_ : exchange.input;
-  const std::size_t before = exchange.input_bytes;
+DirectLoop::Progress DirectLoop::Connection::Read(std::string* shared,
+                                                  int* os_error) {
+  const bool first = exchange->input_bytes == 0;
+  std::string& buffer = first ? *shared : exchange->input;
+  const std::size_t before = exchange->input_bytes;
   const std::size_t room =
-      first ? std::clamp<std::size_t>(
-                  static_cast<std::size_t>(exchange.request.expected_bytes) * 2,
-                  kReceiveBytes, kMostReceiveBytes)
-            : std::clamp<std::size_t>(exchange.reader.wanted(), kReceiveBytes,
-                                      kMostReceiveBytes);
+      first
+          ? std::clamp<std::size_t>(
+                static_cast<std::size_t>(exchange->request.expected_bytes) * 2,
+                kReceiveBytes, kMostReceiveBytes)
+          : std::clamp<std::size_t>(exchange->reader.wanted(), kReceiveBytes,
+                                    kMostReceiveBytes);
   if (buffer.size() < before + room) buffer.resize(before + room);
-  const ssize_t got = ::recv(connection.fd.get(), buffer.data() + before,
+  const ssize_t got = ::recv(fd.get(), buffer.data() + before,
                              buffer.size() - before, MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return Progress::kMore;
   if (got <= 0) {
     *os_error = got < 0 ? errno : 0;
-    return exchange.reader.got_head() ? Progress::kCut : Progress::kGone;
+    return exchange->reader.got_head() ? Progress::kCut : Progress::kGone;
   }
   const std::size_t size = before + static_cast<std::size_t>(got);
-  switch (exchange.reader.Advance(buffer.data(), size)) {
+  switch (exchange->reader.Advance(buffer.data(), size)) {
     case ResponseReader::State::kDone:
-      if (first) exchange.input = std::move(received_);
+      if (first) exchange->input = std::move(*shared);
       return Progress::kDone;
     case ResponseReader::State::kIrregular:
       return Progress::kIrregular;
@@ -113,13 +115,13 @@ DirectLoop::Progress DirectLoop::Read(Connection& connection, int* os_error) {
     case ResponseReader::State::kMore:
       break;
   }
-  const std::size_t wanted = exchange.reader.wanted();
+  const std::size_t wanted = exchange->reader.wanted();
   if (first) {
-    exchange.input.reserve(std::min(size + wanted, kMaxReserveBytes));
-    exchange.input.assign(buffer, 0, size);
+    exchange->input.reserve(std::min(size + wanted, kMaxReserveBytes));
+    exchange->input.assign(buffer, 0, size);
   }
-  exchange.input_bytes = size;
-  connection.WaitForBytes(wanted);
+  exchange->input_bytes = size;
+  WaitForBytes(wanted);
   return Progress::kMore;
 }
 

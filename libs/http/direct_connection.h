@@ -47,6 +47,12 @@ struct DirectLoop::Connection {
   Connection(base::UniqueFd socket, std::string peer)
       : fd(std::move(socket)), host_port(std::move(peer)) {}
 
+  // Sends and receives what it can after `events`; a first piece is received
+  // into `*shared`, which is all room. Sets `*os_error` with kGone and kCut.
+  Progress Move(int epoll, std::uint32_t events, std::string* shared,
+                int* os_error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  Progress Read(std::string* shared, int* os_error)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   // Ends the exchange.
   std::unique_ptr<Exchange> Take() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     if (exchange != nullptr) ++ended;

@@ -91,9 +91,6 @@ class DirectLoop {
   void Wake() const;
   std::int64_t SleepUntil(std::int64_t now_ns) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnEvent(Connection& connection, std::uint32_t events);
-  // Sends and receives what it can. Sets `*os_error` with kGone and kCut.
-  Progress Move(Connection& connection, std::uint32_t events, int* os_error);
-  Progress Read(Connection& connection, int* os_error);
   void LookAtDue(std::int64_t now_ns) ABSL_LOCKS_EXCLUDED(mutex_);
   void End(Connection& connection, std::unique_ptr<Exchange> exchange,
            Progress progress, int os_error);
