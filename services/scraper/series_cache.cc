@@ -80,6 +80,8 @@ struct SeriesCache::Pass {
   IngestCounts* counts;
 
   std::size_t expected = 0;  // Where in entries_ the next line should be.
+  // So far all lines were where they were expected: `ordered` is not used.
+  bool in_order = true;
   std::vector<Entry> ordered = {};  // Entries in the order of this scrape.
   // Place in entries_, or that plus entries_.size() in `ordered` for new
   // ones, by text; made at the first surprise.
@@ -99,6 +101,29 @@ bool SeriesCache::Full(const Pass& pass) {
   const std::uint64_t limit = pass.config.limits.samples;
   return limit > 0 &&
          pass.batch->samples.size() + pass.batch->histograms.size() >= limit;
+}
+
+const SeriesCache::Entry* SeriesCache::FindInOrder(const Text& text,
+                                                   bool tracked,
+                                                   Pass& pass) const {
+  if (!pass.in_order || pass.expected == entries_.size()) return nullptr;
+  const Entry& entry = entries_[pass.expected];
+  const bool learnt = entry.ref != 0 || entry.dropped;
+  if (!(entry.text == text) || !learnt || !entry.live ||
+      entry.tracked != tracked) {
+    return nullptr;
+  }
+  ++pass.expected;
+  return &entry;
+}
+
+void SeriesCache::LeaveOrder(Pass& pass) {
+  if (!std::exchange(pass.in_order, false)) return;
+  pass.ordered.reserve(entries_.size());
+  for (std::size_t i = 0; i < pass.expected; ++i) {
+    entries_[i].seen = true;
+    pass.ordered.push_back(entries_[i]);
+  }
 }
 
 SeriesCache::Entry* SeriesCache::Find(const Text& text, Pass& pass) {
@@ -148,34 +173,51 @@ absl::Status SeriesCache::Learn(exposition::Parser& parser, const Text& text,
   return absl::OkStatus();
 }
 
+absl::Status SeriesCache::TakeOutOfOrder(exposition::Parser& parser,
+                                         const Text& text, bool tracked,
+                                         Pass& pass, const Entry** known,
+                                         bool* repeated) {
+  LeaveOrder(pass);
+  Entry* const found = Find(text, pass);
+  if (found != nullptr && found->seen) {
+    *known = found;
+    *repeated = true;
+    return absl::OkStatus();
+  }
+  Entry entry;
+  if (found == nullptr) {
+    NARTHEX_RETURN_IF_ERROR(Learn(parser, text, pass, &entry));
+    if (entry.ref != 0) ++pass.counts->added;
+    if (pass.indexed) {
+      pass.index.emplace(text, entries_.size() + pass.ordered.size());
+    }
+  } else {
+    entry = *found;
+    found->seen = true;
+    if (entry.ref == 0 && !entry.dropped && HasRoom(pass)) {
+      NARTHEX_RETURN_IF_ERROR(Learn(parser, text, pass, &entry));
+      if (entry.ref != 0) ++pass.counts->added;
+    }
+  }
+  entry.seen = true;
+  entry.live = true;
+  entry.tracked = tracked;
+  pass.ordered.push_back(entry);
+  *known = &pass.ordered.back();
+  return absl::OkStatus();
+}
+
 absl::Status SeriesCache::Take(exposition::Parser& parser, bool histogram,
                                Pass& pass) {
   ++pass.counts->scraped;
   const Text text = Text::Of(parser.series());
   const bool stamped = pass.config.honor_timestamps && parser.has_timestamp();
-  Entry* known = Find(text, pass);
-  const bool repeated = known != nullptr && known->seen;
-  if (!repeated) {
-    Entry entry;
-    if (known == nullptr) {
-      NARTHEX_RETURN_IF_ERROR(Learn(parser, text, pass, &entry));
-      if (entry.ref != 0) ++pass.counts->added;
-      if (pass.indexed) {
-        pass.index.emplace(text, entries_.size() + pass.ordered.size());
-      }
-    } else {
-      entry = *known;
-      known->seen = true;
-      if (entry.ref == 0 && !entry.dropped && HasRoom(pass)) {
-        NARTHEX_RETURN_IF_ERROR(Learn(parser, text, pass, &entry));
-        if (entry.ref != 0) ++pass.counts->added;
-      }
-    }
-    entry.seen = true;
-    entry.live = true;
-    entry.tracked = !stamped || pass.config.track_timestamps_staleness;
-    pass.ordered.push_back(entry);
-    known = &pass.ordered.back();
+  const bool tracked = !stamped || pass.config.track_timestamps_staleness;
+  bool repeated = false;
+  const Entry* known = FindInOrder(text, tracked, pass);
+  if (known == nullptr) {
+    NARTHEX_RETURN_IF_ERROR(
+        TakeOutOfOrder(parser, text, tracked, pass, &known, &repeated));
   }
   if (known->dropped) return absl::OkStatus();
   ++pass.counts->kept;
@@ -216,7 +258,6 @@ absl::Status SeriesCache::Ingest(exposition::Parser& parser,
                                  MetadataCache& metadata, ScrapeBatch* batch,
                                  IngestCounts* counts) {
   Pass pass{config, target_labels, timestamp_ms, batch, counts};
-  pass.ordered.reserve(entries_.size());
   if (config.limits.series > 0) {
     pass.series = static_cast<std::size_t>(
         std::count_if(entries_.begin(), entries_.end(),
@@ -265,6 +306,8 @@ absl::Status SeriesCache::Ingest(exposition::Parser& parser,
 }
 
 void SeriesCache::EndPass(Pass& pass) {
+  if (pass.in_order && pass.expected == entries_.size()) return;
+  LeaveOrder(pass);
   std::vector<const Entry*> gone;
   for (const Entry& entry : entries_) {
     if (entry.seen || entry.ref == 0) continue;
@@ -289,6 +332,7 @@ void SeriesCache::EndPass(Pass& pass) {
 
 void SeriesCache::AbandonPass(Pass& pass) {
   // All stays as it was after the last good scrape.
+  if (pass.in_order) return;
   absl::flat_hash_set<std::uint32_t> known;
   for (Entry& entry : entries_) {
     entry.seen = false;

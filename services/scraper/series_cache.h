@@ -32,7 +32,8 @@ struct ScrapeBatch : cluster::PushBatch {
 
 /// The series of one target, remembered from scrape to scrape. A line whose
 /// series text was there last time costs a hash of that text: exporters keep
-/// their order, so it is expected at the place behind the line before. Only
+/// their order, so it is expected at the place behind the line before, and
+/// while all lines are where they were, nothing is written but samples. Only
 /// unknown lines are parsed, relabelled and declared to the writer. Texts are
 /// known by 96 bits of their hashes alone. Not thread-safe.
 class SeriesCache {
@@ -94,11 +95,20 @@ class SeriesCache {
 
   // Whether another sample would exceed the limit.
   static bool Full(const Pass& pass);
+  // The entry of the next line while all lines come as in the last scrape, and
+  // leave their entries as they are; else null.
+  const Entry* FindInOrder(const Text& text, bool tracked, Pass& pass) const;
+  // From here on the scrape gets a list of entries of its own.
+  void LeaveOrder(Pass& pass);
   Entry* Find(const Text& text, Pass& pass);
   // Whether another series would not exceed the soft limit.
   static bool HasRoom(const Pass& pass);
   absl::Status Learn(exposition::Parser& parser, const Text& text, Pass& pass,
                      Entry* entry);
+  // Finds or makes the entry of a line when it is not the expected one.
+  absl::Status TakeOutOfOrder(exposition::Parser& parser, const Text& text,
+                              bool tracked, Pass& pass, const Entry** known,
+                              bool* repeated);
   absl::Status Take(exposition::Parser& parser, bool histogram, Pass& pass);
   void EndPass(Pass& pass);
   void AbandonPass(Pass& pass);
