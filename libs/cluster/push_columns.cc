@@ -1,5 +1,7 @@
 #include "libs/cluster/push_columns.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -16,23 +18,8 @@ static_assert(std::endian::native == std::endian::little,
 
 namespace {
 
-// A column to whose end bytes are written in place.
-class Column {
- public:
-  Column(std::string* bytes, std::size_t most) : bytes_(*bytes) {
-    const std::size_t before = bytes_.size();
-    bytes_.resize(before + most);
-    at = bytes_.data() + before;
-  }
-  ~Column() { bytes_.resize(static_cast<std::size_t>(at - bytes_.data())); }
-  Column(const Column&) = delete;
-  Column& operator=(const Column&) = delete;
-
-  char* at;
-
- private:
-  std::string& bytes_;
-};
+// So many samples are encoded at a time, into memory that stays at hand.
+constexpr std::size_t kPiece = 256;
 
 }  // namespace
 
@@ -51,23 +38,31 @@ void PushEncoder::Add(absl::Span<const RefSample> samples) {
     request_->set_base_timestamp_ms(last_timestamp_ms_);
   }
   samples_ += samples.size();
-  const std::size_t most = samples.size() * base::kMostVarintBytes;
-  Column refs(request_->mutable_refs(), most);
-  Column timestamps(request_->mutable_timestamps(), most);
-  Column values(request_->mutable_values(), samples.size() * sizeof(double));
-  for (const RefSample& sample : samples) {
-    const auto ref = static_cast<std::int64_t>(sample.ref);
-    refs.at = base::WriteVarint(ref - last_ref_, refs.at);
-    // Unsigned, as the difference of two far timestamps may not fit.
-    timestamps.at =
-        base::WriteVarint(static_cast<std::int64_t>(
-                              static_cast<std::uint64_t>(sample.timestamp_ms) -
-                              static_cast<std::uint64_t>(last_timestamp_ms_)),
-                          timestamps.at);
-    std::memcpy(values.at, &sample.value, sizeof(double));
-    values.at += sizeof(double);
-    last_ref_ = ref;
-    last_timestamp_ms_ = sample.timestamp_ms;
+  std::array<char, kPiece * base::kMostVarintBytes> refs;
+  std::array<char, kPiece * base::kMostVarintBytes> timestamps;
+  std::array<double, kPiece> values;
+  for (; !samples.empty();
+       samples.remove_prefix(std::min(kPiece, samples.size()))) {
+    char* ref_at = refs.data();
+    char* timestamp_at = timestamps.data();
+    std::size_t count = 0;
+    for (const RefSample& sample : samples.subspan(0, kPiece)) {
+      const auto ref = static_cast<std::int64_t>(sample.ref);
+      ref_at = base::WriteVarint(ref - last_ref_, ref_at);
+      // Unsigned, as the difference of two far timestamps may not fit.
+      timestamp_at = base::WriteVarint(
+          static_cast<std::int64_t>(
+              static_cast<std::uint64_t>(sample.timestamp_ms) -
+              static_cast<std::uint64_t>(last_timestamp_ms_)),
+          timestamp_at);
+      values[count++] = sample.value;
+      last_ref_ = ref;
+      last_timestamp_ms_ = sample.timestamp_ms;
+    }
+    request_->mutable_refs()->append(refs.data(), ref_at);
+    request_->mutable_timestamps()->append(timestamps.data(), timestamp_at);
+    request_->mutable_values()->append(
+        reinterpret_cast<const char*>(values.data()), count * sizeof(double));
   }
 }
 
@@ -77,7 +72,6 @@ void PushEncoder::Finish() {
 
 absl::Status DecodePush(const v1::PushRequest& request,
                         std::vector<RefSample>* samples) {
-  samples->clear();
   const std::size_t count = request.samples();
   if (request.values().size() != count * sizeof(double)) {
     return absl::InvalidArgumentError(

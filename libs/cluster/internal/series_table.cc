@@ -16,21 +16,24 @@ storage::SeriesRef SeriesTable::Declare(const model::Labels& labels) {
   base::MutexLock lock(mutex_);
   const Entry entry{hash, labels_.Add(labels), 0};
   if (free_.empty()) {
-    entries_.push_back(entry);
-    return entries_.size() - 1;
+    if (count_ == pages_.size() * kPageEntries) {
+      pages_.push_back(std::make_unique<Page>());
+    }
+    At(count_) = entry;
+    return count_++;
   }
   const storage::SeriesRef ref = free_.back();
   free_.pop_back();
-  entries_[ref] = entry;
+  At(ref) = entry;
   return ref;
 }
 
 void SeriesTable::Free(absl::Span<const storage::SeriesRef> refs) {
   base::MutexLock lock(mutex_);
   for (const storage::SeriesRef ref : refs) {
-    if (ref == 0 || ref >= entries_.size()) continue;
-    labels_.Remove(entries_[ref].labels);
-    entries_[ref] = Entry{};
+    if (ref == 0 || ref >= count_) continue;
+    labels_.Remove(At(ref).labels);
+    At(ref) = Entry{};
     free_.push_back(ref);
   }
 }
@@ -41,20 +44,19 @@ void SeriesTable::HashesOf(absl::Span<const RefSample> samples,
   hashes->reserve(samples.size());
   base::ReaderMutexLock lock(mutex_);
   for (const RefSample& sample : samples) {
-    hashes->push_back(sample.ref < entries_.size() ? entries_[sample.ref].hash
-                                                   : 0);
+    hashes->push_back(sample.ref < count_ ? At(sample.ref).hash : 0);
   }
 }
 
 std::uint64_t SeriesTable::HashOf(storage::SeriesRef ref) const {
   base::ReaderMutexLock lock(mutex_);
-  return ref < entries_.size() ? entries_[ref].hash : 0;
+  return ref < count_ ? At(ref).hash : 0;
 }
 
 void SeriesTable::DeclareOneOn(std::uint32_t stream, storage::SeriesRef ref,
                                v1::PushRequest* request) {
-  if (ref >= entries_.size()) return;
-  Entry& entry = entries_[ref];
+  if (ref >= count_) return;
+  Entry& entry = At(ref);
   if (entry.stream == stream) return;
   entry.stream = stream;
   request->add_new_refs(static_cast<std::uint32_t>(ref));
@@ -77,19 +79,19 @@ void SeriesTable::Undeclare(const PushBatch& batch) {
   std::vector<storage::SeriesRef> refs = OtherRefs(batch);
   for (const RefSample& sample : batch.samples) refs.push_back(sample.ref);
   for (const storage::SeriesRef ref : refs) {
-    if (ref < entries_.size()) entries_[ref].stream = 0;
+    if (ref < count_) At(ref).stream = 0;
   }
 }
 
 std::size_t SeriesTable::memory_bytes() const {
   base::ReaderMutexLock lock(mutex_);
-  return labels_.memory_bytes() + entries_.size() * sizeof(Entry) +
+  return labels_.memory_bytes() + pages_.size() * sizeof(Page) +
          free_.capacity() * sizeof(free_[0]);
 }
 
 std::size_t SeriesTable::size() const {
   base::ReaderMutexLock lock(mutex_);
-  return entries_.size() - 1 - free_.size();
+  return count_ - 1 - free_.size();
 }
 
 }  // namespace narthex::cluster::internal

@@ -1,7 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,8 @@ std::uint32_t NextStreamId();
 /// freed ones are used again. Thread-safe.
 class SeriesTable {
  public:
+  SeriesTable() { pages_.push_back(std::make_unique<Page>()); }
+
   storage::SeriesRef Declare(const model::Labels& labels)
       ABSL_LOCKS_EXCLUDED(mutex_);
   /// Requires: no sample with these references is waiting or under way.
@@ -59,14 +62,21 @@ class SeriesTable {
     std::uint32_t stream = 0;
   };
 
+  Entry& At(storage::SeriesRef ref) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return (*pages_[ref / kPageEntries])[ref % kPageEntries];
+  }
   void DeclareOneOn(std::uint32_t stream, storage::SeriesRef ref,
                     v1::PushRequest* request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable base::Mutex mutex_;
   model::LabelPool labels_ ABSL_GUARDED_BY(mutex_);
-  // Entry 0 stands for no series. A deque, as it grows without being copied.
-  std::deque<Entry> entries_ ABSL_GUARDED_BY(mutex_) = std::deque<Entry>(1);
+  // In pages, so that they grow without being copied. Entry 0 stands for no
+  // series.
+  static constexpr std::size_t kPageEntries = 1024;
+  using Page = std::array<Entry, kPageEntries>;
+  std::vector<std::unique_ptr<Page>> pages_ ABSL_GUARDED_BY(mutex_);
+  std::size_t count_ ABSL_GUARDED_BY(mutex_) = 1;
   std::vector<storage::SeriesRef> free_ ABSL_GUARDED_BY(mutex_);
 };
 
