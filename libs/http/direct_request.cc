@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "absl/strings/match.h"
@@ -12,9 +13,17 @@
 namespace narthex::http {
 namespace {
 
-bool IsPlain(char c) {
-  return c > ' ' && c < 0x7f && std::strchr("\"<>\\^`{|}#", c) == nullptr;
-}
+// Which characters may stand in a path as they are.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (int c = '!'; c < 0x7f; ++c) plain[static_cast<std::size_t>(c)] = true;
+  for (const char c : {'"', '<', '>', '\\', '^', '`', '{', '|', '}', '#'}) {
+    plain[static_cast<std::size_t>(c)] = false;
+  }
+  return plain;
+}();
+
+bool IsPlain(char c) { return kPlain[static_cast<unsigned char>(c)]; }
 
 bool IsPlainHost(absl::string_view host) {
   return !host.empty() && std::all_of(host.begin(), host.end(), [](char c) {
@@ -24,8 +33,9 @@ bool IsPlainHost(absl::string_view host) {
 }
 
 bool IsPlainField(absl::string_view text) {
-  return !text.empty() && text.find_first_of(absl::string_view("\r\n\0", 3)) ==
-                              absl::string_view::npos;
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return c != '\r' && c != '\n' && c != '\0';
+  });
 }
 
 bool HasOnlyDefaults(const ClientConfig& config) {
