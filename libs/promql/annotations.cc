@@ -239,6 +239,24 @@ void Annotations::ForcedMonotonicity(absl::string_view metric_name,
   }
 }
 
+void Annotations::Merge(const Annotations& other) {
+  for (const Entry& theirs : other.entries_) {
+    Entry& entry = Add(theirs.level, theirs.text, theirs.position);
+    entry.overlaps += theirs.overlaps;
+    if (!theirs.monotonicity.has_value()) continue;
+    if (entry.monotonicity.has_value()) {
+      Widen(*theirs.monotonicity, &*entry.monotonicity);
+    } else {
+      entry.monotonicity = theirs.monotonicity;
+    }
+  }
+}
+
+void Annotations::Clear() {
+  entries_.clear();
+  index_.clear();
+}
+
 std::vector<std::string> Annotations::Texts(Level level,
                                             absl::string_view query,
                                             std::size_t limit) const {

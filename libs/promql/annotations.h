@@ -74,6 +74,11 @@ class Annotations {
   void ForcedMonotonicity(absl::string_view metric_name, PositionRange position,
                           const Monotonicity& where);
 
+  /// Adds all of `other`, as if its calls had been made here.
+  void Merge(const Annotations& other);
+  bool empty() const { return entries_.empty(); }
+  void Clear();
+
   /// The texts as the HTTP API gives them, in order of first appearance, ending
   /// in " (line:column)" of `query`; of more than `limit` (0: no limit) the
   /// rest is counted in a last text.

@@ -267,6 +267,7 @@ EvaluationSettings Engine::SettingsOf(const Times& times,
   settings.max_bytes = options_.max_bytes;
   settings.progress = query.progress;
   settings.explain = query.explain;
+  settings.helpers = options_.helpers;
   return settings;
 }
 

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
+#include "libs/base/task_pool.h"
 #include "libs/promql/fragment.h"
 #include "libs/promql/parser.h"
 #include "libs/promql/value.h"
@@ -32,6 +33,9 @@ struct EngineOptions {
   bool type_and_unit_labels = false;
   /// rate(), irate(), increase() and resets() look at when counters began.
   bool use_start_timestamps = false;
+  /// Threads that help with large queries, of all queries together; may be
+  /// null. It must outlive the engine.
+  base::TaskPool* helpers = nullptr;
 };
 
 /// Settings of one query.

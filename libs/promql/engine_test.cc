@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/task_pool.h"
 #include "libs/model/sample.h"
 #include "libs/promql/series_description.h"
 #include "libs/storage/memory_storage.h"
@@ -217,6 +218,93 @@ TEST_CASE("what does not depend on the step is evaluated once") {
   CHECK(result->value.matrix[0].samples.values ==
         std::vector<double>{2, 2, 2, 2});
   CHECK(result->stats.samples_read == 1);
+}
+
+TEST_CASE("threads that help change nothing of what large queries answer") {
+  constexpr int kSeries = 3000;
+  storage::MemoryStorage storage;
+  for (int i = 0; i < kSeries; ++i) {
+    model::SampleColumns samples;
+    for (int step = 0; step < 60; ++step) {
+      samples.Append(step * kStepMs, std::sin(i) * 1e6 + step * (i % 7) / 3.0);
+    }
+    storage.Add(model::Labels({{"__name__", absl::StrCat("m", i % 3)},
+                               {"group", absl::StrCat(i % 11)},
+                               {"series", absl::StrCat(i)}}),
+                samples);
+  }
+  base::TaskPool helpers(3);
+  EngineOptions helped;
+  helped.helpers = &helpers;
+  Engine alone({}, base::Clock::System());
+  Engine together(helped, base::Clock::System());
+  const std::string query = GENERATE(
+      "sum by (group) (rate(m0[10m]))", "m1", "avg({group=~\".+\"})",
+      "topk(7, m1 * 3)", "stddev by (group) (increase(m2[7m] offset 3m))",
+      "quantile_over_time(0.3, m0[20m])", "m0 + on(group, series) m0",
+      "max_over_time(sum by (group) (rate(m1[5m]))[20m:1m])",
+      "rate({series=~\".+\"}[5m])",
+      "double_exponential_smoothing(m1[9m], 2, 1)", "sum(timestamp(m2))");
+  INFO(query);
+  const auto expected =
+      alone.Range(storage, query, 20 * kStepMs, 50 * kStepMs, kStepMs);
+  const auto got =
+      together.Range(storage, query, 20 * kStepMs, 50 * kStepMs, kStepMs);
+
+  REQUIRE(got.status() == expected.status());
+  if (!got.ok()) return;
+  CHECK(got->warnings == expected->warnings);
+  CHECK(got->infos == expected->infos);
+  CHECK(got->stats.total_samples == expected->stats.total_samples);
+  CHECK(got->stats.samples_read == expected->stats.samples_read);
+  CHECK(got->stats.series_read == expected->stats.series_read);
+  CHECK(got->stats.peak_samples == expected->stats.peak_samples);
+  REQUIRE(got->value.matrix.size() == expected->value.matrix.size());
+  for (std::size_t i = 0; i < got->value.matrix.size(); ++i) {
+    const MatrixSeries& a = got->value.matrix[i];
+    const MatrixSeries& b = expected->value.matrix[i];
+    REQUIRE(a.labels == b.labels);
+    REQUIRE(a.samples.timestamps_ms == b.samples.timestamps_ms);
+    // Bit by bit, since the order of additions is the same.
+    REQUIRE(a.samples.values == b.samples.values);
+  }
+}
+
+TEST_CASE("limits hold when threads help") {
+  storage::MemoryStorage storage;
+  for (int i = 0; i < 2000; ++i) {
+    model::SampleColumns samples;
+    for (int step = 0; step < 60; ++step) samples.Append(step * kStepMs, i);
+    storage.Add(model::Labels({{"__name__", "m"}, {"i", absl::StrCat(i)}}),
+                samples);
+  }
+  base::TaskPool helpers(2);
+  EngineOptions options;
+  options.helpers = &helpers;
+
+  SECTION("of samples") {
+    options.max_samples = 50'000;
+    Engine engine(options, base::Clock::System());
+    const auto result =
+        engine.Range(storage, "m", 0, 59 * kStepMs, kStepMs).status();
+    CHECK(absl::IsFailedPrecondition(result));
+    CHECK(engine.Range(storage, "sum(m)", 0, 59 * kStepMs, kStepMs).ok());
+  }
+  SECTION("of memory") {
+    options.max_bytes = 200'000;
+    Engine engine(options, base::Clock::System());
+    CHECK(absl::IsFailedPrecondition(
+        engine.Range(storage, "m", 0, 59 * kStepMs, kStepMs).status()));
+    CHECK(engine.Range(storage, "sum(m)", 0, 59 * kStepMs, kStepMs).ok());
+  }
+  SECTION("and a query that is cancelled ends") {
+    const std::atomic<bool> cancelled{true};
+    QueryOptions query;
+    query.cancelled = &cancelled;
+    Engine engine(options, base::Clock::System());
+    CHECK(absl::IsCancelled(
+        engine.Range(storage, "m", 0, 59 * kStepMs, kStepMs, query).status()));
+  }
 }
 
 }  // namespace

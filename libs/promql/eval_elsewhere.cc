@@ -29,14 +29,12 @@ absl::Status Evaluation::AskPlaces(const Expr& expr, const StepGrid& grid,
                            fragments_->evaluator.Evaluate(fragment, count));
   for (FragmentReply& reply : trace.replies) {
     for (std::string& text : reply.warnings) {
-      annotations_.AddStorageWarning(std::move(text));
+      annotations().AddStorageWarning(std::move(text));
     }
     for (std::string& text : reply.infos) {
-      annotations_.AddStorageInfo(std::move(text));
+      annotations().AddStorageInfo(std::move(text));
     }
-    stats_.total += reply.stats.total;
-    stats_.read += reply.stats.read;
-    stats_.series += reply.stats.series;
+    stats().Add(reply.stats);
     budget_.NotePeak(reply.stats.peak);
   }
   trace.duration_ns = clock_.MonotonicNs() - begin_ns;

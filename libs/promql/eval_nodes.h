@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -65,12 +66,26 @@ struct RangeSeries {
 /// The geometry of the matrix selector or subquery `expr`.
 RangeGeometry GeometryOf(const Expr& expr, const StepGrid& grid);
 
-/// Streams the series of the matrix selector or subquery `expr`. With
-/// `newest_only`, the newest sample of a window is all that is looked at.
+/// Streams the series of the matrix selector or subquery `expr`.
 absl::Status EvaluateRange(
     Evaluation& evaluation, const Expr& expr, const StepGrid& grid,
-    absl::FunctionRef<absl::Status(RangeSeries& series)> sink,
-    bool newest_only = false);
+    absl::FunctionRef<absl::Status(RangeSeries& series)> sink);
+
+/// As SeriesMapper, of the series of a range vector.
+class RangeMapper {
+ public:
+  virtual ~RangeMapper() = default;
+  virtual absl::StatusOr<bool> Map(RangeSeries& series, Column* out) = 0;
+};
+using NewRangeMapper =
+    absl::FunctionRef<std::unique_ptr<RangeMapper>(Tally* tally)>;
+
+/// Streams what mappers make of those series; those of a matrix selector on
+/// several threads when they are many. With `newest_only`, the newest sample
+/// of a window is all that is looked at.
+absl::Status MapRange(Evaluation& evaluation, const Expr& expr,
+                      const StepGrid& grid, bool newest_only,
+                      NewRangeMapper new_mapper, ColumnSink sink);
 
 /// Evaluates a function whose argument `range_arg` is a range vector.
 absl::Status EvaluateRangeCall(Evaluation& evaluation, const Call& call,

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -31,21 +32,21 @@ absl::Status CheckModifiers(const RangeGeometry& geometry,
 }
 
 /// rate() of a metric that does not look like a counter deserves a hint.
-void HintAtNonCounter(Evaluation& evaluation, const model::Labels& labels,
-                      PositionRange position) {
+void HintAtNonCounter(bool by_type, const model::Labels& labels,
+                      PositionRange position, Annotations* annotations) {
   const absl::string_view name = labels.metric_name();
   if (name.empty()) return;
-  if (evaluation.settings().type_and_unit_labels) {
+  if (by_type) {
     const absl::string_view type = labels.Get("__type__");
     if (type == "counter" || type == "histogram") return;
-    evaluation.annotations().PossibleNonCounterType(name, type, position);
+    annotations->PossibleNonCounterType(name, type, position);
     return;
   }
   for (const absl::string_view suffix :
        {"_total", "_sum", "_count", "_bucket"}) {
     if (absl::EndsWith(name, suffix)) return;
   }
-  evaluation.annotations().PossibleNonCounter(name, position);
+  annotations->PossibleNonCounter(name, position);
 }
 
 /// One series with 1 at every step at which no series of `range` has samples.
@@ -100,6 +101,55 @@ absl::StatusOr<RangeContext> MakeContext(Evaluation& evaluation,
   return context;
 }
 
+/// Applies a function to the windows of one series after another.
+class CallMapper : public RangeMapper {
+ public:
+  CallMapper(absl::string_view name, const RangeFunction& function,
+             const EvaluationSettings& settings, RangeContext context,
+             Tally* tally)
+      : name_(name),
+        function_(function),
+        uses_starts_(function.uses_starts && settings.use_start_timestamps),
+        hints_(name == "rate" || name == "increase"),
+        by_type_(settings.type_and_unit_labels),
+        context_(std::move(context)),
+        tally_(tally) {
+    context_.annotations = &tally->annotations;
+  }
+
+  absl::StatusOr<bool> Map(RangeSeries& series, Column* out) override {
+    if (!uses_starts_) series.samples.starts_ms.clear();
+    out->values.resize(context_.grid.count);
+    out->histograms.clear();
+    context_.metric_name = series.labels.metric_name();
+    if (series.samples.histograms.empty()) {
+      if (function_.needs_falls) FindFalls(series.samples, &context_);
+      function_.apply(series.samples, context_, &out->values);
+    } else {
+      ApplyToHistograms(name_, function_, series.samples, context_, out);
+    }
+    NARTHEX_RETURN_IF_ERROR(context_.status);
+    tally_->stats.total += std::exchange(context_.samples_seen, 0);
+    if (CountPresent(*out) == 0) return false;
+    if (hints_ && CountPresent(out->values) > 0) {
+      HintAtNonCounter(by_type_, series.labels, context_.position,
+                       &tally_->annotations);
+    }
+    std::swap(out->labels, series.labels);
+    out->drop_name = series.drop_name;
+    return true;
+  }
+
+ private:
+  const absl::string_view name_;
+  const RangeFunction& function_;
+  const bool uses_starts_;
+  const bool hints_;
+  const bool by_type_;  // __type__ tells what a counter is.
+  RangeContext context_;
+  Tally* const tally_;
+};
+
 }  // namespace
 
 absl::Status EvaluateRangeCall(Evaluation& evaluation, const Call& call,
@@ -118,34 +168,16 @@ absl::Status EvaluateRangeCall(Evaluation& evaluation, const Call& call,
   if (name == "absent_over_time") {
     return EvaluateAbsentOverTime(evaluation, range, *function, context, sink);
   }
-  const bool uses_starts =
-      function->uses_starts && evaluation.settings().use_start_timestamps;
-  const bool hints = name == "rate" || name == "increase";
   NameDropper dropper(evaluation, range, NameDropper::Repeats::kRefuse, sink);
-  Column column;
-  const auto apply = [&](RangeSeries& series) -> absl::Status {
-    if (!uses_starts) series.samples.starts_ms.clear();
-    column.values.resize(grid.count);
-    column.histograms.clear();
-    context.metric_name = series.labels.metric_name();
-    if (series.samples.histograms.empty()) {
-      if (function->needs_falls) FindFalls(series.samples, &context);
-      function->apply(series.samples, context, &column.values);
-    } else {
-      ApplyToHistograms(name, *function, series.samples, context, &column);
-    }
-    NARTHEX_RETURN_IF_ERROR(context.status);
-    if (CountPresent(column) == 0) return absl::OkStatus();
-    if (hints && CountPresent(column.values) > 0) {
-      HintAtNonCounter(evaluation, series.labels, context.position);
-    }
-    std::swap(column.labels, series.labels);
-    column.drop_name = series.drop_name;
+  const auto new_mapper = [&](Tally* tally) -> std::unique_ptr<RangeMapper> {
+    return std::make_unique<CallMapper>(name, *function, evaluation.settings(),
+                                        context, tally);
+  };
+  const auto take = [&](Column& column) {
     return function->keeps_name ? sink(column) : dropper.Add(column);
   };
-  NARTHEX_RETURN_IF_ERROR(
-      EvaluateRange(evaluation, range, grid, apply, name == "last_over_time"));
-  evaluation.stats().total += context.samples_seen;
+  NARTHEX_RETURN_IF_ERROR(MapRange(evaluation, range, grid,
+                                   name == "last_over_time", new_mapper, take));
   return dropper.Finish();
 }
 

@@ -192,88 +192,162 @@ model::HistogramPtr WithoutReset(const model::HistogramPtr& histogram) {
   return result;
 }
 
-template <typename Take>
+/// Fills the values of a column from those at the references, as TakeValues().
+using Take = void (*)(const model::SampleColumns& samples,
+                      const References& references, std::int64_t lookback_ms,
+                      Column* out);
+
+/// Takes one value for each step.
+class SelectorMapper : public SeriesMapper {
+ public:
+  SelectorMapper(const Evaluation& evaluation, const VectorSelector& selector,
+                 const StepGrid& grid, Take take, std::int64_t shift_ms,
+                 Tally* tally)
+      : selector_(selector),
+        steps_(grid.count),
+        references_(ReferencesOf(selector.time, grid)),
+        shift_ms_(shift_ms),
+        lookback_ms_(evaluation.settings().lookback_delta_ms),
+        counts_only_(evaluation.CountsOnly(selector)),
+        take_(take),
+        tally_(tally) {}
+
+  absl::StatusOr<bool> Map(model::Labels& labels, model::SampleColumns& samples,
+                           Column* out) override {
+    if (counts_only_) KeepCounts(&samples);
+    if (selector_.smoothed) DropStaleMarkers(&samples);
+    out->values.resize(steps_);
+    out->histograms.clear();
+    if (selector_.smoothed && !samples.histograms.empty()) {
+      TakeSmoothedHistograms(samples,
+                             {references_.first_ms, references_.step_ms,
+                              lookback_ms_, selector_.position},
+                             labels.metric_name(), &tally_->annotations, out);
+    } else {
+      take_(samples, {references_.first_ms + shift_ms_, references_.step_ms},
+            lookback_ms_, out);
+    }
+    const std::size_t present = SizeInSamples(*out);
+    if (present == 0) return false;
+    tally_->stats.total += static_cast<std::int64_t>(present);
+    tally_->stats.read += static_cast<std::int64_t>(present);
+    // Whoever keeps the column counts it for longer.
+    tally_->largest = std::max(tally_->largest, present);
+    std::swap(out->labels, labels);
+    out->drop_name = false;
+    return true;
+  }
+
+ private:
+  const VectorSelector& selector_;
+  const std::size_t steps_;
+  const References references_;
+  const std::int64_t shift_ms_;
+  const std::int64_t lookback_ms_;
+  const bool counts_only_;
+  const Take take_;
+  Tally* const tally_;
+};
+
 absl::Status SelectColumns(Evaluation& evaluation,
                            const VectorSelector& selector, const StepGrid& grid,
-                           const Take& take, ColumnSink sink,
+                           Take take, ColumnSink sink,
                            std::int64_t shift_ms = 0) {
   const std::int64_t lookback_ms = evaluation.settings().lookback_delta_ms;
   const References references = ReferencesOf(selector.time, grid);
-  const References looked_at = {references.first_ms + shift_ms,
-                                references.step_ms};
-  storage::TimeRange range;
-  range.min_ms = references.first_ms - lookback_ms + 1;
-  range.max_ms = references.first_ms +
-                 references.step_ms * static_cast<std::int64_t>(grid.count - 1);
-  if (selector.smoothed) range.max_ms += lookback_ms;
-  const bool counts_only = evaluation.CountsOnly(selector);
-  Column column;
-  const auto read = [&](model::Labels& labels,
-                        model::SampleColumns& samples) -> absl::Status {
-    if (counts_only) KeepCounts(&samples);
-    if (selector.smoothed) DropStaleMarkers(&samples);
-    column.values.resize(grid.count);
-    column.histograms.clear();
-    if (selector.smoothed && !samples.histograms.empty()) {
-      TakeSmoothedHistograms(samples,
-                             {references.first_ms, references.step_ms,
-                              lookback_ms, selector.position},
-                             labels.metric_name(), &evaluation.annotations(),
-                             &column);
-    } else {
-      take(samples, looked_at, lookback_ms, &column);
-    }
-    const std::size_t present = SizeInSamples(column);
-    if (present == 0) return absl::OkStatus();
-    evaluation.stats().total += static_cast<std::int64_t>(present);
-    evaluation.stats().read += static_cast<std::int64_t>(present);
-    SampleReservation held(&evaluation.budget());
-    NARTHEX_RETURN_IF_ERROR(held.Add(present));
-    held.Clear();  // Whoever keeps the column counts it.
-    std::swap(column.labels, labels);
-    column.drop_name = false;
-    return sink(column);
-  };
+  SelectorReading reading;
+  reading.range.min_ms = references.first_ms - lookback_ms + 1;
+  reading.range.max_ms =
+      references.first_ms +
+      references.step_ms * static_cast<std::int64_t>(grid.count - 1);
+  if (selector.smoothed) reading.range.max_ms += lookback_ms;
+  reading.step_ms = grid.step_ms;
   const bool one_time = grid.count == 1 || references.step_ms == 0;
-  return evaluation.Select(
-      selector, {range, grid.step_ms, 0, one_time && !selector.smoothed}, read);
+  reading.newest_only = one_time && !selector.smoothed;
+  reading.steps = grid.count;
+  const auto new_mapper = [&](Tally* tally) -> std::unique_ptr<SeriesMapper> {
+    return std::make_unique<SelectorMapper>(evaluation, selector, grid, take,
+                                            shift_ms, tally);
+  };
+  return evaluation.Map(selector, reading, new_mapper, sink);
 }
 
 using RangeSink = absl::FunctionRef<absl::Status(RangeSeries& series)>;
 
-absl::Status ReadMatrix(Evaluation& evaluation, const MatrixSelector& matrix,
-                        const StepGrid& grid, bool newest_only,
-                        RangeSink sink) {
+SelectorReading ReadingOf(const Evaluation& evaluation,
+                          const MatrixSelector& matrix, const StepGrid& grid,
+                          bool newest_only) {
   const std::int64_t lookback_ms = evaluation.settings().lookback_delta_ms;
   const RangeGeometry geometry = GeometryOf(matrix, grid);
-  const std::int64_t last_end_ms =
+  SelectorReading reading;
+  reading.range = {
+      geometry.first_end_ms - geometry.range_ms + 1,
       geometry.first_end_ms +
-      geometry.step_ms * static_cast<std::int64_t>(grid.count - 1);
-  storage::TimeRange range{geometry.first_end_ms - geometry.range_ms + 1,
-                           last_end_ms};
-  if (geometry.anchored || geometry.smoothed) range.min_ms -= lookback_ms;
-  if (geometry.smoothed) range.max_ms += lookback_ms;
+          geometry.step_ms * static_cast<std::int64_t>(grid.count - 1)};
+  if (geometry.anchored || geometry.smoothed) {
+    reading.range.min_ms -= lookback_ms;
+  }
+  if (geometry.smoothed) reading.range.max_ms += lookback_ms;
+  reading.step_ms = grid.step_ms;
+  reading.range_ms = geometry.range_ms;
+  const bool one_time = grid.count == 1 || geometry.step_ms == 0;
+  reading.newest_only = newest_only && one_time;
+  reading.steps = grid.count;
+  return reading;
+}
+
+/// Takes what was read of a series for a range vector. False when it is empty.
+bool TakeSeries(bool counts_only, model::Labels& labels,
+                model::SampleColumns& samples, Tally* tally,
+                RangeSeries* series) {
+  std::swap(series->samples, samples);
+  if (counts_only) KeepCounts(&series->samples);
+  DropStaleMarkers(&series->samples);
+  if (series->samples.empty()) return false;
+  const std::size_t size = SizeInSamples(series->samples);
+  tally->largest = std::max(tally->largest, size);
+  tally->stats.read += static_cast<std::int64_t>(size);
+  std::swap(series->labels, labels);
+  series->drop_name = false;
+  return true;
+}
+
+absl::Status ReadMatrix(Evaluation& evaluation, const MatrixSelector& matrix,
+                        const StepGrid& grid, RangeSink sink) {
   const bool counts_only = evaluation.CountsOnly(*matrix.selector);
   RangeSeries series;
   const auto read = [&](model::Labels& labels,
                         model::SampleColumns& samples) -> absl::Status {
-    std::swap(series.samples, samples);
-    if (counts_only) KeepCounts(&series.samples);
-    DropStaleMarkers(&series.samples);
-    if (series.samples.empty()) return absl::OkStatus();
-    SampleReservation held(&evaluation.budget());
-    const std::size_t size = SizeInSamples(series.samples);
-    NARTHEX_RETURN_IF_ERROR(held.Add(size));
-    evaluation.stats().read += static_cast<std::int64_t>(size);
-    std::swap(series.labels, labels);
-    series.drop_name = false;
+    if (!TakeSeries(counts_only, labels, samples, &evaluation.tally(),
+                    &series)) {
+      return absl::OkStatus();
+    }
     return sink(series);
   };
-  const bool one_time = grid.count == 1 || geometry.step_ms == 0;
-  return evaluation.Select(
-      *matrix.selector,
-      {range, grid.step_ms, geometry.range_ms, newest_only && one_time}, read);
+  return evaluation.Select(*matrix.selector,
+                           ReadingOf(evaluation, matrix, grid, false), read);
 }
+
+class MatrixMapper : public SeriesMapper {
+ public:
+  MatrixMapper(bool counts_only, std::unique_ptr<RangeMapper> mapper,
+               Tally* tally)
+      : counts_only_(counts_only), mapper_(std::move(mapper)), tally_(tally) {}
+
+  absl::StatusOr<bool> Map(model::Labels& labels, model::SampleColumns& samples,
+                           Column* out) override {
+    if (!TakeSeries(counts_only_, labels, samples, tally_, &series_)) {
+      return false;
+    }
+    return mapper_->Map(series_, out);
+  }
+
+ private:
+  const bool counts_only_;
+  const std::unique_ptr<RangeMapper> mapper_;
+  Tally* const tally_;
+  RangeSeries series_;
+};
 
 /// The steps of the inner expression: multiples of the step, so that they do
 /// not move with the time of the query.
@@ -373,14 +447,37 @@ RangeGeometry GeometryOf(const Expr& expr, const StepGrid& grid) {
 }
 
 absl::Status EvaluateRange(Evaluation& evaluation, const Expr& expr,
-                           const StepGrid& grid, RangeSink sink,
-                           bool newest_only) {
+                           const StepGrid& grid, RangeSink sink) {
   if (grid.count == 0) return absl::OkStatus();
   if (expr.kind == ExprKind::kMatrixSelector) {
-    return ReadMatrix(evaluation, expr.As<MatrixSelector>(), grid, newest_only,
-                      sink);
+    return ReadMatrix(evaluation, expr.As<MatrixSelector>(), grid, sink);
   }
   return ReadSubquery(evaluation, expr.As<SubqueryExpr>(), grid, sink);
+}
+
+absl::Status MapRange(Evaluation& evaluation, const Expr& expr,
+                      const StepGrid& grid, bool newest_only,
+                      NewRangeMapper new_mapper, ColumnSink sink) {
+  if (expr.kind == ExprKind::kMatrixSelector) {
+    const auto& matrix = expr.As<MatrixSelector>();
+    const bool counts_only = evaluation.CountsOnly(*matrix.selector);
+    const auto new_matrix_mapper =
+        [&](Tally* tally) -> std::unique_ptr<SeriesMapper> {
+      return std::make_unique<MatrixMapper>(counts_only, new_mapper(tally),
+                                            tally);
+    };
+    return evaluation.Map(*matrix.selector,
+                          ReadingOf(evaluation, matrix, grid, newest_only),
+                          new_matrix_mapper, sink);
+  }
+  const std::unique_ptr<RangeMapper> mapper = new_mapper(&evaluation.tally());
+  Column column;
+  return ReadSubquery(evaluation, expr.As<SubqueryExpr>(), grid,
+                      [&](RangeSeries& series) -> absl::Status {
+                        NARTHEX_ASSIGN_OR_RETURN(const bool kept,
+                                                 mapper->Map(series, &column));
+                        return kept ? sink(column) : absl::OkStatus();
+                      });
 }
 
 }  // namespace narthex::promql

@@ -75,6 +75,12 @@ void SampleBudget::Remove(std::size_t samples, std::size_t bytes) {
   }
 }
 
+absl::Status SampleBudget::Touch(std::size_t samples) {
+  const auto held = held_ + static_cast<std::int64_t>(samples);
+  peak_ = std::max(peak_, held);
+  return held <= limit_ ? absl::OkStatus() : TooManySamples();
+}
+
 absl::Status SampleBudget::Check(std::size_t samples) const {
   return static_cast<std::int64_t>(samples) <= limit_ ? absl::OkStatus()
                                                       : TooManySamples();
@@ -194,7 +200,7 @@ absl::Status Evaluation::Measured(const Expr& expr, const StepGrid& grid,
                                   ColumnSink sink) {
   NodeTrace* const trace = node_traces_->Find(expr);
   if (trace == nullptr) return Node(expr, grid, sink);
-  const SampleStats before = stats_;
+  const SampleStats before = tally_.stats;
   const std::int64_t begin_ns = clock_.MonotonicNs();
   std::int64_t consumer_ns = 0;
   const absl::Status status = Node(expr, grid, [&](Column& column) {
@@ -205,8 +211,8 @@ absl::Status Evaluation::Measured(const Expr& expr, const StepGrid& grid,
     return taken;
   });
   trace->duration_ns += clock_.MonotonicNs() - begin_ns - consumer_ns;
-  trace->series_read += stats_.series - before.series;
-  trace->samples_read += stats_.read - before.read;
+  trace->series_read += tally_.stats.series - before.series;
+  trace->samples_read += tally_.stats.read - before.read;
   return status;
 }
 
@@ -317,48 +323,6 @@ absl::StatusOr<std::vector<double>> Evaluation::Scalar(const Expr& expr,
       return absl::InternalError("expression is not a scalar: " +
                                  expr.String());
   }
-}
-
-absl::Status Evaluation::Select(const VectorSelector& selector,
-                                const SelectorReading& reading,
-                                SeriesSink sink) {
-  storage::SelectHints hints;
-  hints.range = reading.range;
-  hints.step_ms = settings_.step_ms == 0 ? 0 : reading.step_ms;
-  hints.range_ms = reading.range_ms;
-  hints.newest_only = reading.newest_only;
-  hints.deadline_ns = settings_.deadline_ns;
-  hints.cancelled = settings_.cancelled;
-  if (const auto use = uses_.find(&selector); use != uses_.end()) {
-    hints.func = use->second.function;
-    hints.grouping = use->second.grouping;
-    hints.by = use->second.by;
-    hints.any_order = use->second.any_order;
-    hints.some_labels = use->second.some_labels;
-    hints.labels = use->second.labels;
-  }
-  constexpr absl::string_view kContext = "expanding series";
-  auto selected = storage_.Select(hints, selector.matchers);
-  if (!selected.ok()) return base::Annotate(selected.status(), kContext);
-  storage::SeriesSet& set = **selected;
-  model::Labels labels;
-  model::SampleColumns samples;
-  for (;;) {
-    const absl::StatusOr<bool> more = set.NextSamples(&labels, &samples);
-    if (!more.ok()) return base::Annotate(more.status(), kContext);
-    if (!*more) break;
-    NARTHEX_RETURN_IF_ERROR(CheckAlive());
-    ++stats_.series;
-    NARTHEX_RETURN_IF_ERROR(sink(labels, samples));
-    if (settings_.progress != nullptr) {
-      settings_.progress->samples_read.store(stats_.read,
-                                             std::memory_order_relaxed);
-    }
-  }
-  for (std::string& warning : set.warnings()) {
-    annotations_.AddStorageWarning(std::move(warning));
-  }
-  return absl::OkStatus();
 }
 
 NameDropper::NameDropper(const Evaluation& evaluation, const Expr& source,

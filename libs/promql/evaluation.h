@@ -15,11 +15,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
+#include "libs/base/task_pool.h"
 #include "libs/promql/annotations.h"
 #include "libs/promql/ast.h"
 #include "libs/promql/column.h"
 #include "libs/promql/explain.h"
 #include "libs/promql/progress.h"
+#include "libs/promql/series_mapper.h"
 #include "libs/promql/step_grid.h"
 #include "libs/storage/storage.h"
 
@@ -45,14 +47,8 @@ struct EvaluationSettings {
   QueryProgress* progress = nullptr;
   /// Measure every node.
   bool explain = false;
-};
-
-/// How much a query has looked at.
-struct SampleStats {
-  std::int64_t total = 0;   // Samples seen, once for each step that saw them.
-  std::int64_t read = 0;    // Samples taken from storage.
-  std::int64_t series = 0;  // Series taken from storage.
-  std::int64_t peak = 0;    // Most samples held at a time.
+  /// Threads that read and map series of large selections; may be null.
+  base::TaskPool* helpers = nullptr;
 };
 
 /// Counts the samples a query holds, and their memory.
@@ -65,8 +61,15 @@ class SampleBudget {
 
   /// kFailedPrecondition when more than the limits are then held.
   absl::Status Add(std::size_t samples, std::size_t bytes);
+  /// The same when they are held for a moment only.
+  absl::Status Touch(std::size_t samples);
   /// The error of Add() when `samples` alone are more than the limit.
   absl::Status Check(std::size_t samples) const;
+  /// Whether so much more memory may be held.
+  bool HasRoom(std::size_t bytes) const {
+    return max_bytes_ == 0 ||
+           bytes_ + static_cast<std::int64_t>(bytes) <= max_bytes_;
+  }
   void Remove(std::size_t samples, std::size_t bytes);
   std::int64_t peak() const { return peak_; }
   /// Somebody else held that many at a time on behalf of the query.
@@ -132,6 +135,7 @@ struct SelectorReading {
   std::int64_t step_ms = 0;
   std::int64_t range_ms = 0;
   bool newest_only = false;
+  std::size_t steps = 1;  // For which a column has values.
 };
 
 class FragmentEvaluator;
@@ -150,7 +154,8 @@ struct FragmentContext {
 /// Evaluates the nodes of one prepared expression. Every node yields its whole
 /// vector at once, series by series, each with a value for every step of the
 /// grid; what need not be held at once is passed on as a stream. Lives for one
-/// query, on one thread.
+/// query, on one thread, but for its const methods: the mappers of a selection
+/// may run on others.
 class Evaluation {
  public:
   /// With `fragments`, the nodes of its plan are evaluated elsewhere.
@@ -176,6 +181,11 @@ class Evaluation {
   /// annotations.
   absl::Status Select(const VectorSelector& selector,
                       const SelectorReading& reading, SeriesSink sink);
+  /// Streams what mappers make of those series; when these are many, with the
+  /// help of other threads.
+  absl::Status Map(const VectorSelector& selector,
+                   const SelectorReading& reading, NewSeriesMapper new_mapper,
+                   ColumnSink sink);
 
   /// Whether only the counts and sums of the selector's histograms matter.
   bool CountsOnly(const VectorSelector& selector) const;
@@ -184,9 +194,10 @@ class Evaluation {
   absl::Status CheckAlive() const;
 
   const EvaluationSettings& settings() const { return settings_; }
-  Annotations& annotations() { return annotations_; }
+  Annotations& annotations() { return tally_.annotations; }
+  Tally& tally() { return tally_; }
   SampleBudget& budget() { return budget_; }
-  SampleStats& stats() { return stats_; }
+  SampleStats& stats() { return tally_.stats; }
   /// Of every node that was evaluated, when the settings ask for it.
   std::vector<NodeTrace> node_traces() const {
     return node_traces_.has_value() ? node_traces_->All()
@@ -194,6 +205,13 @@ class Evaluation {
   }
 
  private:
+  absl::StatusOr<std::unique_ptr<storage::SeriesSet>> Open(
+      const VectorSelector& selector, const SelectorReading& reading);
+  /// Takes over what the tally of some mapper says, and begins a new one.
+  absl::Status Count(Tally& tally);
+  void CountStorage(const storage::SeriesSet& set);
+  absl::Status MapHere(storage::SeriesSet& set, SeriesMapper& mapper,
+                       std::size_t series, ColumnSink sink, bool* done);
   absl::Status Node(const Expr& expr, const StepGrid& grid, ColumnSink sink);
   absl::Status Measured(const Expr& expr, const StepGrid& grid,
                         ColumnSink sink);
@@ -226,9 +244,8 @@ class Evaluation {
   // The vector of an aggregation whose parts were made elsewhere.
   const Expr* part_of_ = nullptr;
   std::vector<Column>* parts_ = nullptr;
-  Annotations annotations_;
+  Tally tally_;
   SampleBudget budget_;
-  SampleStats stats_;
   std::optional<NodeTraces> node_traces_;
 };
 

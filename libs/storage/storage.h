@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -70,6 +71,10 @@ class SeriesSet {
   /// `*samples`, whose memory is used again. False at the end.
   virtual absl::StatusOr<bool> NextSamples(model::Labels* labels,
                                            model::SampleColumns* samples);
+  /// The next series, at most `count` of them (a positive number), as a set of
+  /// their own: it may be read on another thread while this one goes on, and
+  /// outlive it. Null when none is left. Not between Next() and At().
+  virtual absl::StatusOr<std::unique_ptr<SeriesSet>> Split(std::size_t count);
   virtual absl::Status status() const = 0;
   /// What the user must know although there is an answer.
   virtual std::vector<std::string> warnings() const { return {}; }

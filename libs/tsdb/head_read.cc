@@ -58,20 +58,23 @@ class Head::SampleSet : public storage::SeriesSet {
  public:
   SampleSet(std::shared_ptr<const Head> head, std::uint64_t reader,
             storage::SelectHints hints)
-      : head_(std::move(head)), reader_(reader), hints_(std::move(hints)) {}
-  ~SampleSet() override { head_->EndReading(reader_); }
+      : selection_(std::make_shared<Selection>(std::move(head), reader,
+                                               std::move(hints))) {}
 
-  void Fill(std::vector<Selected> selected) { selected_ = std::move(selected); }
+  void Fill(std::vector<Selected> selected) {
+    end_ = selected.size();
+    selection_->selected = std::move(selected);
+  }
 
   absl::StatusOr<bool> NextSamples(model::Labels* labels,
                                    model::SampleColumns* samples) override {
     for (;;) {
       if (at_ == batch_.size) {
-        const std::size_t size = std::min(kBatch, selected_.size() - next_);
+        const std::size_t size = std::min(kBatch, end_ - next_);
         if (size == 0) return false;
-        NARTHEX_RETURN_IF_ERROR(head_->ReadSamples(
-            absl::MakeConstSpan(selected_).subspan(next_, size), hints_,
-            &batch_));
+        NARTHEX_RETURN_IF_ERROR(selection_->head->ReadSamples(
+            absl::MakeConstSpan(selection_->selected).subspan(next_, size),
+            selection_->hints, &batch_));
         next_ += size;
         at_ = 0;
       }
@@ -92,14 +95,47 @@ class Head::SampleSet : public storage::SeriesSet {
     return std::make_unique<HeldSeries>(std::exchange(labels_, {}),
                                         std::exchange(samples_, {}));
   }
+  absl::StatusOr<std::unique_ptr<storage::SeriesSet>> Split(
+      std::size_t count) override {
+    if (at_ < batch_.size) {
+      // What is read already goes first, as it is.
+      std::unique_ptr<SampleSet> part(new SampleSet(selection_, next_, next_));
+      std::swap(part->batch_, batch_);
+      std::swap(part->at_, at_);
+      return part;
+    }
+    if (next_ == end_) return nullptr;
+    const std::size_t begin = next_;
+    next_ = std::min(next_ + count, end_);
+    return std::unique_ptr<SampleSet>(new SampleSet(selection_, begin, next_));
+  }
   absl::Status status() const override { return status_; }
 
  private:
-  const std::shared_ptr<const Head> head_;
-  const std::uint64_t reader_;
-  const storage::SelectHints hints_;
-  std::vector<Selected> selected_;
-  std::size_t next_ = 0;
+  // What all sets of one selection read from.
+  struct Selection {
+    Selection(std::shared_ptr<const Head> from, std::uint64_t its_reader,
+              storage::SelectHints its_hints)
+        : head(std::move(from)),
+          reader(its_reader),
+          hints(std::move(its_hints)) {}
+    ~Selection() { head->EndReading(reader); }
+    Selection(const Selection&) = delete;
+    Selection& operator=(const Selection&) = delete;
+
+    const std::shared_ptr<const Head> head;
+    const std::uint64_t reader;
+    const storage::SelectHints hints;
+    std::vector<Selected> selected;
+  };
+
+  SampleSet(std::shared_ptr<Selection> selection, std::size_t begin,
+            std::size_t end)
+      : selection_(std::move(selection)), next_(begin), end_(end) {}
+
+  const std::shared_ptr<Selection> selection_;
+  std::size_t next_ = 0;  // Of those selected, this set's end at end_.
+  std::size_t end_ = 0;
   ReadBatch batch_;
   std::size_t at_ = 0;
   model::Labels labels_;

@@ -103,10 +103,11 @@ absl::StatusOr<std::int64_t> EvaluateOver(
     const tsdb::Db& db, const base::Clock& clock,
     const v1::EvaluateRequest& request,
     const Caller<v1::EvaluateResponse>& caller,
-    const std::atomic<bool>& cancelled) {
+    const std::atomic<bool>& cancelled, base::TaskPool* helpers) {
   promql::Fragment fragment = cluster::FromWire(request);
   fragment.settings.deadline_ns = ToMonotonicNs(caller.deadline, clock);
   fragment.settings.cancelled = &cancelled;
+  fragment.settings.helpers = helpers;
 
   tsdb::DbQueryable storage(db);
   std::unique_ptr<OwnSeries> own;

@@ -200,9 +200,9 @@ absl::Status IngesterService::DoEvaluate(
   if (db == nullptr) return NotReplayed();
   metrics_.fragments.Inc();
   const service::HangupWatch::Scope watch(hangups_, caller.is_cancelled);
-  NARTHEX_ASSIGN_OR_RETURN(
-      const std::int64_t samples,
-      EvaluateOver(*db, clock_, request, caller, watch.cancelled()));
+  NARTHEX_ASSIGN_OR_RETURN(const std::int64_t samples,
+                           EvaluateOver(*db, clock_, request, caller,
+                                        watch.cancelled(), &query_helpers_));
   metrics_.fragment_samples.Inc(static_cast<double>(samples));
   return absl::OkStatus();
 }

@@ -9,6 +9,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
+#include "libs/base/task_pool.h"
 #include "libs/rpc/local_server.h"
 #include "libs/service/hangup_watch.h"
 #include "libs/tsdb/db.h"
@@ -84,6 +85,9 @@ class IngesterService : public v1::Ingester::Service {
   std::map<std::string, rpc::LocalServer::Handler, std::less<>> LocalHandlers();
 
  private:
+  // Threads that share the work of queries, at most.
+  static constexpr std::size_t kMaxHelpers = 15;
+
   using Selecting = Caller<v1::SelectResponse>;
 
   // The next batch of a push stream of this machine.
@@ -110,6 +114,7 @@ class IngesterService : public v1::Ingester::Service {
   const base::Logger log_;
   Metrics& metrics_;
   service::HangupWatch hangups_;
+  base::TaskPool query_helpers_{base::TaskPool::HelpersOfMachine(kMaxHelpers)};
 
   base::Mutex mutex_;
   std::set<grpc::ServerContext*> push_streams_ ABSL_GUARDED_BY(mutex_);

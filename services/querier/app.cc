@@ -27,6 +27,14 @@ namespace narthex::querier {
 namespace {
 
 constexpr std::chrono::milliseconds kStopGrace{5'000};
+// Threads that share the work of queries, at most.
+constexpr std::size_t kMaxHelpers = 15;
+
+promql::EngineOptions WithHelpers(promql::EngineOptions options,
+                                  base::TaskPool* helpers) {
+  options.helpers = helpers;
+  return options;
+}
 
 absl::StatusOr<std::unique_ptr<Peers>> MakePeers(const std::string& service,
                                                  const std::string& addresses,
@@ -46,12 +54,13 @@ struct QuerierApp::Running {
           const promql::EngineOptions& engine_options)
       : config(options.config_file, process.clock(), process.log()),
         metrics(process.registry(), engine_options.max_concurrency),
-        engine(engine_options, process.clock()),
+        engine(WithHelpers(engine_options, &query_helpers), process.clock()),
         running(process.clock()),
         query_log(process.clock(), process.registry()) {}
 
   LoadedConfig config;
   Metrics metrics;
+  base::TaskPool query_helpers{base::TaskPool::HelpersOfMachine(kMaxHelpers)};
   promql::Engine engine;
   service::HangupWatch hangups;
   RunningQueries running;
