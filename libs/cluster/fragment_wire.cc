@@ -28,6 +28,7 @@ void ToWire(const promql::Fragment& fragment, v1::EvaluateRequest* out) {
   out->set_max_bytes(settings.max_bytes);
   out->set_explain(settings.explain);
   out->set_use_start_timestamps(settings.use_start_timestamps);
+  out->set_part(fragment.part);
 }
 
 promql::Fragment FromWire(const v1::EvaluateRequest& request) {
@@ -54,6 +55,7 @@ promql::Fragment FromWire(const v1::EvaluateRequest& request) {
   settings.max_bytes = request.max_bytes();
   settings.explain = request.explain();
   settings.use_start_timestamps = request.use_start_timestamps();
+  fragment.part = request.part();
   fragment.places =
       static_cast<std::size_t>(std::max(request.members_size(), 1));
   return fragment;
@@ -75,6 +77,7 @@ void ToWire(const promql::FragmentReply& reply, v1::EvaluateResponse* out) {
     node.set_columns(trace.columns);
     node.set_series_read(trace.series_read);
     node.set_samples_read(trace.samples_read);
+    if (trace.same_as.has_value()) node.set_same_as(*trace.same_as);
   }
 }
 
@@ -84,8 +87,10 @@ void AddTo(const v1::EvaluateResponse& response, promql::FragmentReply* reply) {
   reply->infos.insert(reply->infos.end(), response.infos().begin(),
                       response.infos().end());
   for (const v1::EvaluateNode& node : response.nodes()) {
-    reply->nodes.push_back({node.node(), node.duration_ns(), node.columns(),
-                            node.series_read(), node.samples_read()});
+    promql::NodeTrace& trace = reply->nodes.emplace_back();
+    trace = {node.node(), node.duration_ns(), node.columns(),
+             node.series_read(), node.samples_read()};
+    if (node.has_same_as()) trace.same_as = node.same_as();
   }
   if (!response.has_stats()) return;
   const v1::EvaluateStats& stats = response.stats();

@@ -25,6 +25,14 @@ class Grouping {
   const bool without_;
 };
 
+/// Evaluates sum or avg up to where parts made elsewhere can be added: of each
+/// group it streams columns with the same labels, one after another: the sums
+/// (with those of histograms), what rounding has taken from them and, of avg,
+/// the counts. kUnimplemented when the result would not be that of the whole.
+absl::Status EvaluateParts(Evaluation& evaluation,
+                           const AggregateExpr& aggregate, const StepGrid& grid,
+                           ColumnSink sink);
+
 /// topk, bottomk, limitk and limit_ratio: they pass on series as they are.
 inline bool SelectsSeries(AggregateOp op) {
   return op == AggregateOp::kTopk || op == AggregateOp::kBottomk ||

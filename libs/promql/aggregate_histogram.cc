@@ -1,5 +1,6 @@
 #include "libs/promql/aggregate_histogram.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace narthex::promql {
@@ -43,6 +44,22 @@ model::MergeOutcome HistogramGroup::AddTo(
     step->mean = std::make_unique<model::HistogramMean>(histogram);
   }
   return {};
+}
+
+bool HistogramGroup::Conflicts(
+    absl::FunctionRef<bool(std::size_t step)> has_float) const {
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
+    if (!step.has_histogram) continue;
+    if (step.has_float || step.incompatible || has_float(i)) return true;
+  }
+  return false;
+}
+
+bool HistogramGroup::KnowsResets() const {
+  return std::any_of(steps_.begin(), steps_.end(), [](const Step& step) {
+    return step.saw_reset || step.saw_no_reset;
+  });
 }
 
 void HistogramGroup::Finish(Column* column, Annotations* annotations) const {

@@ -28,6 +28,12 @@ class HistogramGroup {
            absl::FunctionRef<bool(std::size_t step)> had_float,
            Annotations* annotations);
 
+  /// Whether a step yields nothing, or a warning, for what has been added and
+  /// for the floats of the group.
+  bool Conflicts(absl::FunctionRef<bool(std::size_t step)> has_float) const;
+  /// Whether any histogram is known to follow a reset of its counter, or not.
+  bool KnowsResets() const;
+
   /// Completes `*column`, which holds the results of the floats.
   void Finish(Column* column, Annotations* annotations) const;
 

@@ -240,8 +240,15 @@ void Annotations::ForcedMonotonicity(absl::string_view metric_name,
 }
 
 void Annotations::Merge(const Annotations& other) {
+  Merge(other, [](PositionRange position) { return position; });
+}
+
+void Annotations::Merge(const Annotations& other,
+                        absl::FunctionRef<PositionRange(PositionRange)> move) {
   for (const Entry& theirs : other.entries_) {
-    Entry& entry = Add(theirs.level, theirs.text, theirs.position);
+    std::optional<PositionRange> position = theirs.position;
+    if (position.has_value()) position = move(*position);
+    Entry& entry = Add(theirs.level, theirs.text, position);
     entry.overlaps += theirs.overlaps;
     if (!theirs.monotonicity.has_value()) continue;
     if (entry.monotonicity.has_value()) {
@@ -279,6 +286,8 @@ std::vector<std::string> Annotations::Texts(Level level,
       absl::StrAppend(&text, " (", LineColumn(query, entry.position->start),
                       ")");
     }
+    // What another place says has its position already.
+    if (std::find(texts.begin(), texts.end(), text) != texts.end()) continue;
     texts.push_back(std::move(text));
   }
   if (omitted > 0) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "libs/promql/ast.h"
 
@@ -74,7 +75,10 @@ class Annotations {
   void ForcedMonotonicity(absl::string_view metric_name, PositionRange position,
                           const Monotonicity& where);
 
-  /// Adds all of `other`, as if its calls had been made here.
+  /// Adds all of `other`, as if its calls had been made here, at the places
+  /// that `move` gives for theirs.
+  void Merge(const Annotations& other,
+             absl::FunctionRef<PositionRange(PositionRange)> move);
   void Merge(const Annotations& other);
   bool empty() const { return entries_.empty(); }
   void Clear();

@@ -290,6 +290,7 @@ absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
   QueryResult result;
   const auto evaluate = [&](const FragmentContext* fragments) -> absl::Status {
     Evaluation evaluation(settings, storage, clock_, *root, fragments);
+    evaluation.ShareNodes(*root);
     result.value.type = root->type();
     NARTHEX_RETURN_IF_ERROR(
         times.step_ms == 0
@@ -321,6 +322,7 @@ absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
                            settings,
                            0,
                            "",
+                           false,
                            {},
                            plan.places()};
       const FragmentContext context{*query.fragments, plan, whole,

@@ -4,6 +4,7 @@
 #include "libs/base/status.h"
 #include "libs/promql/eval_nodes.h"
 #include "libs/promql/fragment.h"
+#include "libs/promql/parallel_mapping.h"
 #include "libs/promql/plan.h"
 
 namespace narthex::promql {
@@ -16,13 +17,17 @@ absl::Status Evaluation::AskPlaces(const Expr& expr, const StepGrid& grid,
   fragment.node = fragments_->plan.Find(&expr)->number;
   if (fragment.node != 0) fragment.node_text = expr.String();
   fragment.grid = grid;
+  fragment.part = fragments_->plan.places() > 1 &&
+                  fragments_->plan.Find(&expr)->merge == Merge::kParts;
   FragmentTrace trace{fragment.node, 0, 0, {}};
+  const auto check = [this] { return CheckAlive(); };
+  Checkpoint checkpoint(check);
   const auto count = [&](Column& column) -> absl::Status {
     ++trace.columns;
     if (QueryProgress* progress = settings_.progress; progress != nullptr) {
       progress->columns_received.fetch_add(1, std::memory_order_relaxed);
     }
-    NARTHEX_RETURN_IF_ERROR(CheckAlive());
+    NARTHEX_RETURN_IF_ERROR(checkpoint.Pass(column.values.size()));
     return sink(column);
   };
   NARTHEX_ASSIGN_OR_RETURN(trace.replies,
@@ -73,9 +78,10 @@ absl::Status Evaluation::Elsewhere(const Expr& expr, const StepGrid& grid,
   std::stable_sort(
       columns.list.begin(), columns.list.end(),
       [](const Column& a, const Column& b) { return a.labels < b.labels; });
-  if (merge == Merge::kAggregate) {
+  if (merge == Merge::kAggregate || merge == Merge::kParts) {
     const auto& aggregate = expr.As<AggregateExpr>();
     part_of_ = aggregate.expr.get();
+    in_parts_ = merge == Merge::kParts;
     parts_ = &columns.list;
     const absl::Status status = EvaluateAggregate(*this, aggregate, grid, sink);
     part_of_ = nullptr;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/model/histogram_arithmetic.h"
+#include "libs/promql/aggregate.h"
 #include "libs/promql/binary_op.h"
 #include "libs/promql/eval_nodes.h"
 #include "libs/promql/plan.h"
@@ -116,6 +117,7 @@ Evaluation::Evaluation(const EvaluationSettings& settings,
       fragments_(fragments),
       budget_(settings) {
   FindUses(root, {}, {});
+  if (uses_.size() > 1) JoinUses();
   if (settings.explain) node_traces_.emplace(root);
 }
 
@@ -191,25 +193,38 @@ absl::Status Evaluation::Vector(const Expr& expr, const StepGrid& grid,
   if (grid.count == 0) return absl::OkStatus();
   // Every column has this many values, whether or not they are present.
   NARTHEX_RETURN_IF_ERROR(budget_.Check(grid.count));
-  return node_traces_.has_value() ? Measured(expr, grid, sink)
-                                  : Node(expr, grid, sink);
+  return Measured(
+      expr, [&](ColumnSink out) { return Node(expr, grid, out); }, sink);
+}
+
+absl::Status Evaluation::Parts(const AggregateExpr& aggregate,
+                               const StepGrid& grid, ColumnSink sink) {
+  return Measured(
+      aggregate,
+      [&](ColumnSink out) {
+        return EvaluateParts(*this, aggregate, grid, out);
+      },
+      sink);
 }
 
 /// The time of a node is that of its stream, less what its consumer takes.
-absl::Status Evaluation::Measured(const Expr& expr, const StepGrid& grid,
-                                  ColumnSink sink) {
-  NodeTrace* const trace = node_traces_->Find(expr);
-  if (trace == nullptr) return Node(expr, grid, sink);
+absl::Status Evaluation::Measured(
+    const Expr& expr, absl::FunctionRef<absl::Status(ColumnSink)> evaluate,
+    ColumnSink sink) {
+  NodeTrace* const trace =
+      node_traces_.has_value() ? node_traces_->Find(expr) : nullptr;
+  if (trace == nullptr) return evaluate(sink);
   const SampleStats before = tally_.stats;
   const std::int64_t begin_ns = clock_.MonotonicNs();
   std::int64_t consumer_ns = 0;
-  const absl::Status status = Node(expr, grid, [&](Column& column) {
+  const auto count = [&](Column& column) {
     ++trace->columns;
     const std::int64_t handed_ns = clock_.MonotonicNs();
     const absl::Status taken = sink(column);
     consumer_ns += clock_.MonotonicNs() - handed_ns;
     return taken;
-  });
+  };
+  const absl::Status status = evaluate(count);
   trace->duration_ns += clock_.MonotonicNs() - begin_ns - consumer_ns;
   trace->series_read += tally_.stats.series - before.series;
   trace->samples_read += tally_.stats.read - before.read;
@@ -218,6 +233,15 @@ absl::Status Evaluation::Measured(const Expr& expr, const StepGrid& grid,
 
 absl::Status Evaluation::Node(const Expr& expr, const StepGrid& grid,
                               ColumnSink sink) {
+  if (shared_.has_value()) {
+    const SharedNodes::Group* const group = shared_->Find(expr);
+    if (group != nullptr) return Shared(expr, grid, *group, sink);
+  }
+  return Evaluated(expr, grid, sink);
+}
+
+absl::Status Evaluation::Evaluated(const Expr& expr, const StepGrid& grid,
+                                   ColumnSink sink) {
   if (fragments_ != nullptr &&
       (&expr == part_of_ || fragments_->plan.Find(&expr) != nullptr)) {
     return Elsewhere(expr, grid, sink);

@@ -22,6 +22,7 @@
 #include "libs/promql/explain.h"
 #include "libs/promql/progress.h"
 #include "libs/promql/series_mapper.h"
+#include "libs/promql/shared_nodes.h"
 #include "libs/promql/step_grid.h"
 #include "libs/storage/storage.h"
 
@@ -163,10 +164,17 @@ class Evaluation {
              const base::Clock& clock, const Expr& root,
              const FragmentContext* fragments = nullptr);
 
+  /// Evaluates nodes that say the same once. `expr` is what will be evaluated;
+  /// to be called before.
+  void ShareNodes(const Expr& expr);
+
   /// Streams the instant vector `expr`. Errors: kFailedPrecondition when it
   /// cannot be evaluated, kDeadlineExceeded, kCancelled, those of the storage.
   absl::Status Vector(const Expr& expr, const StepGrid& grid, ColumnSink sink);
-  /// The same, held in memory.
+  /// Streams what EvaluateParts() gives of the aggregation.
+  absl::Status Parts(const AggregateExpr& aggregate, const StepGrid& grid,
+                     ColumnSink sink);
+  /// The vector, held in memory.
   absl::StatusOr<Columns> Collect(const Expr& expr, const StepGrid& grid);
   /// The scalar `expr` at every step.
   absl::StatusOr<std::vector<double>> Scalar(const Expr& expr,
@@ -198,6 +206,10 @@ class Evaluation {
   Tally& tally() { return tally_; }
   SampleBudget& budget() { return budget_; }
   SampleStats& stats() { return tally_.stats; }
+  /// Whether the vector of `expr`, that of an aggregation, comes as parts.
+  bool ComesInParts(const Expr& expr) const {
+    return &expr == part_of_ && in_parts_;
+  }
   /// Of every node that was evaluated, when the settings ask for it.
   std::vector<NodeTrace> node_traces() const {
     return node_traces_.has_value() ? node_traces_->All()
@@ -213,7 +225,16 @@ class Evaluation {
   absl::Status MapHere(storage::SeriesSet& set, SeriesMapper& mapper,
                        std::size_t series, ColumnSink sink, bool* done);
   absl::Status Node(const Expr& expr, const StepGrid& grid, ColumnSink sink);
-  absl::Status Measured(const Expr& expr, const StepGrid& grid,
+  /// A node that has its like.
+  absl::Status Shared(const Expr& expr, const StepGrid& grid,
+                      const SharedNodes::Group& group, ColumnSink sink);
+  absl::Status Replay(const Expr& expr, const SharedNodes::Group& group,
+                      ColumnSink sink);
+  absl::Status Evaluated(const Expr& expr, const StepGrid& grid,
+                         ColumnSink sink);
+  void JoinUses();
+  absl::Status Measured(const Expr& expr,
+                        absl::FunctionRef<absl::Status(ColumnSink)> evaluate,
                         ColumnSink sink);
   absl::Status Invariant(const Expr& expr, const StepGrid& grid,
                          ColumnSink sink);
@@ -241,8 +262,25 @@ class Evaluation {
   const base::Clock& clock_;
   const FragmentContext* const fragments_;
   absl::flat_hash_map<const VectorSelector*, SelectorUse> uses_;
+  /// Of the nodes of a group, once one has been evaluated.
+  struct SharedResult {
+    SharedResult(std::size_t nodes, SampleBudget* budget)
+        : left(nodes), columns{{}, SampleReservation(budget)} {}
+
+    std::size_t left;            // Nodes still to be evaluated.
+    const Expr* from = nullptr;  // Set when there is a result.
+    StepGrid grid;
+    Columns columns;
+    Annotations annotations;
+    std::int64_t samples_seen = 0;
+  };
+  std::optional<SharedNodes> shared_;
+  // Of groups under way.
+  absl::flat_hash_map<const SharedNodes::Group*, std::unique_ptr<SharedResult>>
+      shared_results_;
   // The vector of an aggregation whose parts were made elsewhere.
   const Expr* part_of_ = nullptr;
+  bool in_parts_ = false;
   std::vector<Column>* parts_ = nullptr;
   Tally tally_;
   SampleBudget budget_;

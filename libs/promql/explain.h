@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ struct NodeTrace {
   /// Read from storage for it and the nodes below.
   std::int64_t series_read = 0;
   std::int64_t samples_read = 0;
+  /// The node that says the same and whose result was taken.
+  std::optional<std::uint32_t> same_as = {};
 };
 
 /// One node of an explained query.

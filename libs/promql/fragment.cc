@@ -24,7 +24,15 @@ absl::StatusOr<FragmentReply> EvaluateFragment(const Fragment& fragment,
         "node ", fragment.node, " of the query is not ", fragment.node_text));
   }
   Evaluation evaluation(fragment.settings, storage, clock, *root);
-  NARTHEX_RETURN_IF_ERROR(evaluation.Vector(*node, fragment.grid, sink));
+  evaluation.ShareNodes(*node);
+  if (!fragment.part) {
+    NARTHEX_RETURN_IF_ERROR(evaluation.Vector(*node, fragment.grid, sink));
+  } else if (node->kind == ExprKind::kAggregate && fragment.grid.count > 0) {
+    NARTHEX_RETURN_IF_ERROR(
+        evaluation.Parts(node->As<AggregateExpr>(), fragment.grid, sink));
+  } else {
+    return absl::UnimplementedError("the node has no parts");
+  }
   FragmentReply reply;
   reply.warnings = evaluation.annotations().Warnings(fragment.expression);
   reply.infos = evaluation.annotations().Infos(fragment.expression);

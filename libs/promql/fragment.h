@@ -32,6 +32,8 @@ struct Fragment {
 
   std::uint32_t node = 0;  // As PlanNode() numbers it.
   std::string node_text;
+  /// Of an aggregation its parts are wanted: see Merge::kParts.
+  bool part = false;
   StepGrid grid;
   /// How many places the plan that this fragment is of was made for.
   std::size_t places = 1;

@@ -72,6 +72,17 @@ bool IsSeriesBySeries(const Expr& wrapped) {
   }
 }
 
+/// Whether the order of the labels is that of the stored series.
+bool KeepsOrder(const Expr& wrapped) {
+  const Expr& expr = Unwrap(wrapped);
+  if (expr.kind == ExprKind::kVectorSelector) return true;
+  if (expr.kind != ExprKind::kCall) return false;
+  const absl::string_view name = expr.As<Call>().function->name;
+  return name == "last_over_time" || name == "first_over_time";
+}
+
+bool IsText(const Expr& expr) { return Unwrap(expr).kind == ExprKind::kString; }
+
 }  // namespace
 
 const Expr* PlanNode(const Expr& root, std::uint32_t number) {
@@ -110,9 +121,14 @@ std::optional<Merge> Plan::MergeOf(const Expr& expr) const {
   }
   const auto& aggregate = expr.As<AggregateExpr>();
   if (!IsSeriesBySeries(*aggregate.expr)) return {};
-  if (aggregate.param != nullptr && !IsNumber(*aggregate.param)) return {};
+  if (aggregate.param != nullptr && !IsNumber(*aggregate.param) &&
+      !IsText(*aggregate.param)) {
+    return {};
+  }
   switch (aggregate.op) {
     case AggregateOp::kSum:
+    case AggregateOp::kAvg:
+      return Merge::kParts;
     case AggregateOp::kMin:
     case AggregateOp::kMax:
     case AggregateOp::kGroup:
@@ -120,7 +136,13 @@ std::optional<Merge> Plan::MergeOf(const Expr& expr) const {
     case AggregateOp::kBottomk:
       return Merge::kAggregate;
     case AggregateOp::kCount:
+    case AggregateOp::kCountValues:
       return Merge::kCount;
+    case AggregateOp::kLimitRatio:
+      return Merge::kUnion;
+    case AggregateOp::kLimitk:
+      if (!KeepsOrder(*aggregate.expr)) return {};
+      return Merge::kAggregate;
     default:
       return {};
   }

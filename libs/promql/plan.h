@@ -18,11 +18,30 @@ enum class Merge {
   kUnion,      ///< Each place has other series.
   kAggregate,  ///< The aggregation of the node is applied to them again.
   kCount,      ///< They are added up.
+  kParts,      ///< They are parts of the aggregation: see EvaluateParts().
 };
 
 /// Which nodes of a prepared tree are evaluated in the places that hold the
 /// data: the highest ones whose result, merged, is exactly that of evaluating
 /// them in one place.
+///
+/// With several places that holds for functions of single series, and of the
+/// aggregations over those:
+///  - min, max, group, topk and bottomk of the results are those of the whole;
+///  - counts add up, those of count_values by value;
+///  - of sum and avg the compensated sums are merged with what rounding has
+///    taken from them, so that the result is as exact as in one place. Which
+///    series come first differs, as it does between two Prometheus. What is
+///    then not the same is refused: infinite sums of avg, at which Prometheus
+///    begins to take the mean incrementally, and histograms whose warnings
+///    depend on others;
+///  - limit_ratio looks at each series alone, and the first k in the order of
+///    labels (limitk) are among the first k of each place, provided that the
+///    names by which they are ordered are not dropped before.
+/// The other aggregations are made where all series come together. quantile
+/// takes all values. stddev and stdvar follow Welford, whose rounding depends
+/// on every step: of large values close to each other two halves merged may
+/// differ by more than 1e-9.
 class Plan {
  public:
   struct Node {

@@ -10,8 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/clock.h"
 #include "libs/base/status.h"
+#include "libs/model/histogram_buckets.h"
 #include "libs/promql/engine.h"
 #include "libs/promql/fragment.h"
+#include "libs/promql/series_description.h"
 #include "libs/storage/memory_storage.h"
 
 namespace narthex::promql {
@@ -49,6 +51,12 @@ class Places : public FragmentEvaluator {
   std::vector<std::unique_ptr<storage::MemoryStorage>> storages_;
 };
 
+EngineOptions WithExperiments() {
+  EngineOptions options;
+  options.parser.experimental_functions = true;
+  return options;
+}
+
 /// The same series in one storage and spread over places.
 struct World {
   explicit World(std::size_t count) : places(count) {
@@ -79,7 +87,7 @@ struct World {
 
   storage::MemoryStorage all;
   Places places;
-  Engine engine{EngineOptions(), base::Clock::System()};
+  Engine engine{WithExperiments(), base::Clock::System()};
 };
 
 void CheckEqual(const QueryResult& got, const QueryResult& wanted) {
@@ -108,6 +116,13 @@ TEST_CASE("what is evaluated in places is what one storage would give") {
       "count by (job) (requests_total)", "avg by (job) (requests_total)",
       "min without (instance) (requests_total)", "max(requests_total)",
       "group by (job) (errors_total)", "topk(2, requests_total)",
+      "avg(rate(requests_total[5m]))", "avg without (job) (errors_total)",
+      "limitk(3, requests_total)", "limitk by (job) (1, errors_total > 0)",
+      "limitk(2, last_over_time(errors_total[2m]))",
+      "limitk(2, rate(requests_total[5m]))", "limit_ratio(0.4, requests_total)",
+      "limit_ratio(-2, requests_total)",
+      "count_values by (job) (\"v\", requests_total > bool 2)",
+      "stdvar by (job) (errors_total)",
       "bottomk by (job) (1, rate(errors_total[3m]))",
       "quantile(0.5, requests_total)", "stddev(requests_total)",
       "count_values(\"v\", group by (instance) (requests_total))",
@@ -129,6 +144,95 @@ TEST_CASE("what is evaluated in places is what one storage would give") {
   World world(count);
   const QueryResult pushed = world.Range(query, true);
   CheckEqual(pushed, world.Range(query, false));
+}
+
+namespace {
+
+/// Series whose sums are hard to get right, and which are not all numbers.
+void FillWithOddities(World* world, const std::vector<std::string>& series) {
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    const auto description = ParseSeriesDescription(series[i]);
+    INFO(series[i] << ": " << description.status().ToString());
+    REQUIRE(description.ok());
+    model::SampleColumns samples;
+    for (std::size_t t = 0; t < description->values.size(); ++t) {
+      const SequenceValue& value = description->values[t];
+      const auto time_ms = static_cast<std::int64_t>(t) * kMinuteMs;
+      if (value.kind == SequenceValue::Kind::kHistogram) {
+        samples.Append(time_ms, value.histogram);
+      } else if (value.kind == SequenceValue::Kind::kFloat) {
+        samples.Append(time_ms, value.value);
+      }
+    }
+    world->all.Add(description->labels, samples);
+    world->places.at(i % world->places.places())
+        .Add(description->labels, samples);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("parts of sums and means make the whole exactly") {
+  const std::size_t count = GENERATE(2, 3);
+  const std::string query =
+      GENERATE("sum(x)", "avg(x)", "sum by (g) (x)", "avg by (g) (x)",
+               "count_values(\"v\", x)", "sum(x > 0)", "max(x)",
+               "sum by (g) (rate(x[3m]))", "avg(x) - avg(x)");
+  const std::vector<std::string> series = GENERATE(
+      std::vector<std::string>{
+          "x{i=\"1\",g=\"a\"} 1e16x10", "x{i=\"2\",g=\"b\"} 1x10",
+          "x{i=\"3\",g=\"a\"} -1e16x10", "x{i=\"4\",g=\"b\"} 3.14159x10"},
+      std::vector<std::string>{
+          "x{i=\"1\",g=\"a\"} 1.5e308x10", "x{i=\"2\",g=\"b\"} 1e308x10",
+          "x{i=\"3\",g=\"a\"} 1.7e308x10", "x{i=\"4\",g=\"b\"} -1e308x10"},
+      std::vector<std::string>{
+          "x{i=\"1\",g=\"a\"} Inf 1 NaN Inf -Inf", "x{i=\"2\",g=\"b\"} 1 2 3",
+          "x{i=\"3\",g=\"a\"} Inf -Inf 1 _ 7", "x{i=\"4\",g=\"b\"} NaN 2 _ -0"},
+      std::vector<std::string>{
+          "x{i=\"1\",g=\"a\"} {{schema:0 sum:5 count:4 buckets:[1 2 1]}}x10",
+          "x{i=\"2\",g=\"a\"} {{schema:1 sum:7 count:5 buckets:[2 2 1]}}x10",
+          "x{i=\"3\",g=\"b\"} {{schema:0 sum:1 count:1 buckets:[1]}}x10",
+          "x{i=\"4\",g=\"b\"} {{schema:0 sum:2 count:2 buckets:[1 1]}}x10"},
+      std::vector<std::string>{
+          "x{i=\"1\",g=\"a\"} {{schema:0 sum:5 count:4 buckets:[1 2 1]}}x10",
+          "x{i=\"2\",g=\"a\"} 1 2 3 4", "x{i=\"3\",g=\"a\"} 4 3 2 1",
+          "x{i=\"4\",g=\"b\"} {{schema:-53 sum:2 count:2 custom_values:[5 10] "
+          "buckets:[1 1]}}x10",
+          "x{i=\"5\",g=\"b\"} {{schema:0 sum:2 count:2 buckets:[1 1]}}x10",
+          "x{i=\"6\",g=\"a\"} 9 9"});
+  INFO(query << " of " << series[0] << " ... in " << count << " places");
+  World world(count);
+  FillWithOddities(&world, series);
+  const QueryResult pushed = world.Range(query, true);
+  const QueryResult whole = world.Range(query, false);
+
+  CHECK(pushed.warnings == whole.warnings);
+  CHECK(pushed.infos == whole.infos);
+  REQUIRE(pushed.value.matrix.size() == whole.value.matrix.size());
+  for (std::size_t i = 0; i < whole.value.matrix.size(); ++i) {
+    const MatrixSeries& a = pushed.value.matrix[i];
+    const MatrixSeries& b = whole.value.matrix[i];
+    CHECK(a.labels == b.labels);
+    REQUIRE(a.samples.timestamps_ms == b.samples.timestamps_ms);
+    REQUIRE(a.samples.histograms.size() == b.samples.histograms.size());
+    for (std::size_t k = 0; k < b.samples.size(); ++k) {
+      const bool is_histogram =
+          !b.samples.histograms.empty() && b.samples.histograms[k] != nullptr;
+      if (is_histogram) {
+        REQUIRE(a.samples.histograms[k] != nullptr);
+        CHECK(model::ToString(*a.samples.histograms[k]) ==
+              model::ToString(*b.samples.histograms[k]));
+        continue;
+      }
+      const double got = a.samples.values[k];
+      const double wanted = b.samples.values[k];
+      if (std::isnan(wanted) || std::isinf(wanted)) {
+        CHECK(((std::isnan(got) && std::isnan(wanted)) || got == wanted));
+      } else {
+        CHECK(got == Approx(wanted).epsilon(1e-12).margin(0));
+      }
+    }
+  }
 }
 
 TEST_CASE("with one place the whole vector is evaluated there") {

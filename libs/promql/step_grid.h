@@ -15,6 +15,7 @@ struct StepGrid {
   std::int64_t At(std::size_t step) const {
     return start_ms + static_cast<std::int64_t>(step) * step_ms;
   }
+  bool operator==(const StepGrid&) const = default;
   std::int64_t end_ms() const { return At(count - 1); }
   /// The first step alone.
   StepGrid First() const { return {start_ms, step_ms, 1}; }

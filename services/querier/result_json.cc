@@ -154,6 +154,7 @@ void WriteTrace(const promql::NodeTrace& trace, JsonWriter* json) {
       .Int(trace.series_read)
       .Key("samplesRead")
       .Int(trace.samples_read);
+  if (trace.same_as.has_value()) json->Key("sameAs").Int(*trace.same_as);
 }
 
 void WriteReply(const promql::FragmentReply& reply, JsonWriter* json) {
