@@ -10,10 +10,11 @@ namespace {
 
 /// So many series are mapped before it is asked whether help is worth it.
 constexpr std::size_t kSeriesHere = 64;
-/// It is when they took longer; waking another thread takes a tenth of that.
-constexpr std::int64_t kWorthHelp_ns = 100'000;
+/// It is when that, and more of the same, took longer: waking another thread
+/// and waiting for it takes a tenth of that.
+constexpr std::int64_t kWorthHelpNs = 250'000;
 /// For how long a batch should keep a thread busy.
-constexpr std::int64_t kBatch_ns = 100'000;
+constexpr std::int64_t kBatchNs = 250'000;
 /// A batch has no more values than that, to bound its memory.
 constexpr std::size_t kValuesOfBatch = 1 << 16;
 
@@ -22,7 +23,7 @@ std::size_t BatchOf(std::int64_t took_ns, std::size_t steps) {
   const std::int64_t each_ns =
       std::max<std::int64_t>(1, took_ns / static_cast<int>(kSeriesHere));
   return std::clamp<std::size_t>(
-      static_cast<std::size_t>(kBatch_ns / each_ns), 1,
+      static_cast<std::size_t>(kBatchNs / each_ns), 1,
       std::clamp<std::size_t>(kValuesOfBatch / steps, 1, 1024));
 }
 
@@ -51,7 +52,7 @@ absl::StatusOr<std::unique_ptr<storage::SeriesSet>> Evaluation::Open(
 }
 
 absl::Status Evaluation::Count(Tally& tally) {
-  const absl::Status status = budget_.Touch(std::exchange(tally.largest, 0));
+  absl::Status status = budget_.Touch(std::exchange(tally.largest, 0));
   if (&tally != &tally_) {
     stats().Add(tally.stats);
     tally.stats = {};
@@ -136,7 +137,7 @@ absl::Status Evaluation::Map(const VectorSelector& selector,
     ++rounds;
     // What has taken long so far may be expected to go on for as long.
     const std::int64_t took_ns = clock_.MonotonicNs() - begin_ns;
-    if (took_ns < kWorthHelp_ns) continue;
+    if (took_ns < kWorthHelpNs) continue;
     const std::size_t batch = BatchOf(took_ns / rounds, reading.steps);
     const std::size_t bytes =
         8 * batch * reading.steps * BatchesUnderWay(*helpers);

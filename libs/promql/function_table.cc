@@ -7,10 +7,10 @@ namespace {
 
 using Types = std::vector<ValueType>;
 
-constexpr ValueType S = ValueType::kScalar;
-constexpr ValueType T = ValueType::kString;
-constexpr ValueType V = ValueType::kVector;
-constexpr ValueType M = ValueType::kMatrix;
+constexpr ValueType kScalar = ValueType::kScalar;
+constexpr ValueType kText = ValueType::kString;
+constexpr ValueType kVector = ValueType::kVector;
+constexpr ValueType kMatrix = ValueType::kMatrix;
 constexpr bool kExperimental = true;
 
 // Most functions share a few shapes; the others are listed one by one.
@@ -78,44 +78,52 @@ constexpr absl::string_view kOfTime[] = {
 
 std::vector<Function> MakeFunctions() {
   std::vector<Function> all = {
-      {"clamp", {V, S, S}, 0, V},
-      {"clamp_max", {V, S}, 0, V},
-      {"clamp_min", {V, S}, 0, V},
-      {"double_exponential_smoothing", {M, S, S}, 0, V, kExperimental},
-      {"end", {}, 0, S, kExperimental},
-      {"histogram_fraction", {S, S, V}, 0, V},
-      {"histogram_quantile", {S, V}, 0, V},
-      {"histogram_quantiles", {V, T, S, S}, 9, V, kExperimental},
-      {"info", {V, V}, 1, V, kExperimental},
-      {"label_join", {V, T, T, T}, -1, V},
-      {"label_replace", {V, T, T, T, T}, 0, V},
-      {"max_of", {S, S}, 0, S, kExperimental},
-      {"min_of", {S, S}, 0, S, kExperimental},
-      {"pi", {}, 0, S},
-      {"predict_linear", {M, S}, 0, V},
-      {"quantile_over_time", {S, M}, 0, V},
-      {"range", {}, 0, S, kExperimental},
-      {"round", {V, S}, 1, V},
-      {"scalar", {V}, 0, S},
-      {"sort_by_label", {V, T}, -1, V, kExperimental},
-      {"sort_by_label_desc", {V, T}, -1, V, kExperimental},
-      {"start", {}, 0, S, kExperimental},
-      {"start_timestamp", {V}, 0, V, kExperimental},
-      {"step", {}, 0, S, kExperimental},
-      {"time", {}, 0, S},
-      {"vector", {S}, 0, V},
+      {"clamp", {kVector, kScalar, kScalar}, 0, kVector},
+      {"clamp_max", {kVector, kScalar}, 0, kVector},
+      {"clamp_min", {kVector, kScalar}, 0, kVector},
+      {"double_exponential_smoothing",
+       {kMatrix, kScalar, kScalar},
+       0,
+       kVector,
+       kExperimental},
+      {"end", {}, 0, kScalar, kExperimental},
+      {"histogram_fraction", {kScalar, kScalar, kVector}, 0, kVector},
+      {"histogram_quantile", {kScalar, kVector}, 0, kVector},
+      {"histogram_quantiles",
+       {kVector, kText, kScalar, kScalar},
+       9,
+       kVector,
+       kExperimental},
+      {"info", {kVector, kVector}, 1, kVector, kExperimental},
+      {"label_join", {kVector, kText, kText, kText}, -1, kVector},
+      {"label_replace", {kVector, kText, kText, kText, kText}, 0, kVector},
+      {"max_of", {kScalar, kScalar}, 0, kScalar, kExperimental},
+      {"min_of", {kScalar, kScalar}, 0, kScalar, kExperimental},
+      {"pi", {}, 0, kScalar},
+      {"predict_linear", {kMatrix, kScalar}, 0, kVector},
+      {"quantile_over_time", {kScalar, kMatrix}, 0, kVector},
+      {"range", {}, 0, kScalar, kExperimental},
+      {"round", {kVector, kScalar}, 1, kVector},
+      {"scalar", {kVector}, 0, kScalar},
+      {"sort_by_label", {kVector, kText}, -1, kVector, kExperimental},
+      {"sort_by_label_desc", {kVector, kText}, -1, kVector, kExperimental},
+      {"start", {}, 0, kScalar, kExperimental},
+      {"start_timestamp", {kVector}, 0, kVector, kExperimental},
+      {"step", {}, 0, kScalar, kExperimental},
+      {"time", {}, 0, kScalar},
+      {"vector", {kScalar}, 0, kVector},
   };
   for (const absl::string_view name : kOfVector) {
-    all.push_back({name, {V}, 0, V, false});
+    all.push_back({name, {kVector}, 0, kVector, false});
   }
   for (const absl::string_view name : kOfRange) {
-    all.push_back({name, {M}, 0, V, false});
+    all.push_back({name, {kMatrix}, 0, kVector, false});
   }
   for (const absl::string_view name : kExperimentalOfRange) {
-    all.push_back({name, {M}, 0, V, kExperimental});
+    all.push_back({name, {kMatrix}, 0, kVector, kExperimental});
   }
   for (const absl::string_view name : kOfTime) {
-    all.push_back({name, {V}, 1, V, false});
+    all.push_back({name, {kVector}, 1, kVector, false});
   }
   std::sort(all.begin(), all.end(), [](const Function& a, const Function& b) {
     return a.name < b.name;

@@ -70,7 +70,8 @@ double Minute(const CivilTime& t) {
   return static_cast<double>(t.second_of_day / 60 % 60);
 }
 double Hour(const CivilTime& t) {
-  return static_cast<double>(t.second_of_day / 3600);
+  const auto hour = t.second_of_day / 3600;
+  return static_cast<double>(hour);
 }
 double DayOfMonth(const CivilTime& t) { return t.day; }
 double Month(const CivilTime& t) { return t.month; }

@@ -35,7 +35,7 @@ class Mapping : public std::enable_shared_from_this<Mapping> {
         ready_(batches_.size(), false) {}
 
   absl::Status Work(ColumnSink sink) {
-    const absl::Status status = ConsumeAll(sink);
+    absl::Status status = ConsumeAll(sink);
     Close();
     return status;
   }
@@ -66,7 +66,9 @@ class Mapping : public std::enable_shared_from_this<Mapping> {
   bool WaitForFirst() ABSL_LOCKS_EXCLUDED(mutex_) {
     base::MutexLock lock(mutex_);
     if (consumed_ == begun_) return !exhausted_;
+    waiting_ = true;
     while (!ready_[consumed_ % batches_.size()]) changed_.Wait(mutex_);
+    waiting_ = false;
     return true;
   }
 
@@ -119,7 +121,7 @@ class Mapping : public std::enable_shared_from_this<Mapping> {
     batch.series.reset();
     base::MutexLock lock(mutex_);
     ready_[at] = true;
-    if (at == consumed_ % batches_.size()) changed_.NotifyAll();
+    if (waiting_ && at == consumed_ % batches_.size()) changed_.NotifyAll();
   }
 
   absl::Status MapSeries(Batch* batch) const {
@@ -165,7 +167,7 @@ class Mapping : public std::enable_shared_from_this<Mapping> {
     for (std::size_t at = 0; Begin(&at);) Map(at);
     base::MutexLock lock(mutex_);
     --helpers_;
-    if (--inside_ == 0) changed_.NotifyAll();
+    if (--inside_ == 0 && closed_) changed_.NotifyAll();
   }
 
   void Close() ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -193,6 +195,7 @@ class Mapping : public std::enable_shared_from_this<Mapping> {
   bool exhausted_ ABSL_GUARDED_BY(mutex_) = false;
   std::size_t helpers_ ABSL_GUARDED_BY(mutex_) = 0;  // Asked for or inside.
   std::size_t inside_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool waiting_ ABSL_GUARDED_BY(mutex_) = false;  // The caller, for a batch.
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
