@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,12 +10,14 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/crc32c.h"
 #include "libs/base/status.h"
 #include "libs/base/varint.h"
 #include "libs/tsdb/head_chunk_format.h"
+#include "libs/tsdb/head_chunk_reader.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -27,6 +30,12 @@ std::string Header() {
   header.push_back(static_cast<char>(kVersion));
   header.resize(kHeaderBytes, '\0');
   return header;
+}
+
+// 0 when it is no name of a file of chunks.
+int NumberOf(const std::string& name) {
+  int number = 0;
+  return absl::SimpleAtoi(name, &number) && number > 0 ? number : 0;
 }
 
 // Appends a chunk to `*out`; returns where in it the bytes are.
@@ -59,6 +68,7 @@ absl::Status WriteAt(int fd, absl::string_view data, std::uint64_t offset,
 struct HeadChunkFiles::File {
   std::string path;
   base::UniqueFd fd;
+  bool loaded = false;  // Was there before: not written any more.
   const char* data = nullptr;
   std::uint64_t capacity = 0;
   std::uint64_t used = 0;
@@ -82,8 +92,59 @@ absl::StatusOr<std::unique_ptr<HeadChunkFiles>> HeadChunkFiles::Open(
       new HeadChunkFiles(directory, file_bytes));
 }
 
+absl::StatusOr<std::unique_ptr<HeadChunkFiles>> HeadChunkFiles::Load(
+    const std::string& directory, std::vector<HeadChunk>* chunks,
+    std::uint64_t file_bytes) {
+  NARTHEX_RETURN_IF_ERROR(base::CreateDirectories(directory));
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                           base::ListDirectory(directory));
+  std::unique_ptr<HeadChunkFiles> files(
+      new HeadChunkFiles(directory, file_bytes));
+  for (const std::string& name : names) {
+    if (NumberOf(name) == 0) continue;
+    NARTHEX_RETURN_IF_ERROR(files->LoadFile(name, chunks));
+  }
+  return files;
+}
+
+absl::Status HeadChunkFiles::LoadFile(const std::string& name,
+                                      std::vector<HeadChunk>* chunks) {
+  auto file = std::make_shared<File>();
+  file->path = absl::StrCat(directory_, "/", name);
+  file->number = NumberOf(name);
+  if (!files_.empty() && file->number != last_number_ + 1) {
+    return absl::DataLossError(
+        absl::StrCat(file->path, ": the file before it is missing"));
+  }
+  file->loaded = true;
+  file->fd = base::UniqueFd(::open(file->path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat info {};
+  if (!file->fd || ::fstat(file->fd.get(), &info) != 0) {
+    return base::ErrnoStatus(errno, "open", file->path);
+  }
+  // Left by who was killed as it was made.
+  if (info.st_size == 0) return base::RemoveAll(file->path);
+  last_number_ = file->number;
+  file->capacity = static_cast<std::uint64_t>(info.st_size);
+  void* data =
+      ::mmap(nullptr, file->capacity, PROT_READ, MAP_SHARED, file->fd.get(), 0);
+  if (data == MAP_FAILED) return base::ErrnoStatus(errno, "mmap", file->path);
+  file->data = static_cast<const char*>(data);
+  NARTHEX_ASSIGN_OR_RETURN(
+      file->used,
+      ReadHeadChunks(file->path, {file->data, file->capacity},
+                     [&file, chunks](const HeadChunk& chunk) -> absl::Status {
+                       chunks->push_back(chunk);
+                       file->max_ms = std::max(file->max_ms, chunk.max_ms);
+                       file->out_of_order |= chunk.out_of_order;
+                       return absl::OkStatus();
+                     }));
+  files_.push_back(std::move(file));
+  return absl::OkStatus();
+}
+
 HeadChunkFiles::~HeadChunkFiles() {
-  if (files_.empty()) return;
+  if (files_.empty() || files_.back()->loaded) return;
   // As long as it is used; readers must be gone by now.
   const File& last = *files_.back();
   const int ignored = ::ftruncate(last.fd.get(), static_cast<off_t>(last.used));
@@ -113,7 +174,7 @@ absl::Status HeadChunkFiles::OpenFile() {
 
 std::size_t HeadChunkFiles::HowManyFit(
     absl::Span<const HeadChunk> chunks) const {
-  if (files_.empty()) return 0;
+  if (files_.empty() || files_.back()->loaded) return 0;
   std::uint64_t used = files_.back()->used;
   std::size_t count = 0;
   for (; count < chunks.size(); ++count) {
@@ -189,20 +250,22 @@ void HeadChunkFiles::ForgetOutOfOrder() {
 }
 
 absl::Status HeadChunkFiles::RemoveBefore(std::int64_t min_ms) {
-  std::deque<std::shared_ptr<File>> kept;
-  std::vector<std::string> removed;
-  for (auto& file : files_) {
-    if (file->max_ms < min_ms && !file->out_of_order) {
-      removed.push_back(file->path);
-    } else {
-      kept.push_back(std::move(file));
-    }
-  }
-  files_ = std::move(kept);
-  for (const std::string& path : removed) {
+  while (!files_.empty() && files_.front()->max_ms < min_ms &&
+         !files_.front()->out_of_order) {
+    const std::string path = files_.front()->path;
+    files_.pop_front();
     NARTHEX_RETURN_IF_ERROR(base::RemoveAll(path));
   }
   return absl::OkStatus();
+}
+
+absl::Status HeadChunkFiles::ForceToDisk() const {
+  for (const std::shared_ptr<File>& file : files_) {
+    if (::fdatasync(file->fd.get()) != 0) {
+      return base::ErrnoStatus(errno, "fsync", file->path);
+    }
+  }
+  return base::SyncDirectory(directory_);
 }
 
 std::uint64_t HeadChunkFiles::size_bytes() const {

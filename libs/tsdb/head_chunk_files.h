@@ -28,7 +28,8 @@ struct HeadChunk {
 
 /// Where full chunks of the head go so that they do not take memory: files in
 /// Prometheus's format (`chunks_head`), mapped. What is in them is in the
-/// write-ahead log too, so they need not outlive the process nor be durable.
+/// write-ahead log too, so they need not outlive the process nor be durable,
+/// unless a snapshot of memory relies on them.
 /// Not thread-safe, but for reading what was written.
 class HeadChunkFiles {
  public:
@@ -37,6 +38,12 @@ class HeadChunkFiles {
   /// Begins anew: removes all that is in `directory`.
   static absl::StatusOr<std::unique_ptr<HeadChunkFiles>> Open(
       const std::string& directory,
+      std::uint64_t file_bytes = kDefaultFileBytes);
+  /// Goes on with the files that are in `directory` and appends to `*chunks`
+  /// what they hold, in the order it was written. kDataLoss when a file is
+  /// damaged or missing between others.
+  static absl::StatusOr<std::unique_ptr<HeadChunkFiles>> Load(
+      const std::string& directory, std::vector<HeadChunk>* chunks,
       std::uint64_t file_bytes = kDefaultFileBytes);
   ~HeadChunkFiles();
   HeadChunkFiles(const HeadChunkFiles&) = delete;
@@ -56,12 +63,15 @@ class HeadChunkFiles {
   };
   Location Locate(absl::string_view mapped) const;
 
-  /// Removes the files all of whose chunks end before `min_ms`, but those with
-  /// chunks out of order. Their bytes must not be read any more by who has no
-  /// `owner`.
+  /// Removes the oldest files while all of their chunks end before `min_ms`
+  /// and none is out of order: Prometheus takes no gap between files. Their
+  /// bytes must not be read any more by who has no `owner`.
   absl::Status RemoveBefore(std::int64_t min_ms);
   /// The chunks out of order that were written so far may go as others.
   void ForgetOutOfOrder();
+
+  /// Makes durable what was written.
+  absl::Status ForceToDisk() const;
 
   std::uint64_t size_bytes() const;
 
@@ -70,6 +80,8 @@ class HeadChunkFiles {
   HeadChunkFiles(std::string directory, std::uint64_t file_bytes);
 
   absl::Status OpenFile();
+  absl::Status LoadFile(const std::string& name,
+                        std::vector<HeadChunk>* chunks);
   absl::Status WriteSome(absl::Span<const HeadChunk> chunks,
                          std::vector<absl::string_view>* mapped);
   std::size_t HowManyFit(absl::Span<const HeadChunk> chunks) const;

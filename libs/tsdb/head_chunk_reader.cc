@@ -25,12 +25,16 @@ bool IsHole(absl::string_view data) {
 
 }  // namespace
 
-absl::Status ReadHeadChunks(
-    const std::string& path,
-    const std::function<absl::Status(const HeadChunk&)>& visit) {
+absl::Status ReadHeadChunks(const std::string& path,
+                            const HeadChunkVisit& visit) {
   NARTHEX_ASSIGN_OR_RETURN(const base::MappedFile file,
                            base::MappedFile::Open(path));
-  const absl::string_view data = file.data();
+  return ReadHeadChunks(path, file.data(), visit).status();
+}
+
+absl::StatusOr<std::size_t> ReadHeadChunks(const std::string& path,
+                                           absl::string_view data,
+                                           const HeadChunkVisit& visit) {
   base::ByteReader reader(data);
   if (reader.Be32() != kMagic) return Corrupt(path, 0, "bad magic number");
   const int version = reader.Byte();
@@ -60,7 +64,7 @@ absl::Status ReadHeadChunks(
     }
     NARTHEX_RETURN_IF_ERROR(visit(chunk));
   }
-  return absl::OkStatus();
+  return data.size() - reader.remaining();
 }
 
 }  // namespace narthex::tsdb
