@@ -30,6 +30,7 @@ DbOptions Options() {
   options.wal.compression = WalCompression::kNone;
   options.samples_per_chunk = 30;
   options.out_of_order_window_ms = 2 * kHour;
+  options.memory_snapshot = true;
   return options;
 }
 
@@ -224,7 +225,7 @@ int Rounds() {
 TEST_CASE("damaged files are reported or repaired, never believed") {
   const std::string part =
       GENERATE("/index", "/chunks/", "meta.json", "tombstones", "wal/0",
-               "wal/checkpoint", "wbl/0", "chunks_head");
+               "wal/checkpoint", "wbl/0", "chunks_head", "chunk_snapshot");
   DamageFiles(part, Rounds());
 }
 
@@ -232,7 +233,8 @@ TEST_CASE("a check of all files finds every damaged byte that matters") {
   Original original;
   Make(&original);
   const std::string& path = original.directory.path();
-  for (const char* part : {"/chunks/", "tombstones", "wal/0", "wbl/0"}) {
+  for (const char* part :
+       {"/chunks/", "tombstones", "wal/0", "wbl/0", "chunk_snapshot"}) {
     const std::string file = path + "/" + FilesOf(path, part).front();
     const std::string before = *base::ReadFile(file);
     // Past the header, whose padding means nothing.

@@ -62,6 +62,8 @@ struct DbOptions {
   /// kFailedPrecondition.
   bool read_only = false;
   WalOptions wal;
+  /// A snapshot of memory is written by Close, and shortens the next start.
+  bool memory_snapshot = false;
   /// Follows the replay, may end it, and may be called by several threads.
   ReplayWatch replay;
 };

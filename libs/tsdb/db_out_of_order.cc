@@ -39,7 +39,11 @@ absl::Status DbState::ReplayOutOfOrderLog() {
   }
   if (read_only()) return absl::OkStatus();
   base::MutexLock lock(maintenance_);
-  return SetOutOfOrderWindow(options_.out_of_order_window_ms);
+  NARTHEX_RETURN_IF_ERROR(SetOutOfOrderWindow(options_.out_of_order_window_ms));
+  replayed_ = true;
+  // Memory goes its own way from here on: after a crash it is the log that
+  // tells how far it came.
+  return RemoveChunkSnapshots(directory_);
 }
 
 absl::Status DbState::OpenOutOfOrderLog() {

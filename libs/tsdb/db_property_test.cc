@@ -10,6 +10,7 @@
 #include <random>
 #include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/clock.h"
@@ -135,8 +136,10 @@ class History {
       Do("clean tombstones", db_->CleanTombstones());
     } else if (dice < 925) {
       Restart();
-    } else if (dice < 940) {
+    } else if (dice < 935) {
       Kill();
+    } else if (dice < 940) {
+      Crash();
     } else if (dice < 945) {
       OpenSnapshot();
     } else if (dice < 955) {
@@ -176,8 +179,9 @@ class History {
 
   void Open() {
     registry_ = std::make_unique<metrics::Registry>();
-    auto db = Db::Open(directory_.path(), options_, base::Logger::Discard(),
-                       clock_, *registry_);
+    said_.clear();
+    auto db = Db::Open(directory_->path(), options_,
+                       base::Logger::ToString(&said_), clock_, *registry_);
     INFO(db.status());
     REQUIRE(db.ok());
     db_ = *std::move(db);
@@ -217,11 +221,17 @@ class History {
       if (!used.insert(i).second) continue;
       const auto ref = db_->GetOrCreateSeries(series_[i]);
       REQUIRE(ref.ok());
+      asked_for_.insert(series_[i]);
       // Now and then an old or repeated one.
       std::int64_t time = time_;
       if (Below(20) == 0) time -= static_cast<std::int64_t>(Below(3)) * kHour;
       const auto last = last_.find(series_[i]);
-      if (last != last_.end() && Below(50) == 0) time = last->second;
+      // One that was deleted may be taken for the newest, which it still is.
+      const auto known = model_.find(series_[i]);
+      if (Below(50) == 0 && known != model_.end() &&
+          known->second.contains(last->second)) {
+        time = last->second;
+      }
       samples.push_back({*ref, time, NextValue(1)});
       tried.push_back({&series_[i], samples.back()});
     }
@@ -307,8 +317,8 @@ class History {
                FilterModel(model_, range, matchers));
   }
 
-  // Names may be those of series whose samples lie just outside of the range,
-  // but no others, and none may be missing.
+  // Names may be those of series whose samples lie just outside of the range
+  // or were refused, but no others, and none may be missing.
   void Names() {
     const storage::TimeRange range = SomeRange();
     const auto matchers = SomeMatchers();
@@ -319,7 +329,7 @@ class History {
       for (const model::Label& label : labels) least_names.emplace(label.name);
       if (labels.Has("i")) least_values.emplace(labels.Get("i"));
     }
-    for (const auto& [labels, time] : last_) {
+    for (const model::Labels& labels : asked_for_) {
       if (model::MatchesAll(matchers, labels)) {
         most_values.emplace(labels.Get("i"));
       }
@@ -362,27 +372,59 @@ class History {
   void Restart() {
     Do("restart", db_->Close());
     db_.reset();
-    const auto report = VerifyDirectory(directory_.path());
+    const auto report = VerifyDirectory(directory_->path());
     REQUIRE(report.ok());
     REQUIRE(report->findings == std::vector<std::string>());
+    OpenAgain();
+  }
+
+  // Goes on with what a killed process leaves.
+  void Crash() {
+    auto copy = std::make_unique<base::TemporaryDirectory>();
+    CopyInto(*copy);
+    Do("crash", db_->Close());
+    db_.reset();
+    directory_ = std::move(copy);
+    OpenAgain();
+  }
+
+  void OpenAgain() {
+    options_.memory_snapshot = Below(3) != 0;
+    Say(options_.memory_snapshot ? "open with snapshots" : "open");
     Open();
     CheckAll();
+    CheckSnapshotWasGood(*registry_);
+  }
+
+  void CheckSnapshotWasGood(const metrics::Registry& registry) {
+    INFO(said_);
+    REQUIRE(
+        absl::StrContains(registry.Expose(),
+                          "\nprometheus_tsdb_snapshot_replay_error_total 0\n"));
+  }
+
+  void CopyInto(const base::TemporaryDirectory& copy) const {
+    fs::copy(
+        directory_->path(), copy.path(),
+        fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   }
 
   // What a killed process leaves is what the kernel has by now.
   void Kill() {
     Say("kill");
     const base::TemporaryDirectory copy;
-    fs::copy(
-        directory_.path(), copy.path(),
-        fs::copy_options::recursive | fs::copy_options::overwrite_existing);
-    for (int round = 0; round < 2; ++round) {
+    CopyInto(copy);
+    DbOptions options = options_;
+    for (int round = 0; round < 3; ++round) {
+      options.memory_snapshot = Below(3) != 0;
       metrics::Registry registry;
-      auto db = Db::Open(copy.path(), options_, base::Logger::Discard(), clock_,
-                         registry);
+      said_.clear();
+      auto db = Db::Open(copy.path(), options, base::Logger::ToString(&said_),
+                         clock_, registry);
       INFO(db.status());
       REQUIRE(db.ok());
       CheckEqual(ReadModel(**db, kAllTime, {}), model_);
+      CheckSnapshotWasGood(registry);
       REQUIRE((*db)->Maintain().ok());
     }
   }
@@ -397,7 +439,7 @@ class History {
     REQUIRE(report->findings == std::vector<std::string>());
   }
 
-  void OpenReadOnly() { CheckReadOnly(directory_.path()); }
+  void OpenReadOnly() { CheckReadOnly(directory_->path()); }
 
   void CheckReadOnly(const std::string& path) {
     DbOptions options = options_;
@@ -415,20 +457,23 @@ class History {
 
   void CheckEqual(const Model& got, const Model& want) {
     if (got == want) return;
-    FAIL(Difference(got, want) << "\nafter\n" << log());
+    FAIL(Difference(got, want) << "\nafter\n" << log() << "\nsaid\n" << said_);
   }
 
   std::mt19937 random_;
   DbOptions options_;
-  const base::TemporaryDirectory directory_;
+  std::unique_ptr<base::TemporaryDirectory> directory_ =
+      std::make_unique<base::TemporaryDirectory>();
   base::FakeClock clock_{kStart};
   std::unique_ptr<metrics::Registry> registry_;
+  std::string said_;  // By the database that was opened last.
   std::unique_ptr<Db> db_;
 
   std::vector<model::Labels> series_;
   Model model_;
   std::map<model::Labels, std::int64_t> last_;
   std::set<model::Labels> deleted_;
+  std::set<model::Labels> asked_for_;  // Also those whose samples were refused.
   std::int64_t time_ = kStart;
   std::int64_t newest_ = kStart - 1;
   std::vector<std::string> log_;

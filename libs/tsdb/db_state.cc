@@ -83,11 +83,8 @@ absl::Status DbState::RemoveLeftovers() {
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                            base::ListDirectory(directory_));
   for (const std::string& name : names) {
-    // Snapshots of memory only shorten Prometheus's start; they would be out
-    // of date after this one.
     if (!absl::EndsWith(name, kCreationSuffix) &&
-        !absl::EndsWith(name, kDeletionSuffix) &&
-        !absl::StartsWith(name, "chunk_snapshot.")) {
+        !absl::EndsWith(name, kDeletionSuffix)) {
       continue;
     }
     logger_.Info("removing what an earlier run left", {{"name", name}});
@@ -101,12 +98,9 @@ absl::Status DbState::ReplayLog() {
   const std::int64_t start = clock_.MonotonicNs();
   const std::string path = WalPath(directory_);
   ReplayWatch watch = options_.replay;
+  ReplayStart from;
   if (!read_only()) {
-    // What an earlier process left there is in the log too.
-    NARTHEX_ASSIGN_OR_RETURN(
-        std::unique_ptr<HeadChunkFiles> head_chunks,
-        HeadChunkFiles::Open(absl::StrCat(directory_, "/chunks_head")));
-    head_chunks_ = std::move(head_chunks);
+    NARTHEX_ASSIGN_OR_RETURN(from, BeginReplay());
     head_->HoldAlive(head_chunks_);
     // So that a replay takes no more memory than what was replayed did.
     watch.segment_applied = [this] {
@@ -120,7 +114,8 @@ absl::Status DbState::ReplayLog() {
   NARTHEX_ASSIGN_OR_RETURN(
       ReplayResult result,
       ReplayWal(path, *head_, watch, logger_, metrics_,
-                read_only() ? WalRepair::kNone : WalRepair::kCutOff));
+                read_only() ? WalRepair::kNone : WalRepair::kCutOff,
+                std::move(from)));
   other_refs_ = std::move(result.other_refs);
   if (read_only()) return absl::OkStatus();
   other_refs_until_ms_ = head_->max_time();
@@ -142,6 +137,10 @@ absl::Status DbState::ReplayLog() {
 absl::Status DbState::Close() {
   absl::Status status = wal_ == nullptr ? absl::OkStatus() : wal_->Close();
   if (wbl_ != nullptr) status.Update(wbl_->Close());
+  if (std::exchange(replayed_, false) && status.ok() &&
+      options_.memory_snapshot) {
+    status.Update(WriteMemorySnapshot());
+  }
   if (lock_) status.Update(base::RemoveAll(LockPath(directory_)));
   lock_.reset();
   return status;

@@ -16,6 +16,7 @@
 #include "libs/base/mutex.h"
 #include "libs/tsdb/block.h"
 #include "libs/tsdb/block_writer.h"
+#include "libs/tsdb/chunk_snapshot.h"
 #include "libs/tsdb/db.h"
 #include "libs/tsdb/head.h"
 #include "libs/tsdb/head_replay.h"
@@ -80,6 +81,12 @@ class DbState {
   absl::Status Close();
 
  private:
+  /// Brings the head back from a snapshot of memory, or begins its files anew
+  /// when there is none that can be used. Returns where the replay of the log
+  /// is to begin.
+  absl::StatusOr<ReplayStart> BeginReplay();
+  absl::StatusOr<ReplayStart> LoadMemorySnapshot(const ChunkSnapshot& snapshot);
+  absl::Status WriteMemorySnapshot() ABSL_LOCKS_EXCLUDED(maintenance_);
   absl::Status CutBlock(std::int64_t min_ms, std::int64_t max_ms);
   absl::Status TruncateLog(std::int64_t min_ms);
   absl::Status OpenOutOfOrderLog();
@@ -132,6 +139,8 @@ class DbState {
   // samples up to this time are.
   OtherRefs other_refs_;
   std::int64_t other_refs_until_ms_ = 0;
+  // All that is on disk is in memory.
+  bool replayed_ = false;
 
   const std::shared_ptr<LoadedBlocks> blocks_ =
       std::make_shared<LoadedBlocks>();

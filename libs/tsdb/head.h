@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -173,6 +174,28 @@ class Head : public std::enable_shared_from_this<Head> {
   void SetMinValidTime(std::int64_t min_ms);
   std::int64_t min_valid_time() const { return min_valid_time_.load(); }
 
+  /// The series of these labels, if there is one.
+  std::optional<SeriesId> Find(const model::Labels& labels) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+
+  /// For a snapshot of memory, once nothing is appended any more: waits for
+  /// appends under way and closes all chunks but the newest of each series.
+  /// MoveFullChunks is to follow.
+  void PrepareSnapshot();
+  /// Gives the records of a shard's series to `put`, some at a time.
+  using PutRecords =
+      std::function<absl::Status(const std::vector<std::string>& records)>;
+  absl::Status SnapshotShard(std::uint32_t shard, const PutRecords& put) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+  Tombstones tombstones() const ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
+  /// All exemplars of series in the head, oldest first.
+  std::vector<RefExemplar> ListExemplars() const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+  /// The highest number that a series ever had.
+  SeriesId last_id() const ABSL_LOCKS_EXCLUDED(index_mutex_);
+  /// Numbers up to `id` are not given to new series.
+  void RaiseLastId(SeriesId id) ABSL_LOCKS_EXCLUDED(index_mutex_);
+
   /// Bounds of the samples; min_time may be lower than the first one.
   std::int64_t min_time() const { return min_time_.load(); }
   std::int64_t max_time() const { return max_time_.load(); }
@@ -227,6 +250,16 @@ class Head : public std::enable_shared_from_this<Head> {
   std::size_t ReplayOutOfOrder(absl::Span<const RefSample> samples,
                                absl::Span<const RefHistogram> histograms);
   std::size_t ReplayExemplars(absl::Span<const RefExemplar> exemplars);
+  /// What a snapshot and the files of full chunks have of a series.
+  struct StoredSeries {
+    SeriesId id = 0;
+    storage::Chunk newest;             ///< Perhaps without bytes: none.
+    std::vector<storage::Chunk> full;  ///< In files; ascending, disjoint.
+  };
+  /// Puts them into the series of one shard, which are declared and have no
+  /// samples. kDataLoss when a chunk cannot be decoded.
+  absl::Status RestoreShard(std::uint32_t shard,
+                            absl::Span<const StoredSeries> stored);
   void ReplayTombstone(const RefTombstone& tombstone)
       ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
 
@@ -334,6 +367,15 @@ class Head : public std::enable_shared_from_this<Head> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void ReplayHistogram(RefHistogram sample, Shard& shard,
                        std::int64_t min_valid_ms, Applied& applied)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  absl::Status RestoreSeries(const StoredSeries& stored, MemSeries& series,
+                             Shard& shard, Applied& applied)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  absl::Status RestoreFull(const StoredSeries& stored, MemSeries& series,
+                           Shard& shard)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  absl::Status RestoreNewest(const StoredSeries& stored, MemSeries& series,
+                             Shard& shard)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void LogLate(const Batch& batch) const;
   // Null when the series has no histograms.

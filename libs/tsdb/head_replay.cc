@@ -80,12 +80,14 @@ std::size_t ThreadsOfReplay() {
 // samples of a series stay in order and shards in the cache.
 class Replayer {
  public:
-  Replayer(WalReader reader, Head& head, const ReplayWatch& watch)
+  Replayer(WalReader reader, OtherRefs other_refs, Head& head,
+           const ReplayWatch& watch)
       : head_(head),
         watch_(watch),
         reader_(std::move(reader)),
         workers_(ThreadsOfReplay()),
-        assemblers_(workers_.count()) {}
+        assemblers_(workers_.count()),
+        other_refs_(std::move(other_refs)) {}
 
   absl::Status Run() {
     WalStretch stretch;
@@ -279,9 +281,12 @@ void ReportFlaw(const std::string& directory, const WalFlaw& flaw,
 absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
                                        const ReplayWatch& watch,
                                        const base::Logger& logger,
-                                       TsdbMetrics& metrics, WalRepair repair) {
-  NARTHEX_ASSIGN_OR_RETURN(WalReader reader, WalReader::Open(directory));
-  Replayer replayer(std::move(reader), head, watch);
+                                       TsdbMetrics& metrics, WalRepair repair,
+                                       ReplayStart start) {
+  NARTHEX_ASSIGN_OR_RETURN(WalReader reader,
+                           WalReader::Open(directory, start.from));
+  Replayer replayer(std::move(reader), std::move(start.other_refs), head,
+                    watch);
   NARTHEX_RETURN_IF_ERROR(replayer.Run());
   ReplayResult result = replayer.TakeResult();
   // A checkpoint is not cut: what it still gives is kept, and so are the

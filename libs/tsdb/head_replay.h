@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
@@ -11,6 +12,7 @@
 #include "libs/tsdb/head.h"
 #include "libs/tsdb/metrics.h"
 #include "libs/tsdb/replay_watch.h"
+#include "libs/tsdb/wal_directory.h"
 
 namespace narthex::tsdb {
 
@@ -29,6 +31,13 @@ struct ReplayResult {
   OtherRefs other_refs;
 };
 
+/// Where a replay begins when memory came from a snapshot, and the references
+/// that are known from before.
+struct ReplayStart {
+  std::optional<WalPosition> from;
+  OtherRefs other_refs;
+};
+
 /// What to do with a log that is damaged.
 enum class WalRepair {
   kCutOff,  ///< Cut it off there.
@@ -36,14 +45,15 @@ enum class WalRepair {
 };
 
 /// Fills `head` from the newest checkpoint and the segments after it in
-/// `directory`. Where a segment is damaged the log is cut off by `repair`,
-/// which is logged and counted, and what came before is kept. Records of kinds
-/// that are not kept are skipped and counted.
+/// `directory`, or from `start` on. Where a segment is damaged the log is cut
+/// off by `repair`, which is logged and counted, and what came before is kept.
+/// Records of kinds that are not kept are skipped and counted.
 absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
                                        const ReplayWatch& watch,
                                        const base::Logger& logger,
                                        TsdbMetrics& metrics,
-                                       WalRepair repair = WalRepair::kCutOff);
+                                       WalRepair repair = WalRepair::kCutOff,
+                                       ReplayStart start = {});
 
 /// Likewise from the log of samples out of order, after the other: `other_refs`
 /// are those that it gave.

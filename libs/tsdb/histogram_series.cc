@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "libs/base/status.h"
 #include "libs/model/histogram_arithmetic.h"
 #include "libs/model/sample.h"
 #include "libs/tsdb/chunk_header.h"
@@ -117,6 +118,41 @@ bool HistogramSeries::MustCut(std::int64_t timestamp_ms, int count,
 void HistogramSeries::Cut() {
   if (open_.index() != 0) full_.push_back(OpenAsFull());
   open_ = std::monostate();
+}
+
+bool HistogramSeries::CloseChunk() {
+  const bool open = open_.index() != 0;
+  Cut();
+  return open;
+}
+
+template <typename Chunk>
+absl::Status HistogramSeries::ResumeAs(const storage::Chunk& chunk) {
+  NARTHEX_ASSIGN_OR_RETURN(Chunk resumed, Chunk::Resume(chunk.bytes));
+  max_ms_ = resumed.max_ms();
+  stale_ = resumed.last().stale();
+  open_ = std::move(resumed);
+  return absl::OkStatus();
+}
+
+absl::Status HistogramSeries::Resume(const storage::Chunk& chunk,
+                                     const ChunkRules& rules) {
+  NARTHEX_RETURN_IF_ERROR(chunk.encoding == storage::Encoding::kHistogram
+                              ? ResumeAs<HistogramChunk>(chunk)
+                              : ResumeAs<FloatHistogramChunk>(chunk));
+  ended_ = false;
+  end_predicted_ = false;
+  next_at_ms_ = RangeEnd(chunk.min_ms, rules.range_ms);
+  return absl::OkStatus();
+}
+
+absl::Status HistogramSeries::AddMapped(storage::Chunk mapped) {
+  // For what is known of its last sample.
+  NARTHEX_RETURN_IF_ERROR(Resume(mapped, ChunkRules{1}));
+  open_ = std::monostate();
+  full_.push_back(std::move(mapped));
+  mapped_ = full_.size();
+  return absl::OkStatus();
 }
 
 template <typename Chunk, typename Histogram>

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "libs/model/histogram.h"
@@ -40,6 +41,15 @@ class HistogramSeries {
               const ChunkRules& rules);
   /// The next sample begins a chunk, for one of another kind comes between.
   void EndChunk() { ended_ = true; }
+  /// Makes the chunk that grows, if there is one, a full one. True when there
+  /// was one.
+  bool CloseChunk();
+  /// Adds a full chunk that is held elsewhere. Requires: it comes after all
+  /// samples, and none is on the heap. kDataLoss when it is corrupt.
+  absl::Status AddMapped(storage::Chunk mapped);
+  /// Goes on with a copy of `chunk`. Requires: likewise, and it was begun
+  /// under `rules`.
+  absl::Status Resume(const storage::Chunk& chunk, const ChunkRules& rules);
 
   std::size_t chunk_count() const;
   std::size_t heap_bytes() const;
@@ -60,6 +70,8 @@ class HistogramSeries {
   template <typename Chunk, typename Histogram>
   bool AppendTo(std::int64_t timestamp_ms, const Histogram& value,
                 const ChunkRules& rules);
+  template <typename Chunk>
+  absl::Status ResumeAs(const storage::Chunk& chunk);
   bool MustCut(std::int64_t timestamp_ms, int count, std::size_t bytes,
                std::int64_t min_ms, const ChunkRules& rules);
   // Moves the open chunk, if there is one, to the full ones.

@@ -125,6 +125,27 @@ void MemSeries::Cut(Arena& arena) {
   full_ = Store(arena, full);
 }
 
+bool MemSeries::CloseChunk(Arena& arena) {
+  if (open_.empty()) return false;
+  Cut(arena);
+  return true;
+}
+
+void MemSeries::AddMapped(Arena& arena, std::int64_t min_ms,
+                          std::int64_t max_ms, double last_value,
+                          absl::string_view mapped, const ChunkRules& rules) {
+  FullChunk full;
+  full.min_ms = min_ms;
+  full.mapped = mapped.data();
+  full.span_ms = static_cast<std::uint32_t>(max_ms - min_ms);
+  full.size = static_cast<std::uint16_t>(mapped.size());
+  full.before = full_;
+  full_ = Store(arena, full);
+  // So that the last value is known.
+  open_.Begin(arena, max_ms, last_value, rules);
+  open_.Clear(arena);
+}
+
 MemSeries::Appended MemSeries::Append(Arena& arena, std::int64_t timestamp_ms,
                                       double value, const ChunkRules& rules) {
   Appended done;

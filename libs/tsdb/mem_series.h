@@ -55,6 +55,15 @@ class MemSeries {
 
   /// The next sample begins a chunk, for one of another kind comes between.
   void EndChunk() { open_.Mark(kEnded, true); }
+  /// Makes the chunk that grows, if there is one, a full one. True when there
+  /// was one.
+  bool CloseChunk(Arena& arena);
+  /// Adds a full chunk of XOR encoding that is held elsewhere and ends with
+  /// `last_value`. Requires: it comes after all samples, no chunk grows, it
+  /// spans less than 2^32 ms and takes less than 2^16 bytes.
+  void AddMapped(Arena& arena, std::int64_t min_ms, std::int64_t max_ms,
+                 double last_value, absl::string_view mapped,
+                 const ChunkRules& rules);
 
   /// Fetches what Append will need into the cache.
   void Prefetch(const Arena& arena) const { open_.Prefetch(arena); }

@@ -141,6 +141,9 @@ TsdbMetrics::TsdbMetrics(metrics::Registry& r)
                        "Total number of checkpoint deletions that failed.")),
       replay_seconds(r.NewGauge("prometheus_tsdb_data_replay_duration_seconds",
                                 "Time taken to replay the data on disk.")),
+      snapshots_unusable(
+          r.NewCounter("prometheus_tsdb_snapshot_replay_error_total",
+                       "Total number snapshot replays that failed.")),
       compactions(r.NewCounter("prometheus_tsdb_compactions_total",
                                "Total number of compactions that were "
                                "executed for the partition.")),

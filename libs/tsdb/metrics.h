@@ -60,6 +60,7 @@ struct TsdbMetrics {
   metrics::Counter& checkpoints_deleted;
   metrics::Counter& checkpoint_deletions_failed;
   metrics::Gauge& replay_seconds;
+  metrics::Counter& snapshots_unusable;
 
   // Blocks.
   metrics::Counter& compactions;

@@ -76,15 +76,20 @@ std::string RunCommand(const std::string& command) {
 }
 
 RunningPrometheus::RunningPrometheus(const std::string& program,
-                                     const std::string& directory)
+                                     const std::string& directory,
+                                     const std::vector<std::string>& more_flags)
     : log_path_(directory + ".log"), port_(FreePort()) {
   const std::string config = directory + ".yml";
   REQUIRE(base::WriteFileAtomically(config, "global: {}\n").ok());
-  process_ = StartProcess(
-      {program, "--config.file=" + config, "--storage.tsdb.path=" + directory,
-       "--storage.tsdb.retention.time=100y", "--web.enable-admin-api",
-       absl::StrCat("--web.listen-address=127.0.0.1:", port_)},
-      log_path_);
+  std::vector<std::string> arguments = {
+      program,
+      "--config.file=" + config,
+      "--storage.tsdb.path=" + directory,
+      "--storage.tsdb.retention.time=100y",
+      "--web.enable-admin-api",
+      absl::StrCat("--web.listen-address=127.0.0.1:", port_)};
+  arguments.insert(arguments.end(), more_flags.begin(), more_flags.end());
+  process_ = StartProcess(arguments, log_path_);
   for (int i = 0; i < 300; ++i) {
     const std::string ready =
         absl::StrCat("curl -sf ", Url("/-/ready"), " >/dev/null 2>&1");
@@ -95,8 +100,15 @@ RunningPrometheus::RunningPrometheus(const std::string& program,
 }
 
 RunningPrometheus::~RunningPrometheus() {
+  if (process_ == 0) return;
   ::kill(process_, SIGKILL);
   ::waitpid(process_, nullptr, 0);
+}
+
+void RunningPrometheus::Stop() {
+  ::kill(process_, SIGTERM);
+  ::waitpid(process_, nullptr, 0);
+  process_ = 0;
 }
 
 std::string RunningPrometheus::Url(const std::string& path) const {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace narthex::tsdb {
 
@@ -16,10 +17,14 @@ std::string RunCommand(const std::string& command);
 class RunningPrometheus {
  public:
   /// Fails the test when it is not ready within half a minute.
-  RunningPrometheus(const std::string& program, const std::string& directory);
+  RunningPrometheus(const std::string& program, const std::string& directory,
+                    const std::vector<std::string>& more_flags = {});
   ~RunningPrometheus();
   RunningPrometheus(const RunningPrometheus&) = delete;
   RunningPrometheus& operator=(const RunningPrometheus&) = delete;
+
+  /// Ends it as it wants to be ended, rather than killing it.
+  void Stop();
 
   std::string Get(const std::string& path) const;
   std::string Post(const std::string& path) const;

@@ -13,21 +13,24 @@ namespace {
 
 constexpr std::uint32_t kMagic = 0x0130BA30;
 constexpr std::uint8_t kVersion = 1;
-constexpr std::size_t kHeaderBytes = 5;
+constexpr std::size_t kMagicBytes = 4;
+constexpr std::size_t kHeaderBytes = kMagicBytes + 1;
 constexpr std::size_t kCrcBytes = 4;
 
 std::string PathIn(const std::string& directory) {
   return absl::StrCat(directory, "/tombstones");
 }
 
+absl::Status UnreadVersion(int version) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("version ", version, " is not read"));
+}
+
 absl::StatusOr<Tombstones> Parse(absl::string_view file) {
   base::ByteReader header(file);
   if (header.Be32() != kMagic) return absl::DataLossError("bad magic number");
   const int version = header.Byte();
-  if (version != kVersion) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("version ", version, " is not read"));
-  }
+  if (version != kVersion) return UnreadVersion(version);
   if (file.size() < kHeaderBytes + kCrcBytes) {
     return absl::DataLossError("file too short");
   }
@@ -38,17 +41,7 @@ absl::StatusOr<Tombstones> Parse(absl::string_view file) {
   if (base::Crc32c(stones) != crc) {
     return absl::DataLossError("checksum mismatch");
   }
-  Tombstones tombstones;
-  base::ByteReader reader(stones);
-  while (reader.remaining() > 0) {
-    const storage::SeriesRef ref = reader.Uvarint();
-    storage::TimeRange range;
-    range.min_ms = reader.Varint();
-    range.max_ms = reader.Varint();
-    if (!reader.ok()) return absl::DataLossError("malformed interval");
-    AddInterval(range, &tombstones[ref]);
-  }
-  return tombstones;
+  return DecodeStones(file.substr(kMagicBytes, 1 + stones.size()));
 }
 
 }  // namespace
@@ -94,6 +87,33 @@ std::uint64_t CountIntervals(const Tombstones& tombstones) {
   return count;
 }
 
+void EncodeStones(const Tombstones& tombstones, std::string* out) {
+  out->push_back(static_cast<char>(kVersion));
+  for (const auto& [ref, intervals] : tombstones) {
+    for (const storage::TimeRange& interval : intervals) {
+      base::PutUvarint(ref, out);
+      base::PutVarint(interval.min_ms, out);
+      base::PutVarint(interval.max_ms, out);
+    }
+  }
+}
+
+absl::StatusOr<Tombstones> DecodeStones(absl::string_view encoded) {
+  base::ByteReader reader(encoded);
+  const int version = reader.Byte();
+  if (reader.ok() && version != kVersion) return UnreadVersion(version);
+  Tombstones tombstones;
+  while (reader.ok() && reader.remaining() > 0) {
+    const storage::SeriesRef ref = reader.Uvarint();
+    storage::TimeRange range;
+    range.min_ms = reader.Varint();
+    range.max_ms = reader.Varint();
+    if (reader.ok()) AddInterval(range, &tombstones[ref]);
+  }
+  if (!reader.ok()) return absl::DataLossError("malformed interval");
+  return tombstones;
+}
+
 absl::StatusOr<Tombstones> ReadTombstones(const std::string& directory) {
   const auto file = base::ReadFile(PathIn(directory));
   if (absl::IsNotFound(file.status())) return Tombstones();
@@ -108,18 +128,12 @@ absl::StatusOr<Tombstones> ReadTombstones(const std::string& directory) {
 absl::Status WriteTombstones(const std::string& directory,
                              const Tombstones& tombstones) {
   std::string stones;
-  for (const auto& [ref, intervals] : tombstones) {
-    for (const storage::TimeRange& interval : intervals) {
-      base::PutUvarint(ref, &stones);
-      base::PutVarint(interval.min_ms, &stones);
-      base::PutVarint(interval.max_ms, &stones);
-    }
-  }
+  EncodeStones(tombstones, &stones);
   std::string file;
   base::PutBe32(kMagic, &file);
-  file.push_back(static_cast<char>(kVersion));
   file += stones;
-  base::PutBe32(base::Crc32c(stones), &file);
+  // The checksum leaves out the version.
+  base::PutBe32(base::Crc32c(absl::string_view(stones).substr(1)), &file);
   return base::WriteFileAtomically(PathIn(directory), file);
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "libs/storage/storage.h"
 
 namespace narthex::tsdb {
@@ -27,6 +28,13 @@ using Tombstones = std::map<storage::SeriesRef, Intervals>;
 
 /// Number of intervals.
 std::uint64_t CountIntervals(const Tombstones& tombstones);
+
+/// Appends the intervals as they are stored: a byte for the version, then
+/// each with its series.
+void EncodeStones(const Tombstones& tombstones, std::string* out);
+/// What EncodeStones wrote; kDataLoss when it is malformed, kInvalidArgument
+/// when it is of a version that is not read.
+absl::StatusOr<Tombstones> DecodeStones(absl::string_view encoded);
 
 /// Reads `directory`/tombstones; empty when there is no such file. kDataLoss
 /// when it is corrupt.

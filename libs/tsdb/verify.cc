@@ -10,6 +10,7 @@
 #include "libs/base/status.h"
 #include "libs/base/varint.h"
 #include "libs/tsdb/chunk_series.h"
+#include "libs/tsdb/chunk_snapshot_records.h"
 #include "libs/tsdb/ulid.h"
 #include "libs/tsdb/wal_directory.h"
 #include "libs/tsdb/wal_histogram_records.h"
@@ -62,7 +63,27 @@ absl::Status DecodeRecord(absl::string_view record) {
   }
 }
 
-void VerifySegments(const std::string& directory, VerifyReport* report) {
+absl::Status DecodeSnapshotRecord(absl::string_view record) {
+  switch (static_cast<SnapshotRecordType>(WalRecordTypeOf(record))) {
+    case SnapshotRecordType::kSeries: {
+      SnapshotSeries series;
+      NARTHEX_RETURN_IF_ERROR(DecodeSnapshotSeries(record, &series));
+      return series.newest.bytes.empty() ? absl::OkStatus()
+                                         : CheckSnapshotChunk(series.newest);
+    }
+    case SnapshotRecordType::kTombstones:
+      return DecodeSnapshotTombstones(record).status();
+    case SnapshotRecordType::kExemplars:
+      return DecodeAs(DecodeSnapshotExemplars, record);
+  }
+  return absl::DataLossError(absl::StrCat(
+      "record of unknown type ", static_cast<int>(WalRecordTypeOf(record))));
+}
+
+using DecodeOne = absl::Status (*)(absl::string_view record);
+
+void VerifySegments(const std::string& directory, DecodeOne decode,
+                    VerifyReport* report) {
   const auto segments = ListWalSegments(directory);
   if (!segments.ok()) {
     report->Add(directory, segments.status().message());
@@ -78,7 +99,7 @@ void VerifySegments(const std::string& directory, VerifyReport* report) {
     const auto flaw =
         ReadWalSegment(directory, segment, [&](absl::string_view record) {
           ++report->log_records;
-          return DecodeRecord(record);
+          return decode(record);
         });
     if (!flaw.ok()) {
       report->Add(path, flaw.status().message());
@@ -169,10 +190,10 @@ void VerifyLog(const std::string& directory, VerifyReport* report) {
   const auto checkpoints = ListWalCheckpoints(directory);
   if (checkpoints.ok()) {
     for (const WalCheckpoint& checkpoint : *checkpoints) {
-      VerifySegments(checkpoint.path, report);
+      VerifySegments(checkpoint.path, DecodeRecord, report);
     }
   }
-  VerifySegments(directory, report);
+  VerifySegments(directory, DecodeRecord, report);
 }
 
 void VerifyHeadChunks(const std::string& directory, VerifyReport* report) {
@@ -189,6 +210,14 @@ void VerifyHeadChunks(const std::string& directory, VerifyReport* report) {
   }
 }
 
+void VerifyChunkSnapshot(const ChunkSnapshot& snapshot, VerifyReport* report) {
+  VerifySegments(snapshot.path, DecodeSnapshotRecord, report);
+  const auto references = ReadSnapshotReferences(snapshot);
+  if (!references.ok() && !absl::IsNotFound(references.status())) {
+    report->Add(snapshot.path, references.status().message());
+  }
+}
+
 absl::StatusOr<VerifyReport> VerifyDirectory(const std::string& directory) {
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                            base::ListDirectory(directory));
@@ -200,6 +229,9 @@ absl::StatusOr<VerifyReport> VerifyDirectory(const std::string& directory) {
   VerifyHeadChunks(absl::StrCat(directory, "/chunks_head"), &report);
   VerifyLog(absl::StrCat(directory, "/wal"), &report);
   VerifyLog(absl::StrCat(directory, "/wbl"), &report);
+  NARTHEX_ASSIGN_OR_RETURN(const std::optional<ChunkSnapshot> snapshot,
+                           FindChunkSnapshot(directory));
+  if (snapshot.has_value()) VerifyChunkSnapshot(*snapshot, &report);
   return report;
 }
 

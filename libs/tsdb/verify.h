@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "libs/tsdb/chunk_snapshot.h"
 
 namespace narthex::tsdb {
 
@@ -35,14 +36,15 @@ struct VerifyReport {
 /// symbols, postings, series, chunks and samples are in order; that postings
 /// name exactly the series that have the pair; that every chunk decodes to
 /// what the index and meta.json say of it; that every record of the logs
-/// decodes. What cannot be read is a finding; kNotFound when there is no such
-/// directory.
+/// decodes, and every one of a snapshot of memory. What cannot be read is a
+/// finding; kNotFound when there is no such directory.
 absl::StatusOr<VerifyReport> VerifyDirectory(const std::string& directory);
 
 /// The parts of it: one block, a log (`wal` or `wbl`) with its checkpoints,
-/// the files of head chunks.
+/// the files of head chunks, a snapshot of memory.
 void VerifyBlock(const std::string& directory, VerifyReport* report);
 void VerifyLog(const std::string& directory, VerifyReport* report);
 void VerifyHeadChunks(const std::string& directory, VerifyReport* report);
+void VerifyChunkSnapshot(const ChunkSnapshot& snapshot, VerifyReport* report);
 
 }  // namespace narthex::tsdb

@@ -215,6 +215,13 @@ absl::StatusOr<int> Wal::NextSegment() {
   return segment_.load();
 }
 
+WalPosition Wal::Position() {
+  Lead();
+  const WalPosition position{segment_.load(), written_};
+  StopLeading();
+  return position;
+}
+
 absl::Status Wal::RemoveSegmentsBelow(int segment) {
   metrics_.truncations.Inc();
   const auto remove = [&]() -> absl::Status {

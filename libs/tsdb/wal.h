@@ -15,6 +15,7 @@
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
 #include "libs/tsdb/metrics.h"
+#include "libs/tsdb/wal_directory.h"
 #include "libs/tsdb/wal_frames.h"
 
 namespace narthex::tsdb {
@@ -64,6 +65,9 @@ class Wal {
 
   /// Removes the segments below `segment`. Never the current one.
   absl::Status RemoveSegmentsBelow(int segment) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  /// Where what was logged so far ends.
+  WalPosition Position() ABSL_LOCKS_EXCLUDED(mutex_);
 
   int current_segment() const { return segment_.load(); }
   const std::string& directory() const { return directory_; }

@@ -20,6 +20,12 @@ std::string WalSegmentPath(const std::string& directory, int segment);
 /// Bytes of all files in a log's directory and in its checkpoints.
 std::uint64_t WalDirectoryBytes(const std::string& directory);
 
+/// A place between records of a log.
+struct WalPosition {
+  int segment = 0;
+  std::uint64_t offset = 0;
+};
+
 /// A digest of the segments up to and including `segment`.
 struct WalCheckpoint {
   int segment = 0;

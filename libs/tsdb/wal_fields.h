@@ -7,9 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "libs/base/varint.h"
+#include "libs/model/labels.h"
 #include "libs/storage/storage.h"
 
-/// The fields that records of samples of all kinds begin their entries with.
+/// The fields that records of several kinds are made of.
 namespace narthex::tsdb {
 
 /// a - b and a + b that wrap around instead of overflowing on hostile input.
@@ -35,6 +36,11 @@ inline absl::Status MalformedRecord(absl::string_view what,
   return absl::DataLossError(
       absl::StrCat("malformed ", what, " record of ", record.size(), " bytes"));
 }
+
+/// A set of labels, after their count.
+void PutLabels(const model::Labels& labels, std::string* out);
+/// False when they are cut off.
+bool GetLabels(base::ByteReader* in, model::Labels* labels);
 
 struct SampleFields {
   storage::SeriesRef ref = 0;

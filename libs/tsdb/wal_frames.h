@@ -73,7 +73,9 @@ class WalAssembler {
 /// Reads the records of one segment, which is in memory as a whole.
 class WalSegmentReader {
  public:
-  explicit WalSegmentReader(absl::string_view segment) : segment_(segment) {}
+  /// Begins at `offset`, where a record ends.
+  explicit WalSegmentReader(absl::string_view segment, std::uint64_t offset = 0)
+      : segment_(segment), position_(offset), good_(offset) {}
 
   /// Moves to the next record; false at the end and at the first flaw.
   bool Next();

@@ -85,30 +85,6 @@ void GetStart(base::ByteReader* in, HistogramLayout* layout) {
   layout->zero_threshold = GetFloat(in);
 }
 
-void PutHistogram(const IntHistogram& histogram, std::string* out) {
-  PutStart(histogram, out);
-  base::PutUvarint(histogram.zero_count, out);
-  base::PutUvarint(histogram.count, out);
-  PutFloat(histogram.sum, out);
-  PutSpans(histogram.positive_spans, out);
-  PutSpans(histogram.negative_spans, out);
-  PutDeltas(histogram.positive_deltas, out);
-  PutDeltas(histogram.negative_deltas, out);
-  if (histogram.has_custom_bounds()) PutFloats(histogram.custom_bounds, out);
-}
-
-void PutHistogram(const FloatHistogram& histogram, std::string* out) {
-  PutStart(histogram, out);
-  PutFloat(histogram.zero_count, out);
-  PutFloat(histogram.count, out);
-  PutFloat(histogram.sum, out);
-  PutSpans(histogram.positive_spans, out);
-  PutSpans(histogram.negative_spans, out);
-  PutFloats(histogram.positive_buckets, out);
-  PutFloats(histogram.negative_buckets, out);
-  if (histogram.has_custom_bounds()) PutFloats(histogram.custom_bounds, out);
-}
-
 void GetHistogram(base::ByteReader* in, IntHistogram* histogram) {
   GetStart(in, histogram);
   histogram->zero_count = in->Uvarint();
@@ -223,6 +199,30 @@ bool HoldsStarts(WalRecordType type) {
 }
 
 }  // namespace
+
+void PutHistogram(const IntHistogram& histogram, std::string* out) {
+  PutStart(histogram, out);
+  base::PutUvarint(histogram.zero_count, out);
+  base::PutUvarint(histogram.count, out);
+  PutFloat(histogram.sum, out);
+  PutSpans(histogram.positive_spans, out);
+  PutSpans(histogram.negative_spans, out);
+  PutDeltas(histogram.positive_deltas, out);
+  PutDeltas(histogram.negative_deltas, out);
+  if (histogram.has_custom_bounds()) PutFloats(histogram.custom_bounds, out);
+}
+
+void PutHistogram(const FloatHistogram& histogram, std::string* out) {
+  PutStart(histogram, out);
+  PutFloat(histogram.zero_count, out);
+  PutFloat(histogram.count, out);
+  PutFloat(histogram.sum, out);
+  PutSpans(histogram.positive_spans, out);
+  PutSpans(histogram.negative_spans, out);
+  PutFloats(histogram.positive_buckets, out);
+  PutFloats(histogram.negative_buckets, out);
+  if (histogram.has_custom_bounds()) PutFloats(histogram.custom_bounds, out);
+}
 
 void EncodeHistograms(absl::Span<const RefHistogram> histograms,
                       std::vector<std::string>* records) {

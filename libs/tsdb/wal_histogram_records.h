@@ -23,6 +23,10 @@ struct RefHistogram {
   model::HistogramValue value;
 };
 
+/// Append a histogram, without time and reference, as records hold it.
+void PutHistogram(const model::IntHistogram& histogram, std::string* out);
+void PutHistogram(const model::FloatHistogram& histogram, std::string* out);
+
 /// Appends up to four records to `*records`, one for each kind that occurs:
 /// integer and float histograms, each without and with custom bounds. Those of
 /// a kind of which one has a start time become one record that holds both

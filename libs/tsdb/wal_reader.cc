@@ -7,12 +7,19 @@
 
 namespace narthex::tsdb {
 
-absl::StatusOr<WalReader> WalReader::Open(const std::string& directory) {
+absl::StatusOr<WalReader> WalReader::Open(const std::string& directory,
+                                          std::optional<WalPosition> from) {
   WalReader reader;
   int after = -1;
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<WalCheckpoint> checkpoints,
                            ListWalCheckpoints(directory));
-  if (!checkpoints.empty()) {
+  if (!checkpoints.empty() && from.has_value() &&
+      checkpoints.back().segment >= from->segment) {
+    from.reset();
+  }
+  if (from.has_value()) {
+    after = from->segment - 1;
+  } else if (!checkpoints.empty()) {
     after = checkpoints.back().segment;
     reader.checkpoint_ = checkpoints.back().path;
     NARTHEX_RETURN_IF_ERROR(reader.Add(reader.checkpoint_, -1, true));
@@ -23,7 +30,22 @@ absl::StatusOr<WalReader> WalReader::Open(const std::string& directory) {
     reader.first_ = reader.segments_[of_checkpoint].number;
     reader.last_ = reader.segments_.back().number;
   }
+  if (from.has_value()) NARTHEX_RETURN_IF_ERROR(reader.BeginAt(*from));
   return reader;
+}
+
+absl::Status WalReader::BeginAt(const WalPosition& from) {
+  if (!segments_.empty() && segments_.front().number == from.segment) {
+    const std::string path =
+        WalSegmentPath(segments_.front().directory, from.segment);
+    NARTHEX_ASSIGN_OR_RETURN(const base::MappedFile file,
+                             base::MappedFile::Open(path));
+    offset_ = from.offset;
+    if (file.data().size() >= offset_) return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat("the log does not reach offset ",
+                                          from.offset, " of segment ",
+                                          from.segment));
 }
 
 absl::Status WalReader::Add(const std::string& directory, int after,
@@ -71,7 +93,7 @@ absl::StatusOr<bool> WalReader::Next(std::size_t most_bytes,
                              base::MappedFile::Open(WalSegmentPath(
                                  segment.directory, segment.number)));
     file_ = std::make_shared<const base::MappedFile>(std::move(file));
-    reader_.emplace(file_->data());
+    reader_.emplace(file_->data(), at_ == 0 ? offset_ : 0);
   }
   stretch->file = file_;
   for (std::size_t bytes = 0; bytes < most_bytes;) {

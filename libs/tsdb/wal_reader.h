@@ -29,7 +29,10 @@ struct WalStretch {
 /// assembled and decoded by several threads.
 class WalReader {
  public:
-  static absl::StatusOr<WalReader> Open(const std::string& directory);
+  /// From `from` on, unless the checkpoint stands for what is there.
+  /// kDataLoss when the log ends before it.
+  static absl::StatusOr<WalReader> Open(const std::string& directory,
+                                        std::optional<WalPosition> from = {});
 
   /// Reads on, until the records make `most_bytes` or their segment ends.
   /// False at the end of the log. After a flaw in the checkpoint the segments
@@ -53,12 +56,14 @@ class WalReader {
   };
 
   absl::Status Add(const std::string& directory, int after, bool of_checkpoint);
+  absl::Status BeginAt(const WalPosition& from);
 
   std::string checkpoint_;
   int first_ = 0;
   int last_ = 0;
   std::vector<Segment> segments_;
   std::size_t at_ = 0;
+  std::uint64_t offset_ = 0;  // In the first of them.
   // Of the segment that is being read.
   std::shared_ptr<const base::MappedFile> file_;
   std::optional<WalSegmentReader> reader_;

@@ -19,13 +19,33 @@ void PutString(absl::string_view text, std::string* out) {
   out->append(text.data(), text.size());
 }
 
+absl::Status DecodeStartingSamples(absl::string_view record,
+                                   std::vector<RefSample>* out,
+                                   std::vector<std::int64_t>* starts_ms) {
+  base::ByteReader reader = BodyOfRecord(record);
+  StartingFields starting;
+  while (reader.remaining() > 0) {
+    const SampleFields fields = starting.Get(&reader);
+    const std::uint64_t bits = reader.Be64();
+    if (!reader.ok()) return MalformedRecord("samples", record);
+    out->push_back(
+        {fields.ref, fields.timestamp_ms, std::bit_cast<double>(bits)});
+    if (starts_ms != nullptr) {
+      starts_ms->resize(out->size() - 1);
+      starts_ms->push_back(fields.start_ms);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 // The encoding of a label set is what the format asks for.
 void PutLabels(const model::Labels& labels, std::string* out) {
   base::PutUvarint(labels.size(), out);
   out->append(labels.encoded().data(), labels.encoded().size());
 }
 
-// False when they are cut off.
 bool GetLabels(base::ByteReader* in, model::Labels* labels) {
   const std::uint64_t count = in->Uvarint();
   const absl::string_view start = in->rest();
@@ -48,27 +68,6 @@ bool GetLabels(base::ByteReader* in, model::Labels* labels) {
   *labels = model::Labels(pairs);
   return true;
 }
-
-absl::Status DecodeStartingSamples(absl::string_view record,
-                                   std::vector<RefSample>* out,
-                                   std::vector<std::int64_t>* starts_ms) {
-  base::ByteReader reader = BodyOfRecord(record);
-  StartingFields starting;
-  while (reader.remaining() > 0) {
-    const SampleFields fields = starting.Get(&reader);
-    const std::uint64_t bits = reader.Be64();
-    if (!reader.ok()) return MalformedRecord("samples", record);
-    out->push_back(
-        {fields.ref, fields.timestamp_ms, std::bit_cast<double>(bits)});
-    if (starts_ms != nullptr) {
-      starts_ms->resize(out->size() - 1);
-      starts_ms->push_back(fields.start_ms);
-    }
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 std::uint8_t WalRecordTypeOf(absl::string_view record) {
   return record.empty() ? 0 : static_cast<std::uint8_t>(record[0]);

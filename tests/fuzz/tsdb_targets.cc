@@ -11,6 +11,8 @@
 #include "libs/tsdb/block_writer.h"
 #include "libs/tsdb/chunk_header.h"
 #include "libs/tsdb/chunk_series.h"
+#include "libs/tsdb/chunk_snapshot_records.h"
+#include "libs/tsdb/histogram_chunk.h"
 #include "libs/tsdb/index_reader.h"
 #include "libs/tsdb/tombstones.h"
 #include "libs/tsdb/verify.h"
@@ -321,6 +323,62 @@ std::vector<std::string> TombstoneFiles() {
   return {*base::ReadFile(directory.path() + "/tombstones")};
 }
 
+void RunSnapshotRecord(absl::string_view input) {
+  tsdb::SnapshotSeries series;
+  if (tsdb::DecodeSnapshotSeries(input, &series).ok() &&
+      !series.newest.bytes.empty() &&
+      tsdb::CheckSnapshotChunk(series.newest).ok()) {
+    std::string record;
+    Require(tsdb::EncodeSnapshotSeries(series, 1, &record).ok(),
+            "a good chunk is not encoded");
+    tsdb::SnapshotSeries again;
+    Require(tsdb::DecodeSnapshotSeries(record, &again).ok() &&
+                again.declared.labels == series.declared.labels &&
+                again.newest.bytes == series.newest.bytes,
+            "a series changes when encoded");
+  }
+  std::vector<tsdb::RefExemplar> exemplars;
+  tsdb::DecodeSnapshotExemplars(input, &exemplars).IgnoreError();
+  const auto tombstones = tsdb::DecodeSnapshotTombstones(input);
+  if (!tombstones.ok()) return;
+  std::string record;
+  tsdb::EncodeSnapshotTombstones(*tombstones, &record);
+  const auto again = tsdb::DecodeSnapshotTombstones(record);
+  Require(again.ok() &&
+              tsdb::CountIntervals(*again) == tsdb::CountIntervals(*tombstones),
+          "deletions change when encoded");
+}
+
+std::vector<std::string> SnapshotRecords() {
+  std::vector<std::string> records(1);
+  tsdb::EncodeSnapshotTombstones({{7, {{kStart, kStart + 10}}}}, &records[0]);
+  records.emplace_back();
+  const tsdb::RefExemplar exemplar{3, kStart, 0.5,
+                                   model::Labels({{"trace", "x"}})};
+  tsdb::EncodeSnapshotExemplars({&exemplar, 1}, &records[1]);
+  const auto add = [&records](storage::Encoding encoding, std::int64_t max_ms,
+                              absl::string_view bytes) {
+    tsdb::SnapshotSeries series;
+    series.declared = {9, model::Labels({{"__name__", "a"}, {"b", "c"}})};
+    series.newest = {kStart, max_ms, encoding, bytes, nullptr};
+    records.emplace_back();
+    Require(tsdb::EncodeSnapshotSeries(series, 2, &records.back()).ok(),
+            "no record");
+  };
+  tsdb::XorChunk floats;
+  floats.Append(kStart, 1);
+  floats.Append(kStart + 15, 2);
+  add(storage::Encoding::kXor, kStart + 15, floats.bytes());
+  model::IntHistogram histogram;
+  histogram.count = 3;
+  histogram.zero_count = 3;
+  const tsdb::HistogramChunk integers(kStart, histogram);
+  add(storage::Encoding::kHistogram, kStart, integers.bytes());
+  const tsdb::FloatHistogramChunk halves(kStart, histogram.ToFloat());
+  add(storage::Encoding::kFloatHistogram, kStart, halves.bytes());
+  return records;
+}
+
 void RunMeta(absl::string_view input) {
   const auto meta = tsdb::ParseBlockMeta(input);
   if (!meta.ok()) return;
@@ -370,6 +428,7 @@ const std::vector<Target>& Targets() {
       {"chunk", RunChunk, Chunks},
       {"index", RunIndex, Indexes},
       {"tombstones", RunTombstones, TombstoneFiles},
+      {"snapshot_record", RunSnapshotRecord, SnapshotRecords},
       {"meta", RunMeta, Metas},
       {"head_chunks", RunHeadChunks, HeadChunkFiles},
   };
