@@ -120,7 +120,10 @@ absl::Status IngesterApp::Start(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(const config::StorageConfig storage,
                            LoadStorageConfig());
   NARTHEX_ASSIGN_OR_RETURN(tsdb::DbOptions db_options, options_.ForDb(storage));
-  NARTHEX_ASSIGN_OR_RETURN(exemplars_, options_.ExemplarsEnabled());
+  NARTHEX_ASSIGN_OR_RETURN(const Options::Features features,
+                           options_.EnabledFeatures());
+  db_options.memory_snapshot = features.memory_snapshot;
+  exemplars_ = features.exemplars;
   if (exemplars_) db_options.max_exemplars = MaxExemplars(storage);
   running_ = std::make_unique<Running>(process.registry());
   Running& r = *running_;

@@ -84,17 +84,20 @@ void Options::AddTo(service::FlagSet& flags) {
                "group's limit when there is one.");
   flags.Strings("enable-feature", &features,
                 "Comma-separated names of features to enable: "
-                "exemplar-storage. native-histograms is accepted and has no "
-                "effect: they are always stored.");
+                "exemplar-storage, memory-snapshot-on-shutdown. "
+                "native-histograms is accepted and has no effect: they are "
+                "always stored.");
 }
 
-absl::StatusOr<bool> Options::ExemplarsEnabled() const {
-  bool enabled = false;
+absl::StatusOr<Options::Features> Options::EnabledFeatures() const {
+  Features enabled;
   for (const std::string& list : features) {
     for (absl::string_view feature : absl::StrSplit(list, ',')) {
       feature = absl::StripAsciiWhitespace(feature);
       if (feature == "exemplar-storage") {
-        enabled = true;
+        enabled.exemplars = true;
+      } else if (feature == "memory-snapshot-on-shutdown") {
+        enabled.memory_snapshot = true;
       } else if (!feature.empty() && feature != "native-histograms") {
         return absl::InvalidArgumentError(absl::StrCat(
             "--enable-feature: unknown feature \"", feature, "\""));

@@ -38,8 +38,13 @@ struct Options {
 
   void AddTo(service::FlagSet& flags);
 
-  /// Whether exemplars are kept. kInvalidArgument for an unknown feature.
-  absl::StatusOr<bool> ExemplarsEnabled() const;
+  /// What --enable-feature switches on.
+  struct Features {
+    bool exemplars = false;
+    bool memory_snapshot = false;
+  };
+  /// kInvalidArgument for an unknown feature.
+  absl::StatusOr<Features> EnabledFeatures() const;
 
   /// What is kept, by the flags and by what `storage` of a configuration sets,
   /// which comes first.

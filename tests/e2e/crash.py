@@ -1,5 +1,6 @@
 """Killed processes lose nothing that was acknowledged."""
 
+import os
 import threading
 import time
 
@@ -94,6 +95,51 @@ alerting: {{alertmanagers: [{{static_configs: [{{targets: ['127.0.0.1:{suite.por
         check_equal(suite.api("/status/config")["yaml"].count("rules.yml"), 1, "rule files in the configuration")
 
 
+def a_start_from_a_snapshot_of_memory_is_complete_and_so_is_one_after_a_kill():
+    with Suite(scrape_config([])) as suite:
+        suite.add("ingester", flags=["--enable-feature=memory-snapshot-on-shutdown"])
+        suite.start("ingester", "querier")
+        data = os.path.join(suite.folder, "ingester")
+        start = int(time.time() * 1000) - 600_000
+        written = 0
+
+        def write(count):
+            nonlocal written
+            for _ in range(count):
+                series = [({"__name__": "load", "i": str(i)}, [(start + written * 100, written)]) for i in range(50)]
+                check_equal(remote_write(suite.querier.port, series, timeout=60).status, 204, "write")
+                written += 1
+
+        def check_all():
+            wait_for("the ingester to be found again", lambda: suite.query("load"))
+            counts = suite.query("count_over_time(load[20m])")
+            check_equal({result["value"][1] for result in counts}, {str(written)}, "samples of each series")
+            check_equal(len(counts), 50, "series")
+            check_equal(suite.ingester.metric("prometheus_tsdb_snapshot_replay_error_total"), 0, "unusable snapshots")
+
+        def snapshots():
+            return [name for name in os.listdir(data) if name.startswith("chunk_snapshot.")]
+
+        write(200)
+        check_equal(suite.ingester.stop(), 0, "exit status")
+        first = snapshots()
+        check_equal(len(first), 1, "snapshots")
+        suite.ingester.start()
+        check_all()
+        write(150)
+        suite.ingester.kill()
+        check_equal(snapshots(), [], "snapshots after a kill")
+        suite.ingester.start()
+        check_all()
+        write(10)
+        check_equal(suite.ingester.stop(), 0, "exit status")
+        check_equal(len(snapshots()), 1, "snapshots")
+        check(snapshots() != first, "the old snapshot is still there")
+        suite.ingester.start()
+        check_all()
+
+
 if __name__ == "__main__":
     main(an_ingester_killed_under_load_keeps_every_acknowledged_sample,
+         a_start_from_a_snapshot_of_memory_is_complete_and_so_is_one_after_a_kill,
          every_other_service_killed_comes_back_with_all_it_had)
