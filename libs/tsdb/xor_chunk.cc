@@ -76,9 +76,16 @@ inline bool Advance(State& state) {
   return true;
 }
 
-/// Emits `n` samples that repeat the delta and the value.
+/// Emits `n` samples that repeat the delta and the value; false when the time
+/// goes back.
 inline bool Repeat(std::size_t n, State& state, std::int64_t* timestamps,
                    double* values) {
+  std::uint64_t span = 0;
+  if (__builtin_mul_overflow(state.delta, n, &span) ||
+      span > static_cast<std::uint64_t>(model::kMaxTime) -
+                 static_cast<std::uint64_t>(state.timestamp)) {
+    return false;
+  }
   auto time = static_cast<std::uint64_t>(state.timestamp);
   const double value = std::bit_cast<double>(state.value);
   for (std::size_t i = 0; i < n; ++i) {
@@ -86,10 +93,9 @@ inline bool Repeat(std::size_t n, State& state, std::int64_t* timestamps,
     timestamps[i] = static_cast<std::int64_t>(time);
     values[i] = value;
   }
-  const bool ascends = static_cast<std::int64_t>(time) > state.timestamp;
   state.timestamp = static_cast<std::int64_t>(time);
   state.position += 2 * n;
-  return ascends;
+  return true;
 }
 
 /// Decodes all samples after the second. The state is local so that the

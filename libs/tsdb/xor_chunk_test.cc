@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "libs/base/varint.h"
 #include "libs/tsdb/chunk_series.h"
 
 namespace narthex::tsdb {
@@ -229,6 +230,17 @@ TEST_CASE("a chunk's buffer grows in steps and shrinks to what is needed") {
   chunk.Append(120 * 15000, 3);
   CHECK(chunk.count() == 121);
   CHECK(sizeof(XorChunk) <= 48);
+}
+
+TEST_CASE("times that go round past the latest of all are corrupt") {
+  // Each sample repeats the one before, two to the 62nd ms later.
+  std::string bytes("\0\x06\0", 3);
+  base::PutBe64(0, &bytes);
+  base::PutUvarint(std::uint64_t{1} << 62, &bytes);
+  bytes.append(2, '\0');
+  SampleColumns samples;
+  CHECK(absl::IsDataLoss(DecodeXorChunk(bytes, &samples)));
+  CHECK(samples.empty());
 }
 
 TEST_CASE("overlapping chunks are read as one ascending series") {
