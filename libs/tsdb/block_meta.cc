@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <type_traits>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/file.h"
@@ -24,6 +25,10 @@ template <typename T>
 T Get(const Json& object, const char* field) {
   const auto it = object.find(field);
   if (it == object.end() || it->is_null()) return T{};
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    // Throws for a fraction, of which get() would convert any.
+    static_cast<void>(it->template get_ref<const Json::number_integer_t&>());
+  }
   return it->get<T>();
 }
 

@@ -67,6 +67,7 @@ TEST_CASE("a malformed meta.json is refused") {
        {"", "{", "[]", "7", "{}", R"({"version":2})",
         R"({"version":1,"ulid":"x"})", R"({"version":1,"ulid":7})",
         R"({"version":1,"ulid":"01M8121FZ2ZXY8CPG79JNKCHZW","minTime":"a"})",
+        R"({"version":1,"ulid":"01M8121FZ2ZXY8CPG79JNKCHZW","minTime":1e99})",
         R"({"version":1,"ulid":"01M8121FZ2ZXY8CPG79JNKCHZW","stats":3})",
         R"({"version":1,"ulid":"01M8121FZ2ZXY8CPG79JNKCHZW",
             "compaction":{"sources":["y"]}})"}) {
