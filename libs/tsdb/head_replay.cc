@@ -75,9 +75,10 @@ std::size_t ThreadsOfReplay() {
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMost);
 }
 
-// Applies the log in stretches: their records are decoded by all threads, and
-// then each shard of the head is filled by one of them at a time, so that
-// samples of a series stay in order and shards in the cache.
+// Applies the log in stretches: their records are decoded by all threads, while
+// the series of the stretch before are declared, and then each shard of the
+// head is filled by one of them at a time, so that samples of a series stay in
+// order and shards in the cache.
 class Replayer {
  public:
   Replayer(WalReader reader, OtherRefs other_refs, Head& head,
@@ -90,26 +91,15 @@ class Replayer {
         other_refs_(std::move(other_refs)) {}
 
   absl::Status Run() {
-    WalStretch stretch;
-    while (true) {
-      NARTHEX_ASSIGN_OR_RETURN(const bool more,
-                               reader_.Next(StretchBytes(), &stretch));
-      if (!more) return absl::OkStatus();
-      if (stretch.begins_segment && !stretch.of_checkpoint && watch_.progress) {
-        watch_.progress(
-            {reader_.first_segment(), reader_.last_segment(), stretch.segment});
-      }
-      NARTHEX_RETURN_IF_ERROR(DecodeAll(stretch));
-      ApplyAll(stretch.count);
-      if (stretch.flaw.has_value()) {
-        (stretch.of_checkpoint ? checkpoint_flaw_ : flaw_) = stretch.flaw;
-      } else if (stretch.ends_segment) {
-        ++result_.segments;
-      }
-      if (stretch.ends_segment && watch_.segment_applied) {
-        watch_.segment_applied();
-      }
+    Loaded now;
+    Loaded next;
+    NARTHEX_ASSIGN_OR_RETURN(bool more, Load(Loaded(), &now));
+    while (more) {
+      NARTHEX_ASSIGN_OR_RETURN(more, Load(now, &next));
+      Apply(now);
+      std::swap(now, next);
     }
+    return absl::OkStatus();
   }
 
   ReplayResult TakeResult() {
@@ -123,23 +113,54 @@ class Replayer {
   const std::optional<WalFlaw>& flaw() const { return flaw_; }
 
  private:
-  // Decodes the records; at the first that cannot be, the stretch ends.
-  absl::Status DecodeAll(WalStretch& stretch) {
-    if (decoded_.size() < stretch.count) decoded_.resize(stretch.count);
-    workers_.Run(stretch.count, [&](std::size_t i, std::size_t worker) {
-      Decoded& decoded = decoded_[i];
-      decoded.Clear();
-      if (watch_.stopping && watch_.stopping()) {
-        decoded.status =
-            absl::CancelledError("replay of the log was interrupted");
-        return;
+  // A stretch and its decoded records.
+  struct Loaded {
+    WalStretch stretch;
+    std::vector<Decoded> decoded;
+
+    absl::Span<Decoded> records() {
+      return absl::MakeSpan(decoded).subspan(0, stretch.count);
+    }
+  };
+
+  // Reads the next stretch, while the series of `before` are declared: that
+  // takes one thread. False at the end of the log.
+  absl::StatusOr<bool> Load(const Loaded& before, Loaded* next) {
+    WalStretch& stretch = next->stretch;
+    NARTHEX_ASSIGN_OR_RETURN(const bool more,
+                             reader_.Next(StretchBytes(), &stretch));
+    if (!more) stretch.count = 0;
+    if (next->decoded.size() < stretch.count) {
+      next->decoded.resize(stretch.count);
+    }
+    workers_.Run(1 + stretch.count, [&](std::size_t i, std::size_t worker) {
+      if (i == 0) {
+        DeclareSeries(before);
+      } else {
+        DecodeOne(stretch.records[i - 1], worker, &next->decoded[i - 1]);
       }
-      const auto record = assemblers_[worker].Assemble(stretch.records[i]);
-      decoded.status =
-          record.ok() ? Decode(*record, &decoded) : record.status();
     });
+    if (more) NARTHEX_RETURN_IF_ERROR(CheckDecoded(*next));
+    return more;
+  }
+
+  void DecodeOne(const WalFragments& fragments, std::size_t worker,
+                 Decoded* decoded) {
+    decoded->Clear();
+    if (watch_.stopping && watch_.stopping()) {
+      decoded->status =
+          absl::CancelledError("replay of the log was interrupted");
+      return;
+    }
+    const auto record = assemblers_[worker].Assemble(fragments);
+    decoded->status = record.ok() ? Decode(*record, decoded) : record.status();
+  }
+
+  // At the first record that cannot be decoded the stretch ends.
+  absl::Status CheckDecoded(Loaded& loaded) {
+    WalStretch& stretch = loaded.stretch;
     for (std::size_t i = 0; i < stretch.count; ++i) {
-      const absl::Status& status = decoded_[i].status;
+      const absl::Status& status = loaded.decoded[i].status;
       if (status.ok()) continue;
       if (!absl::IsDataLoss(status)) return status;
       stretch.flaw = {stretch.segment, stretch.records[i].begin, status};
@@ -150,12 +171,27 @@ class Replayer {
     return absl::OkStatus();
   }
 
-  void ApplyAll(std::size_t count) {
-    const absl::Span<Decoded> records =
-        absl::MakeSpan(decoded_).subspan(0, count);
-    // All of them first: no sample comes before its series is declared.
-    for (const Decoded& decoded : records) ApplySeries(decoded);
-    workers_.Run(count,
+  // All of a stretch are declared before its samples are applied: none comes
+  // before its series.
+  void Apply(Loaded& loaded) {
+    const WalStretch& stretch = loaded.stretch;
+    if (stretch.begins_segment && !stretch.of_checkpoint && watch_.progress) {
+      watch_.progress(
+          {reader_.first_segment(), reader_.last_segment(), stretch.segment});
+    }
+    ApplyRecords(loaded.records());
+    if (stretch.flaw.has_value()) {
+      (stretch.of_checkpoint ? checkpoint_flaw_ : flaw_) = stretch.flaw;
+    } else if (stretch.ends_segment) {
+      ++result_.segments;
+    }
+    if (stretch.ends_segment && watch_.segment_applied) {
+      watch_.segment_applied();
+    }
+  }
+
+  void ApplyRecords(absl::Span<Decoded> records) {
+    workers_.Run(records.size(),
                  [&](std::size_t i, std::size_t) { Distribute(records[i]); });
     std::atomic<std::uint64_t> unknown{0};
     workers_.Run(ByShard::kShards, [&](std::size_t shard, std::size_t) {
@@ -206,7 +242,13 @@ class Replayer {
     if (!head_.HasRoomForSeries()) head_.ForgetUnused();
   }
 
-  void ApplySeries(const Decoded& decoded) {
+  void DeclareSeries(const Loaded& loaded) {
+    for (std::size_t i = 0; i < loaded.stretch.count; ++i) {
+      DeclareSeries(loaded.decoded[i]);
+    }
+  }
+
+  void DeclareSeries(const Decoded& decoded) {
     for (std::size_t i = 0; i < decoded.series.size(); ++i) {
       const RefSeries& declared = decoded.series[i];
       const storage::SeriesRef known = Declare(declared, decoded.hashes[i]);
@@ -242,12 +284,12 @@ class Replayer {
     }
   }
 
-  // What a stretch's records may take; decoded it is some three times as much.
-  // The memory of a series is fetched once a stretch, so that should bring
-  // some samples of each.
+  // What a stretch's records may take; decoded it is some three times as much,
+  // and there are two of them. The memory of a series is fetched once a
+  // stretch, so that should bring some samples of each.
   std::size_t StretchBytes() const {
     constexpr std::size_t kLeast = 2 << 20;
-    constexpr std::size_t kMost = 24 << 20;
+    constexpr std::size_t kMost = 16 << 20;
     constexpr std::size_t kPerSeries = 4 * 11;
     return std::clamp(head_.series_count() * kPerSeries, kLeast, kMost);
   }
@@ -259,7 +301,6 @@ class Replayer {
   WalReader reader_;
   base::Workers workers_;
   std::vector<WalAssembler> assemblers_;  // By worker.
-  std::vector<Decoded> decoded_;
   ReplayResult result_;
   std::optional<WalFlaw> checkpoint_flaw_;
   std::optional<WalFlaw> flaw_;
