@@ -238,7 +238,7 @@ absl::Status CheckpointWal(Wal& wal, int last_segment,
   }
   NARTHEX_RETURN_IF_ERROR(wal.RemoveSegmentsBelow(last_segment + 1));
   metrics.checkpoints_deleted.Inc();
-  const absl::Status cleaned = CleanUpCheckpoints(wal.directory());
+  absl::Status cleaned = CleanUpCheckpoints(wal.directory());
   if (!cleaned.ok()) metrics.checkpoint_deletions_failed.Inc();
   return cleaned;
 }

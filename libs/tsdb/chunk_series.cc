@@ -91,7 +91,7 @@ class DecodedSeries : public storage::Series {
 
   const model::Labels& labels() const override { return series_.labels; }
   absl::Status Read(model::SampleColumns* out) const override {
-    const absl::Status status = DecodeChunks(series_.chunks, range_, out);
+    absl::Status status = DecodeChunks(series_.chunks, range_, out);
     if (status.ok()) return status;
     return base::Annotate(
         status, absl::StrCat("series ", series_.labels.ToMetricString()));

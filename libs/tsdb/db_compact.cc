@@ -259,7 +259,7 @@ absl::Status DbState::CompactGroup(const std::vector<BlockMeta>& plan) {
   }
   metrics_.compactions_triggered.Inc();
   if (overlap) metrics_.vertical_compactions.Inc();
-  const absl::Status status = Rewrite(parents);
+  absl::Status status = Rewrite(parents);
   if (status.ok() || absl::IsCancelled(status)) return status;
   metrics_.compactions_failed.Inc();
   // A full disk passes; other reasons would only come again.

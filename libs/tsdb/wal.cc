@@ -174,7 +174,7 @@ absl::Status Wal::OpenSegment(int number) {
   base::UniqueFd file(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (!file) return base::ErrnoStatus(errno, "create", path);
-  const absl::Status status = base::SyncDirectory(directory_);
+  absl::Status status = base::SyncDirectory(directory_);
   if (!status.ok()) {
     ::unlink(path.c_str());
     return status;
@@ -234,7 +234,7 @@ absl::Status Wal::RemoveSegmentsBelow(int segment) {
     }
     return absl::OkStatus();
   };
-  const absl::Status status = remove();
+  absl::Status status = remove();
   if (!status.ok()) metrics_.truncations_failed.Inc();
   return status;
 }
