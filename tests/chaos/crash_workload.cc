@@ -15,6 +15,7 @@ constexpr int kSeries = 30;
 constexpr int kDoomed = 4;
 // After so many steps a set of series ends and another begins.
 constexpr std::int64_t kGeneration = 200;
+constexpr std::int64_t kStepsBetweenStarts = 45;
 
 absl::Status Append(tsdb::Db& db, std::int64_t step) {
   std::vector<tsdb::RefSample> samples;
@@ -68,6 +69,7 @@ tsdb::DbOptions CrashWorkload::Options(tsdb::WalSync sync) {
   options.samples_per_chunk = 20;
   options.wal.sync = sync;
   options.wal.segment_bytes = 2 * tsdb::kWalPageBytes;
+  options.memory_snapshot = true;
   return options;
 }
 
@@ -106,21 +108,26 @@ std::vector<CrashWorkload::Sample> CrashWorkload::SamplesOf(std::int64_t step) {
 
 void CrashWorkload::Run(const std::string& directory, tsdb::WalSync sync,
                         Progress& progress) {
-  metrics::Registry registry;
-  base::FakeClock clock(TimeOf(progress.acknowledged.load()));
-  auto db = tsdb::Db::Open(directory, Options(sync), base::Logger::Discard(),
-                           clock, registry);
-  absl::Status status = db.status();
-  if (status.ok()) progress.open.store(true);
   std::int64_t step = progress.acknowledged.load();
+  base::FakeClock clock(TimeOf(step));
+  absl::Status status;
   while (status.ok()) {
-    ++step;
-    clock.Advance(kStepMs);
-    progress.begun.store(step);
-    status = Append(**db, step);
-    if (!status.ok()) break;
-    progress.acknowledged.store(step);
-    status = Maintain(**db, step, directory, progress);
+    metrics::Registry registry;
+    auto db = tsdb::Db::Open(directory, Options(sync), base::Logger::Discard(),
+                             clock, registry);
+    status = db.status();
+    if (status.ok()) progress.open.store(true);
+    do {
+      if (!status.ok()) break;
+      ++step;
+      clock.Advance(kStepMs);
+      progress.begun.store(step);
+      status = Append(**db, step);
+      if (!status.ok()) break;
+      progress.acknowledged.store(step);
+      status = Maintain(**db, step, directory, progress);
+    } while (step % kStepsBetweenStarts != 0);
+    if (status.ok()) status = (*db)->Close();
   }
   std::fprintf(stderr, "step %lld: %s\n", static_cast<long long>(step),
                status.ToString().c_str());

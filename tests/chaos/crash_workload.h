@@ -24,7 +24,7 @@ struct Progress {
 /// A series of samples and deletions in which everything follows from the
 /// number of the step, so that whoever knows how far it came knows what must
 /// be stored. Between them: compaction, retention, checkpoints, flushes,
-/// snapshots and rewrites.
+/// snapshots, rewrites, and stops and starts with snapshots of memory.
 class CrashWorkload {
  public:
   static constexpr std::int64_t kStepMs = 120'000;
