@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <zstd.h>
 
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -41,6 +42,31 @@ void EchoHeaders(const Request& request, Response& response) {
 }
 
 }  // namespace
+
+TEST_CASE("a body in zstd is decoded as one in gzip, up to the limit") {
+  const std::string text(4'000'000, 'x');
+  std::string packed(ZSTD_compressBound(text.size()), '\0');
+  packed.resize(
+      ZSTD_compress(packed.data(), packed.size(), text.data(), text.size(), 1));
+  Site site;
+  site.router.Get("/z", [&](const Request&, Response& response) {
+    response.headers().Set("Content-Encoding", "zstd");
+    response.Send(200, "text/plain", packed);
+  });
+  site.router.Get("/torn", [&](const Request&, Response& response) {
+    response.headers().Set("Content-Encoding", "zstd");
+    response.Send(200, "text/plain", "no zstd at all");
+  });
+  Client client;
+  std::string body;
+  CHECK(client.Fetch({.url = site.Url("/z")}, &body).status.ok());
+  CHECK(body == text);
+  const auto bomb =
+      client.Fetch({.url = site.Url("/z"), .max_body_bytes = 1'000'000}, &body);
+  CHECK(absl::IsResourceExhausted(bomb.status));
+  CHECK(body.size() <= 1'000'000);
+  CHECK_FALSE(client.Fetch({.url = site.Url("/torn")}, &body).status.ok());
+}
 
 TEST_CASE("a fetch brings status, headers and body") {
   Site site;
