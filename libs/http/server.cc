@@ -285,6 +285,7 @@ void Server::State::OnAccept(boost::system::error_code error, Socket socket) {
     return;
   }
   const int open = ++connections_;
+  if (metrics_ != nullptr) metrics_->CountAccepted();
   ServeConnection(std::move(socket), context_, tls_.get());
   if (open < options_.max_connections) return Accept();
   accept_paused_ = true;
@@ -297,6 +298,7 @@ void Server::State::OnAccept(boost::system::error_code error, Socket socket) {
 
 void Server::State::OnClose() {
   --connections_;
+  if (metrics_ != nullptr) metrics_->CountClosed();
   if (context_.stopping) {
     base::MutexLock lock(mutex_);
     wake_.NotifyAll();

@@ -15,7 +15,16 @@ ServerMetrics::ServerMetrics(metrics::Registry& registry)
       bytes_(registry.NewHistogramFamily(
           "prometheus_http_response_size_bytes",
           "Histogram of response size for HTTP requests.", {"handler"},
-          metrics::ExponentialBuckets(100, 10, 8))) {}
+          metrics::ExponentialBuckets(100, 10, 8))),
+      accepted_(registry.NewCounter(
+          "net_conntrack_listener_conn_accepted_total",
+          "Total number of connections opened to the listener of a given name.",
+          {{"listener_name", "http"}})),
+      closed_(registry.NewCounter(
+          "net_conntrack_listener_conn_closed_total",
+          "Total number of connections closed that were made to the listener "
+          "of a given name.",
+          {{"listener_name", "http"}})) {}
 
 void ServerMetrics::Observe(const Exchange& exchange) {
   const Handler& handler = Of(exchange.handler);

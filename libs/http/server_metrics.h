@@ -15,6 +15,8 @@ class ServerMetrics {
  public:
   explicit ServerMetrics(metrics::Registry& registry);
   void Observe(const Exchange& exchange);
+  void CountAccepted() { accepted_.Inc(); }
+  void CountClosed() { closed_.Inc(); }
 
  private:
   // Looked up once for each handler, not for each request.
@@ -28,6 +30,8 @@ class ServerMetrics {
   metrics::CounterFamily& requests_;
   metrics::HistogramFamily& seconds_;
   metrics::HistogramFamily& bytes_;
+  metrics::Counter& accepted_;
+  metrics::Counter& closed_;
   base::Mutex mutex_;
   absl::flat_hash_map<std::string, std::unique_ptr<Handler>> handlers_
       ABSL_GUARDED_BY(mutex_);
