@@ -1,7 +1,5 @@
 #include "libs/discovery/consul_provider.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -101,7 +99,9 @@ void AddParam(absl::string_view name, absl::string_view value,
 
 ConsulProvider::ConsulProvider(Options options, ConsulConfig config,
                                const ProviderContext& context)
-    : options_(options),
+    : ThreadProvider("consul", context.client,
+                     std::make_shared<http::ClientConfig>(config.client)),
+      options_(options),
       config_(std::move(config)),
       logger_(context.logger.With(
           {{"discovery", "consul"}, {"config", context.job}})),
@@ -114,7 +114,6 @@ ConsulProvider::ConsulProvider(Options options, ConsulConfig config,
           RpcDuration(context.metrics.registry, "health", "service")),
       client_(context.client),
       client_config_(std::make_shared<http::ClientConfig>(config_.client)),
-      fetcher_(context.client, client_config_),
       datacenter_(config_.datacenter) {
   absl::string_view server = config_.server;
   std::string scheme = config_.scheme;
@@ -132,24 +131,7 @@ ConsulProvider::ConsulProvider(Options options, ConsulConfig config,
 
 ConsulProvider::~ConsulProvider() { Stop(); }
 
-void ConsulProvider::Start(Update update) {
-  update_ = std::move(update);
-  thread_ = std::thread([this] { Run(); });
-}
-
-void ConsulProvider::Stop() {
-  if (!thread_.joinable()) return;
-  {
-    base::MutexLock lock(mutex_);
-    stopping_ = true;
-    changed_.NotifyAll();
-  }
-  fetcher_.Cancel();
-  thread_.join();
-}
-
 void ConsulProvider::Run() {
-  pthread_setname_np(pthread_self(), "sd-consul");
   if (LearnDatacenter()) RunWatches();
   // The answers of what still runs go into the watches.
   if (catalog_ != nullptr && catalog_->running) client_.Cancel(catalog_->id);
@@ -188,12 +170,7 @@ bool ConsulProvider::LearnDatacenter() {
                   {{"err", datacenter.status().message()}});
     const std::int64_t deadline =
         NowNs() + options_.retry_interval_ms * kNsPerMs;
-    base::MutexLock lock(mutex_);
-    while (!stopping_ && NowNs() < deadline) {
-      changed_.WaitFor(mutex_, std::chrono::milliseconds(
-                                   (deadline - NowNs()) / kNsPerMs + 1));
-    }
-    if (stopping_) return false;
+    if (!WaitUntil(deadline)) return false;
   }
   return true;
 }

@@ -4,13 +4,10 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "libs/base/mutex.h"
 #include "libs/discovery/consul.h"
-#include "libs/discovery/fetcher.h"
-#include "libs/discovery/provider.h"
+#include "libs/discovery/thread_provider.h"
 #include "libs/http/client.h"
 
 namespace narthex::discovery {
@@ -20,7 +17,7 @@ namespace narthex::discovery {
 /// services named in the configuration and no tags or filter to check, only
 /// those are watched. A group for each service, its name the source; what
 /// cannot be asked keeps its targets.
-class ConsulProvider : public Provider {
+class ConsulProvider : public ThreadProvider {
  public:
   struct Options {
     /// After a failure.
@@ -32,9 +29,6 @@ class ConsulProvider : public Provider {
   ConsulProvider(Options options, ConsulConfig config,
                  const ProviderContext& context);
   ~ConsulProvider() override;
-
-  void Start(Update update) override;
-  void Stop() override ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   /// A question that is asked again and again.
@@ -52,7 +46,7 @@ class ConsulProvider : public Provider {
   };
   using WatchPointer = std::shared_ptr<Watch>;
 
-  void Run();
+  void Run() override;
   void RunWatches() ABSL_LOCKS_EXCLUDED(mutex_);
   /// Asks the agent for the datacenter unless the configuration tells; false
   /// when stopped.
@@ -82,22 +76,16 @@ class ConsulProvider : public Provider {
   metrics::Summary& service_duration_;
   http::Client& client_;
   const std::shared_ptr<const http::ClientConfig> client_config_;
-  Fetcher fetcher_;
   std::string base_url_;
   std::string unix_socket_;
-  Update update_;
 
   // Of the provider's thread alone.
   std::string datacenter_;
   WatchPointer catalog_;
   std::map<std::string, WatchPointer> services_;
 
-  base::Mutex mutex_;
-  base::CondVar changed_;
   std::vector<WatchPointer> answered_ ABSL_GUARDED_BY(mutex_);
   int running_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
 };
 
 }  // namespace narthex::discovery

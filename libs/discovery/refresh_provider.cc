@@ -1,12 +1,8 @@
 #include "libs/discovery/refresh_provider.h"
 
-#include <pthread.h>
-
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "libs/base/clock.h"
 
 namespace narthex::discovery {
@@ -19,52 +15,25 @@ constexpr std::int64_t kNsPerMs = 1'000'000;
 RefreshProvider::RefreshProvider(Options options,
                                  const ProviderContext& context,
                                  Refresh refresh)
-    : options_(std::move(options)),
+    : ThreadProvider(options.mechanism, context.client,
+                     std::move(options.client)),
+      interval_ms_(options.interval_ms),
       logger_(context.logger.With(
-          {{"discovery", options_.mechanism}, {"config", context.job}})),
-      metrics_(context.metrics.ForRefresh(options_.mechanism, context.job)),
-      refresh_(std::move(refresh)),
-      fetcher_(context.client, options_.client) {}
+          {{"discovery", options.mechanism}, {"config", context.job}})),
+      metrics_(context.metrics.ForRefresh(options.mechanism, context.job)),
+      refresh_(std::move(refresh)) {}
 
 RefreshProvider::~RefreshProvider() { Stop(); }
 
-void RefreshProvider::Start(Update update) {
-  update_ = std::move(update);
-  thread_ = std::thread([this] { Run(); });
-}
-
-void RefreshProvider::Stop() {
-  if (!thread_.joinable()) return;
-  {
-    base::MutexLock lock(mutex_);
-    stopping_ = true;
-    changed_.NotifyAll();
-  }
-  fetcher_.Cancel();
-  thread_.join();
-}
-
 void RefreshProvider::Run() {
-  pthread_setname_np(
-      pthread_self(),
-      absl::StrCat("sd-", options_.mechanism.substr(0, 12)).c_str());
   const std::int64_t interval_ns =
-      std::max<std::int64_t>(options_.interval_ms, 1) * kNsPerMs;
+      std::max<std::int64_t>(interval_ms_, 1) * kNsPerMs;
   std::int64_t next = base::Clock::System().MonotonicNs();
   do {
     RefreshOnce();
     // Refreshes that take longer than the interval do not pile up.
     next = std::max(next + interval_ns, base::Clock::System().MonotonicNs());
   } while (WaitUntil(next));
-}
-
-bool RefreshProvider::WaitUntil(std::int64_t deadline_ns) {
-  base::MutexLock lock(mutex_);
-  for (;;) {
-    const std::int64_t left = deadline_ns - base::Clock::System().MonotonicNs();
-    if (stopping_ || left <= 0) return !stopping_;
-    changed_.WaitFor(mutex_, std::chrono::milliseconds(left / kNsPerMs + 1));
-  }
 }
 
 void RefreshProvider::RefreshOnce() {

@@ -5,13 +5,10 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "libs/base/mutex.h"
-#include "libs/discovery/fetcher.h"
-#include "libs/discovery/provider.h"
+#include "libs/discovery/thread_provider.h"
 
 namespace narthex::discovery {
 
@@ -19,7 +16,7 @@ namespace narthex::discovery {
 /// mechanisms that cannot be watched. A refresh that fails is counted and
 /// logged and leaves the targets as they are; a group that is missing from
 /// the next answer is removed.
-class RefreshProvider : public Provider {
+class RefreshProvider : public ThreadProvider {
  public:
   /// All groups that there are. Runs on the provider's own thread and may
   /// block in the fetcher; whatever else it waits for must end soon after
@@ -40,28 +37,16 @@ class RefreshProvider : public Provider {
                   Refresh refresh);
   ~RefreshProvider() override;
 
-  void Start(Update update) override;
-  void Stop() override ABSL_LOCKS_EXCLUDED(mutex_);
-
  private:
-  void Run();
+  void Run() override;
   void RefreshOnce();
-  /// False when stopped.
-  bool WaitUntil(std::int64_t deadline_ns) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  const Options options_;
+  const std::int64_t interval_ms_;
   const base::Logger logger_;
   const RefreshMetrics metrics_;
   const Refresh refresh_;
-  Fetcher fetcher_;
-  Update update_;
   /// Sources of the groups that the consumer has.
   std::set<std::string> known_;
-
-  base::Mutex mutex_;
-  base::CondVar changed_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
 };
 
 }  // namespace narthex::discovery
