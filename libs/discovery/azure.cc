@@ -122,6 +122,7 @@ class Azure {
                        }),
           "could not get virtual machine scale set vms"));
     }
+    NARTHEX_RETURN_IF_ERROR(FetchInterfaces(fetcher, machines));
     TargetGroup group;
     for (const Machine& machine : machines) {
       NARTHEX_RETURN_IF_ERROR(
@@ -139,6 +140,8 @@ class Azure {
   struct Kept {
     Interface interface;
     std::int64_t until_ns = 0;
+    /// Asked for in this refresh and not used yet.
+    bool is_new = false;
   };
 
   std::string GroupPath(const std::string& group) const {
@@ -162,30 +165,66 @@ class Azure {
     const std::int64_t now = base::Clock::System().MonotonicNs();
     const auto known = interfaces_.find(id);
     if (known != interfaces_.end() && now < known->second.until_ns) {
-      hits.Inc();
+      if (!std::exchange(known->second.is_new, false)) hits.Inc();
       return known->second.interface;
     }
-    const std::string group = GroupPath(ResourceGroupOf(id));
-    const std::string path =
-        machine.scale_set.empty()
-            ? absl::StrCat(group,
-                           "/providers/Microsoft.Network/networkInterfaces/",
-                           LastPart(id), kNetworkVersion)
-            : absl::StrCat(group,
-                           "/providers/microsoft.Compute/"
-                           "virtualMachineScaleSets/",
-                           machine.scale_set, "/virtualMachines/",
-                           Text(machine.json, "instanceId"),
-                           "/networkInterfaces/", LastPart(id),
-                           kScaleSetNetworkVersion);
-    const auto json = api_.Get(fetcher, path);
+    const auto json = api_.Get(fetcher, InterfacePath(id, machine));
     if (absl::IsNotFound(json.status())) return std::nullopt;
     NARTHEX_RETURN_IF_ERROR(json);
+    Keep(id, *json).is_new = false;
+    return interfaces_[id].interface;
+  }
+
+  Kept& Keep(const std::string& id, const Json& json) {
     Kept& kept = interfaces_[id];
-    kept.interface = ReadInterface(*json);
-    kept.until_ns =
-        now + kKeptRefreshes * config_.refresh_interval_ms * 1'000'000;
-    return kept.interface;
+    kept.interface = ReadInterface(json);
+    kept.until_ns = base::Clock::System().MonotonicNs() +
+                    kKeptRefreshes * config_.refresh_interval_ms * 1'000'000;
+    kept.is_new = true;
+    return kept;
+  }
+
+  std::string InterfacePath(const std::string& id,
+                            const Machine& machine) const {
+    const std::string group = GroupPath(ResourceGroupOf(id));
+    if (machine.scale_set.empty()) {
+      return absl::StrCat(group,
+                          "/providers/Microsoft.Network/networkInterfaces/",
+                          LastPart(id), kNetworkVersion);
+    }
+    return absl::StrCat(group,
+                        "/providers/microsoft.Compute/virtualMachineScaleSets/",
+                        machine.scale_set, "/virtualMachines/",
+                        Text(machine.json, "instanceId"), "/networkInterfaces/",
+                        LastPart(id), kScaleSetNetworkVersion);
+  }
+
+  /// Asks for all interfaces that are not known, many at once. What cannot be
+  /// read is asked for again, and complained of, where it is needed.
+  absl::Status FetchInterfaces(Fetcher& fetcher,
+                               const std::vector<Machine>& machines) {
+    const std::int64_t now = base::Clock::System().MonotonicNs();
+    std::vector<std::string> ids;
+    std::vector<std::string> paths;
+    for (const Machine& machine : machines) {
+      const Json& profile =
+          Child(Child(machine.json, "properties"), "networkProfile");
+      for (const Json& reference : Child(profile, "networkInterfaces")) {
+        const std::string id = Text(reference, "id");
+        const auto known = interfaces_.find(id);
+        if (known != interfaces_.end() && now < known->second.until_ns) {
+          continue;
+        }
+        ids.push_back(id);
+        paths.push_back(InterfacePath(id, machine));
+      }
+    }
+    NARTHEX_ASSIGN_OR_RETURN(const std::vector<Json> found,
+                             api_.GetAll(fetcher, paths));
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      if (found[i].is_map()) Keep(ids[i], found[i]);
+    }
+    return absl::OkStatus();
   }
 
   absl::Status AddMachine(Fetcher& fetcher, const Machine& machine,

@@ -15,6 +15,9 @@
 namespace narthex::discovery {
 namespace {
 
+/// Requests under way together.
+constexpr int kAtOnce = 10;
+
 constexpr char kAssertionType[] =
     "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -111,8 +114,8 @@ absl::StatusOr<http::FetchRequest> AzureApi::TokenRequest(
   return ManagedRequest();
 }
 
-absl::StatusOr<Json> AzureApi::GetUrl(Fetcher& fetcher,
-                                      const std::string& url) {
+absl::StatusOr<http::FetchRequest> AzureApi::Request(Fetcher& fetcher,
+                                                     const std::string& url) {
   const std::int64_t now = base::Clock::System().NowMs() / 1000;
   NARTHEX_ASSIGN_OR_RETURN(
       const std::string authorization,
@@ -121,6 +124,12 @@ absl::StatusOr<Json> AzureApi::GetUrl(Fetcher& fetcher,
   request.url = url;
   request.headers.Set("Authorization", authorization);
   request.headers.Set("Accept", "application/json");
+  return request;
+}
+
+absl::StatusOr<Json> AzureApi::GetUrl(Fetcher& fetcher,
+                                      const std::string& url) {
+  NARTHEX_ASSIGN_OR_RETURN(http::FetchRequest request, Request(fetcher, url));
   NARTHEX_ASSIGN_OR_RETURN(const Fetcher::Answer answer,
                            fetcher.Fetch(std::move(request)));
   if (answer.code == 200) return ParseJson(answer.body);
@@ -134,6 +143,24 @@ absl::StatusOr<Json> AzureApi::GetUrl(Fetcher& fetcher,
 
 absl::StatusOr<Json> AzureApi::Get(Fetcher& fetcher, const std::string& path) {
   return GetUrl(fetcher, cloud_.management + path);
+}
+
+absl::StatusOr<std::vector<Json>> AzureApi::GetAll(
+    Fetcher& fetcher, const std::vector<std::string>& paths) {
+  std::vector<http::FetchRequest> requests;
+  for (const std::string& path : paths) {
+    NARTHEX_ASSIGN_OR_RETURN(http::FetchRequest request,
+                             Request(fetcher, cloud_.management + path));
+    requests.push_back(std::move(request));
+  }
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<Fetcher::Answer> answers,
+                           fetcher.FetchAll(std::move(requests), kAtOnce));
+  std::vector<Json> out;
+  for (const Fetcher::Answer& answer : answers) {
+    auto json = ParseJson(answer.code == 200 ? answer.body : "null");
+    out.push_back(json.ok() ? *std::move(json) : Json());
+  }
+  return out;
 }
 
 absl::Status AzureApi::ForEach(Fetcher& fetcher, const std::string& path,

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -25,8 +26,14 @@ class AzureApi {
                        const std::function<void(const Json&)>& visit);
   /// One object; kNotFound when there is none.
   absl::StatusOr<Json> Get(Fetcher& fetcher, const std::string& path);
+  /// Objects in the order of their paths, several asked for at once; null for
+  /// what is not there or cannot be read.
+  absl::StatusOr<std::vector<Json>> GetAll(
+      Fetcher& fetcher, const std::vector<std::string>& paths);
 
  private:
+  absl::StatusOr<http::FetchRequest> Request(Fetcher& fetcher,
+                                             const std::string& url);
   absl::StatusOr<Json> GetUrl(Fetcher& fetcher, const std::string& url);
   /// The request that gives a token, by the method of authentication.
   absl::StatusOr<http::FetchRequest> TokenRequest(
