@@ -86,20 +86,6 @@ std::optional<DnsRecord> RecordOf(const ns_msg& message, const ns_rr& rr) {
   return record;
 }
 
-Records ParseAnswer(const unsigned char* data, int size) {
-  Records records;
-  ns_msg message;
-  if (ns_initparse(data, size, &message) < 0) return records;
-  for (int i = 0; i < ns_msg_count(message, ns_s_an); ++i) {
-    ns_rr rr;
-    if (ns_parserr(&message, ns_s_an, i, &rr) < 0) break;
-    if (auto record = RecordOf(message, rr)) {
-      records.push_back(*std::move(record));
-    }
-  }
-  return records;
-}
-
 /// One name on its way through the names to try.
 struct Lookup {
   ares_channel channel = nullptr;
@@ -126,7 +112,8 @@ struct Lookup {
     auto& lookup = *static_cast<Lookup*>(self);
     switch (status) {
       case ARES_SUCCESS:
-        lookup.result = ParseAnswer(data, size);
+        lookup.result = ParseDnsAnswer({reinterpret_cast<const char*>(data),
+                                        static_cast<std::size_t>(size)});
         return;
       case ARES_ENODATA:
         lookup.result = Records();
@@ -281,6 +268,22 @@ std::vector<absl::StatusOr<std::vector<DnsRecord>>> LookUp(
   std::vector<Result> results;
   for (auto& lookup : lookups) results.push_back(*std::move(lookup->result));
   return results;
+}
+
+std::vector<DnsRecord> ParseDnsAnswer(absl::string_view message_bytes) {
+  Records records;
+  ns_msg message;
+  if (ns_initparse(reinterpret_cast<const unsigned char*>(message_bytes.data()),
+                   static_cast<int>(message_bytes.size()), &message) < 0)
+    return records;
+  for (int i = 0; i < ns_msg_count(message, ns_s_an); ++i) {
+    ns_rr rr;
+    if (ns_parserr(&message, ns_s_an, i, &rr) < 0) break;
+    if (auto record = RecordOf(message, rr)) {
+      records.push_back(*std::move(record));
+    }
+  }
+  return records;
 }
 
 }  // namespace narthex::discovery

@@ -46,4 +46,7 @@ std::vector<absl::StatusOr<std::vector<DnsRecord>>> LookUp(
     const ResolverConfig& config, const std::vector<std::string>& names,
     DnsType type, const std::function<bool()>& cancelled);
 
+/// The records of an answer that are of a type above and well formed.
+std::vector<DnsRecord> ParseDnsAnswer(absl::string_view message_bytes);
+
 }  // namespace narthex::discovery
