@@ -76,6 +76,43 @@ def a_scraper_killed_during_an_outage_loses_only_its_restart():
         check_equal(dropped, 0, "dropped samples")
 
 
+def one_of_several_ingesters_away_leaves_no_gap():
+    """Its series wait on disk; those of the others go on meanwhile."""
+    ingesters = ["ingester1", "ingester2", "ingester3"]
+    wiring = {"ingester": ingesters}
+    series = 60
+    exporter = Exposition({"/metrics": lambda n: "".join(f'n{{i="{i}"}} {n + 1}\n' for i in range(series))})
+    with Suite(scrape_config([exporter.address])) as suite:
+        suite.own(exporter)
+        for name in ingesters:
+            suite.add(name, "ingester")
+        suite.add("scraper", wiring=wiring)
+        suite.add("querier", wiring=wiring)
+        suite.start(*ingesters, "querier", "scraper")
+        wait_for("the first samples", lambda: suite.value("min(n)") is not None and suite.value("min(n)") >= 3)
+        begin = time.time()
+        suite.ingester2.kill()
+        others = [suite.services[name] for name in ("ingester1", "ingester3")]
+        appended = [i.metric("prometheus_tsdb_head_samples_appended_total") for i in others]
+        wait_for("samples on disk", lambda: suite.scraper.metric("narthex_push_spooled_samples_total") > 0)
+        time.sleep(5)
+        for ingester, before in zip(others, appended):
+            after = ingester.metric("prometheus_tsdb_head_samples_appended_total")
+            check(after > before + 3, f"{ingester.name} took {after - before} samples meanwhile")
+        suite.ingester2.start()
+        newest = exporter.counts["/metrics"]
+        wait_for("newer samples", lambda: suite.value("min(n)") > newest)
+        wait_for("an empty queue", lambda: suite.scraper.metric("narthex_push_queue_disk_bytes") == 0)
+        now = time.time()
+        result = suite.query(f"n[{int(now - begin) + 3}s]", now)
+        check_equal(len(result), series, "series")
+        for one in result:
+            values = [float(value) for _, value in one["values"]]
+            check_equal(values, [values[0] + i for i in range(len(values))], f"values of {one['metric']}")
+        check_equal(suite.scraper.metric("narthex_push_dropped_samples_total{"), 0, "dropped samples")
+
+
 if __name__ == "__main__":
     main(a_stopped_ingester_leaves_no_gap, a_frozen_ingester_leaves_no_gap,
-         a_scraper_killed_during_an_outage_loses_only_its_restart)
+         a_scraper_killed_during_an_outage_loses_only_its_restart,
+         one_of_several_ingesters_away_leaves_no_gap)

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import urllib.parse
 
-from harness import HOST, Suite, check, free_port, get, main, need_peer, wait_for
+from harness import HOST, Suite, check, free_port, get, main, need_peer, need_program, wait_for
 
 # The hash of "fakepassword".
 PASSWORD_HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
@@ -227,4 +227,27 @@ def scrapes_as_prometheus():
         print(f"        {len(configs)} jobs, {good} up", flush=True)
 
 
-main(scrapes_as_prometheus)
+def http2_is_spoken_over_tls_unless_forbidden():
+    """nghttpd refuses whoever does not agree on h2 in the TLS handshake."""
+    binary = need_program("nghttpd")
+    with Suite() as suite:
+        certificates = Certificates(suite.folder)
+        port = free_port()
+        suite.write("site/metrics", "a 1\n")
+        server = subprocess.Popen([binary, f"--address={HOST}", "--htdocs=" + os.path.join(suite.folder, "site"),
+                                   str(port), certificates.path("server.key"), certificates.path("server.pem")])
+        suite.cleanups += [server.wait, server.kill]
+        common = (f"scheme: https, fallback_scrape_protocol: PrometheusText0.0.4, "
+                  f"tls_config: {{ca_file: {certificates.path('ca.pem')}}}, static_configs: [{{targets: ['{HOST}:{port}']}}]")
+        suite.write("prometheus.yml", "global: {scrape_interval: 1s, scrape_timeout: 900ms}\nscrape_configs:\n"
+                    f"- {{job_name: h2, {common}}}\n- {{job_name: h1, {common}, enable_http2: false}}\n")
+        suite.start("ingester", "querier", "scraper")
+
+        def health():
+            targets = suite.api("/targets")["activeTargets"]
+            return {target["labels"]["job"]: target["health"] for target in targets}
+        wait_for("health by protocol", lambda: health() == {"h2": "up", "h1": "down"}, timeout=10)
+        wait_for("the sample", lambda: suite.value('a{job="h2"}') == 1)
+
+
+main(scrapes_as_prometheus, http2_is_spoken_over_tls_unless_forbidden)
