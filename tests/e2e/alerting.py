@@ -177,6 +177,43 @@ groups: [{name: g, interval: 1s, rules: [{alert: Slow, expr: vector(1), for: 1h}
         check(moved, f"active since {after}, before the restart {before}")
 
 
+def alertmanagers_are_discovered():
+    """By a list over HTTP and by a file, both of which change."""
+    def listed(*addresses, **labels):
+        return json.dumps([{"targets": list(addresses), "labels": labels}])
+
+    pages = Exposition({"/sd": listed("127.0.0.1:1", __alerts_path_prefix__="/x")})
+    rules = "groups: [{name: g, interval: 1s, rules: [{alert: Always, expr: vector(1)}]}]"
+    with Suite() as suite:
+        suite.own(pages)
+        hook = suite.own(Webhook())
+        suite.write("am.json", listed("127.0.0.2:2"))
+        suite.write("rules.yml", rules)
+        suite.write("prometheus.yml", scrape_config([], extra=f"""
+rule_files: [rules.yml]
+alerting:
+  alertmanagers:
+  - http_sd_configs: [{{url: 'http://{pages.address}/sd', refresh_interval: 1s}}]
+    relabel_configs: [{{source_labels: [__alerts_path_prefix__], target_label: __alerts_path__, regex: (.+), replacement: '$1/api/v2/alerts'}}]
+  - scheme: https
+    file_sd_configs: [{{files: ['{suite.folder}/am.json'], refresh_interval: 1s}}]
+"""))
+        suite.write("alertmanager.yml", ROUTES % hook.url)
+        suite.add("ruler", flags=["--rules.alert.resend-delay=1s"])
+        suite.start("ingester", "querier", "ruler", "alertmanager")
+
+        def urls():
+            return sorted(one["url"] for one in suite.api("/alertmanagers")["activeAlertmanagers"])
+        wait_for("both to be found", lambda: urls() == [
+            "http://127.0.0.1:1/x/api/v2/alerts", "https://127.0.0.2:2/api/v2/alerts"], timeout=15)
+        # Ours comes, the file's goes.
+        pages.pages["/sd"] = listed(f"{HOST}:{suite.alertmanager.port}")
+        suite.write("am.json", "[]")
+        wait_for("ours alone to be left", lambda: urls() == [
+            f"http://{HOST}:{suite.alertmanager.port}/api/v2/alerts"], timeout=15)
+        wait_for("a notification", lambda: hook.received)
+
+
 if __name__ == "__main__":
     main(an_exporter_dies_is_told_silenced_and_returns, the_real_alertmanager_takes_our_alerts,
-         pending_time_survives_a_restart_of_the_ruler)
+         pending_time_survives_a_restart_of_the_ruler, alertmanagers_are_discovered)

@@ -141,7 +141,9 @@ class Exposition:
                 time.sleep(outer.delay)
                 body = (page or "").encode()
                 self.send_response(200 if page is not None else 404)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                # A list is what http_sd_configs asks for.
+                kind = "application/json" if body.startswith(b"[") else "text/plain; version=0.0.4"
+                self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
