@@ -166,6 +166,40 @@ TEST_CASE("a disk queue cut at any byte gives the records before the cut") {
   }
 }
 
+TEST_CASE("what a power cut takes is counted once") {
+  Fixture f;
+  f.options.segment_bytes = 60;
+  bool settled = false;
+  SECTION("of a segment") { f.options.segment_bytes = 1000; }
+  SECTION("a whole segment") {}
+  SECTION("but not what was settled") { settled = true; }
+  {
+    const auto queue = f.Open();
+    f.Append(*queue, "aaaaaaaa", 2);
+    f.Append(*queue, "bbbbbbbb", 3);
+    const DiskPosition last = f.Append(*queue, "cccccccc", 4);
+    CHECK(queue->TakeUnsynced().size() == 2);
+    CHECK(queue->TakeUnsynced().empty());
+    if (settled) {
+      f.ReadAll(*queue);
+      queue->Commit(last);
+      queue->Rewind();
+    }
+  }
+  if (!settled) {
+    const std::string path = f.Segments().back();
+    const std::string content = base::ReadFile(path).value();
+    REQUIRE(
+        base::WriteFileAtomically(path, content.substr(0, content.size() - 28))
+            .ok());
+  }
+  for (int i = 0; i < 2; ++i) {
+    const auto queue = f.Open();
+    CHECK(f.ReadAll(*queue).size() == (settled ? 0U : 2U));
+    CHECK(f.lost[DiskLoss::kCorrupted] == (settled ? 0U : 4U));
+  }
+}
+
 TEST_CASE("a damaged record costs the rest of its segment, not the next one") {
   Fixture f;
   f.options.segment_bytes = 60;

@@ -22,6 +22,7 @@ constexpr absl::string_view kMagic = "NXQUEUE1";
 constexpr absl::string_view kSuffix = ".queue";
 constexpr std::size_t kHeaderBytes = 20;
 constexpr std::uint32_t kMostPayload = 256u << 20;
+constexpr std::size_t kPositionBytes = 44;
 
 template <typename T>
 void Put(T value, char* at) {
@@ -132,10 +133,13 @@ absl::Status DiskQueue::Load() {
     if (!file) {
       return base::ErrnoStatus(errno, "open disk queue", PathOf(number));
     }
-    Segment segment{number, kMagic.size(), 0};
+    Segment segment;
+    segment.number = number;
+    segment.bytes = kMagic.size();
     WalkHeaders(file.get(), kMagic.size(), FileSize(file.get()),
                 [&](const Header& header, std::uint64_t end) {
                   segment.bytes = end;
+                  segment.samples += header.samples;
                   segment.newest_ms =
                       std::max(segment.newest_ms, header.written_ms);
                 });
@@ -149,10 +153,12 @@ absl::Status DiskQueue::Load() {
   std::sort(
       segments_.begin(), segments_.end(),
       [](const Segment& a, const Segment& b) { return a.number < b.number; });
+  if (!segments_.empty()) {
+    tail_ = {segments_.back().number, segments_.back().bytes};
+    sent_ = synced_ = tail_;
+  }
+  CountMissing(LoadPosition());
   if (segments_.empty()) return absl::OkStatus();
-  tail_ = {segments_.back().number, segments_.back().bytes};
-  sent_ = tail_;
-  LoadPosition();
   while (!segments_.empty() &&
          DiskPosition{segments_.front().number, segments_.front().bytes} <=
              committed_) {
@@ -162,17 +168,33 @@ absl::Status DiskQueue::Load() {
   return absl::OkStatus();
 }
 
-void DiskQueue::LoadPosition() {
+DiskQueue::Mark DiskQueue::LoadPosition() {
   const auto content =
       base::ReadFile(absl::StrCat(options_.directory, "/position"));
-  if (!content.ok() || content->size() != 20) return;
+  if (!content.ok() || content->size() != kPositionBytes) return {};
   const absl::string_view text = *content;
-  if (base::Crc32c(text.substr(0, 16)) != Take<std::uint32_t>(&text[16])) {
-    return;
+  if (base::Crc32c(text.substr(0, 40)) != Take<std::uint32_t>(&text[40])) {
+    return {};
   }
   committed_ = {Take<std::uint64_t>(text.data()),
                 Take<std::uint64_t>(text.data() + 8)};
-  next_segment_ = std::max(next_segment_, committed_.segment + 1);
+  const Mark mark{{Take<std::uint64_t>(text.data() + 16),
+                   Take<std::uint64_t>(text.data() + 24)},
+                  Take<std::uint64_t>(text.data() + 32)};
+  next_segment_ = std::max(next_segment_,
+                           std::max(committed_.segment, mark.end.segment) + 1);
+  return mark;
+}
+
+void DiskQueue::CountMissing(const Mark& mark) {
+  if (mark.end <= tail_ || mark.end <= committed_) return;
+  // Segments before the last are synced when they are closed.
+  const Segment* found = Find(mark.end.segment);
+  const std::uint64_t samples =
+      mark.samples - std::min(mark.samples, found ? found->samples : 0);
+  if (samples > 0) on_loss_(DiskLoss::kCorrupted, samples);
+  // To be counted once.
+  StorePosition();
 }
 
 void DiskQueue::StorePosition() {
@@ -182,10 +204,14 @@ void DiskQueue::StorePosition() {
                O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
     if (!position_file_) return;
   }
-  std::array<char, 20> bytes{};
+  std::array<char, kPositionBytes> bytes{};
   Put(committed_.segment, bytes.data());
   Put(committed_.offset, bytes.data() + 8);
-  Put(base::Crc32c({bytes.data(), 16}), bytes.data() + 16);
+  Put(tail_.segment, bytes.data() + 16);
+  Put(tail_.offset, bytes.data() + 24);
+  Put(segments_.empty() ? std::uint64_t{0} : segments_.back().samples,
+      bytes.data() + 32);
+  Put(base::Crc32c({bytes.data(), 40}), bytes.data() + 40);
   // Without it more would be sent again than need be, which does no harm.
   [[maybe_unused]] const ssize_t written =
       ::pwrite(position_file_.get(), bytes.data(), bytes.size(), 0);
@@ -198,7 +224,9 @@ absl::Status DiskQueue::StartSegment() {
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (!file) return base::ErrnoStatus(errno, "create disk queue", path);
   NARTHEX_RETURN_IF_ERROR(base::WriteAll(file.get(), kMagic, path));
-  segments_.push_back({next_segment_, kMagic.size(), clock_.NowMs()});
+  // Without this the machine could lose the name of what is synced.
+  NARTHEX_RETURN_IF_ERROR(base::SyncDirectory(options_.directory));
+  segments_.push_back({next_segment_, kMagic.size(), clock_.NowMs(), 0});
   tail_file_ = std::move(file);
   tail_ = {next_segment_, kMagic.size()};
   ++next_segment_;
@@ -241,7 +269,20 @@ absl::StatusOr<DiskPosition> DiskQueue::Append(absl::string_view payload,
   tail_.offset += record.size();
   segments_.back().bytes = tail_.offset;
   segments_.back().newest_ms = now_ms;
+  segments_.back().samples += samples;
   return tail_;
+}
+
+std::vector<base::UniqueFd> DiskQueue::TakeUnsynced() {
+  if (!tail_file_ || tail_ <= synced_) return {};
+  StorePosition();
+  std::vector<base::UniqueFd> out;
+  for (const base::UniqueFd* file : {&position_file_, &tail_file_}) {
+    base::UniqueFd copy(::fcntl(file->get(), F_DUPFD_CLOEXEC, 0));
+    if (copy) out.push_back(std::move(copy));
+  }
+  synced_ = tail_;
+  return out;
 }
 
 const DiskQueue::Segment* DiskQueue::Find(std::uint64_t number) const {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
@@ -33,13 +34,15 @@ struct DiskQueueOptions {
 enum class DiskLoss { kBytes, kAge, kCorrupted };
 
 /// Records, first in, first out, in segment files of a directory. What was
-/// appended outlives the process until it is committed; a lost machine may
-/// lose what its kernel had not written. Not thread-safe.
+/// appended outlives the process until it is committed, and the machine once
+/// it is synced, as every segment is when it is closed. Not thread-safe.
 ///
 /// A segment is 8 bytes "NXQUEUE1", then records: payload length (4 bytes),
 /// CRC32C of all that follows (4), samples (4), Unix milliseconds of writing
 /// (8), payload; little-endian. The file "position" holds the segment and the
-/// offset up to which all is delivered (8 bytes each) and their CRC32C (4).
+/// offset up to which all is delivered, those of the end and how many samples
+/// its segment holds (8 bytes each), and their CRC32C (4). Its end is at least
+/// what was synced, so that a later process can count what is missing.
 class DiskQueue {
  public:
   using OnLoss = std::function<void(DiskLoss, std::uint64_t samples)>;
@@ -55,6 +58,10 @@ class DiskQueue {
   /// an error the queue is as before.
   absl::StatusOr<DiskPosition> Append(absl::string_view payload,
                                       std::uint32_t samples);
+
+  /// Descriptors to be given to fdatasync(), in their order, so that all that
+  /// is appended outlives the machine; none when nothing is new.
+  std::vector<base::UniqueFd> TakeUnsynced();
 
   struct Record {
     DiskPosition end;
@@ -89,6 +96,12 @@ class DiskQueue {
     std::uint64_t number = 0;
     std::uint64_t bytes = 0;  // All of it whole records, header included.
     std::int64_t newest_ms = 0;
+    std::uint64_t samples = 0;
+  };
+  /// Where the queue ended by the word of an earlier process.
+  struct Mark {
+    DiskPosition end;
+    std::uint64_t samples = 0;  // In that segment.
   };
 
   DiskQueue(DiskQueueOptions options, base::Clock& clock, OnLoss on_loss)
@@ -97,7 +110,9 @@ class DiskQueue {
         on_loss_(std::move(on_loss)) {}
 
   absl::Status Load();
-  void LoadPosition();
+  Mark LoadPosition();
+  // Counts what the files lack of what was marked.
+  void CountMissing(const Mark& mark);
   void StorePosition();
   std::string PathOf(std::uint64_t segment) const;
   absl::Status StartSegment();
@@ -117,6 +132,7 @@ class DiskQueue {
   base::UniqueFd cursor_file_;  // Of the cursor's segment.
   base::UniqueFd position_file_;
   DiskPosition tail_;
+  DiskPosition synced_;
   DiskPosition cursor_;
   DiskPosition passed_;
   DiskPosition committed_;

@@ -1,5 +1,9 @@
 #include "libs/cluster/internal/push_spool.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
 #include <utility>
 
 #include "libs/base/status.h"
@@ -214,6 +218,20 @@ void PushSpool::DropExpired() {
   base::MutexLock lock(mutex_);
   queue_->DropExpired();
   NoteSize();
+}
+
+void PushSpool::Sync() {
+  std::vector<base::UniqueFd> files;
+  {
+    base::MutexLock lock(mutex_);
+    files = queue_->TakeUnsynced();
+  }
+  for (const base::UniqueFd& file : files) {
+    if (::fdatasync(file.get()) == 0) continue;
+    log_.Error("syncing what waits on disk",
+               {{"directory", directory_},
+                {"err", std::generic_category().message(errno)}});
+  }
 }
 
 }  // namespace narthex::cluster::internal

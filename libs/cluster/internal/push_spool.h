@@ -51,6 +51,9 @@ class PushSpool {
   /// What was read and not committed is read again.
   void Rewind() ABSL_LOCKS_EXCLUDED(mutex_);
   void DropExpired() ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Makes what was appended outlive the machine. Waits for the disk, without
+  /// holding up other calls.
+  void Sync() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::string& directory() const { return directory_; }
 
