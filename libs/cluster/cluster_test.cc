@@ -1,5 +1,6 @@
 #include <grpcpp/server_context.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <map>
 #include <thread>
@@ -326,6 +327,67 @@ std::map<std::int64_t, double> Counted(int from, int to) {
 }
 
 }  // namespace
+
+TEST_CASE("releases do not pile up while an ingester is away") {
+  Fixture f;
+  WriterOptions options;
+  options.max_queued_samples = 20;
+  const std::string address = AbsentAddress();
+  const auto writer = f.NewWriter({address}, options);
+  writer->Push({{writer->Declare(Named(0)), 1, 1}}, [](const PushOutcome&) {});
+  const std::string broken =
+      "narthex_push_streams_broken_total{ingester=\"" + address + "\"} 1";
+  const auto give_up = std::chrono::steady_clock::now() + seconds(20);
+  while (f.registry.Expose().find(broken) == std::string::npos &&
+         std::chrono::steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  storage::SeriesRef largest = 0;
+  for (int i = 1; i <= 500; ++i) {
+    const storage::SeriesRef ref = writer->Declare(Named(i));
+    largest = std::max(largest, ref);
+    writer->Push({{ref, 1, 1}}, [](const PushOutcome&) {});
+    writer->Release({ref});
+  }
+  // Those that went serve others; their samples are counted.
+  CHECK(largest < 50);
+  CHECK(f.registry.Expose().find(
+            "narthex_push_dropped_samples_total{reason=\"memory\"} 0\n") ==
+        std::string::npos);
+  Node node(address);
+  const storage::SeriesRef ref = writer->Declare(Named(1000));
+  PushOutcome outcome;
+  do {
+    outcome = writer->PushAndWait({{ref, 1, 1}}, seconds(10));
+  } while (absl::IsResourceExhausted(outcome.status));
+  CHECK(outcome.status.ok());
+  CHECK(node.ingester.stored().contains(std::string(Named(1000).encoded())));
+}
+
+TEST_CASE("refusals of what waited on disk are told") {
+  Fixture f;
+  base::TemporaryDirectory directory;
+  const std::string address = AbsentAddress();
+  std::atomic<int> told{0};
+  WriterOptions options = OnDisk(directory.path());
+  options.on_late_rejection = [&told](storage::RejectReason reason,
+                                      bool is_exemplar) {
+    CHECK(reason == storage::RejectReason::kOutOfOrder);
+    CHECK_FALSE(is_exemplar);
+    ++told;
+  };
+  const auto writer = f.NewWriter({address}, options);
+  const storage::SeriesRef ref = writer->Declare(Named(1));
+  for (const std::int64_t t : {2, 1, 3}) {
+    const PushOutcome outcome = writer->PushAndWait({{ref, t, 1}}, seconds(10));
+    CHECK(outcome.status.ok());
+    CHECK(outcome.rejected.empty());
+  }
+  Node node(address);
+  WaitFor(node.ingester, 2);
+  writer->Stop(seconds(10));
+  CHECK(told == 1);
+}
 
 TEST_CASE("what waits on disk is delivered by a later process, in order") {
   Fixture f;

@@ -231,10 +231,17 @@ bool Writer::Rep::HandOn(const std::shared_ptr<PushSpool>& orphan) {
   }
   const internal::DiskPosition end = entry->end;
   base::ReaderMutexLock lock(mutex_);
+  const std::size_t samples =
+      entry->part.samples.size() + entry->part.histograms.size();
   std::vector<PushPart> shares = Split(std::move(entry->part));
   const auto pending = std::make_shared<PendingPush>(
-      CountUsed(shares), [this, orphan, end](const PushOutcome& outcome) {
+      CountUsed(shares),
+      [this, orphan, end, samples](const PushOutcome& outcome) {
         if (outcome.status.ok()) orphan->Commit(end);
+        for (const storage::Rejection& one : outcome.rejected) {
+          if (!options_.on_late_rejection) break;
+          options_.on_late_rejection(one.reason, one.index >= samples);
+        }
         base::MutexLock keeper_lock(keeper_mutex_);
         handing_on_ = false;
         keeper_wake_.NotifyAll();
@@ -381,7 +388,12 @@ void Writer::Rep::EnqueueRelease(
   for (const auto& client : clients_) {
     PushPart part;
     part.released = released;
-    client->Push(std::move(part));
+    for (const PushPart& gone : client->PushRelease(std::move(part))) {
+      Drop(gone,
+           absl::ResourceExhaustedError(absl::StrCat(
+               client->address(), ": too much is waiting already")),
+           "memory");
+    }
   }
 }
 

@@ -56,6 +56,10 @@ struct WriterOptions {
   /// Samples that wait longer than this in memory, or are under way that long
   /// without an answer, go to disk; as they do when memory is half full.
   std::chrono::milliseconds spill_after{2'000};
+  /// Told, on any thread, of each sample and exemplar of what waited on disk
+  /// that an ingester refused: no outcome can report it any more.
+  std::function<void(storage::RejectReason, bool is_exemplar)>
+      on_late_rejection = {};
 };
 
 /// Writes samples to the ingesters, each series to the one that owns its

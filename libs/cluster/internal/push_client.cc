@@ -20,6 +20,8 @@ constexpr std::size_t kMaxUnderWay = 8;
 constexpr milliseconds kIdleWait{200};
 constexpr milliseconds kQuietWait{30'000};
 constexpr milliseconds kRetryWait{200};
+// What a power cut takes at most of what was on its way to disk.
+constexpr milliseconds kSyncEvery{1'000};
 
 // Only a malformed batch would fare no better the next time.
 bool MayRetry(absl::StatusCode code) {
@@ -158,6 +160,24 @@ void PushClient::PushUrgent(PushPart part) {
   queue_.PutUrgent(std::move(parts));
 }
 
+std::vector<PushPart> PushClient::PushRelease(PushPart part) {
+  if (queue_.Push(std::move(part))) return {};
+  base::MutexLock order(order_mutex_);
+  // Push() left the part as it was. NOLINTNEXTLINE(bugprone-use-after-move)
+  std::vector<PushPart> evicted = queue_.PushRelease(std::move(part));
+  std::vector<PushPart> samples;
+  base::MutexLock lock(mutex_);
+  for (PushPart& one : evicted) {
+    if (!one.released) {
+      samples.push_back(std::move(one));
+    } else if (!under_way_.empty()) {
+      // Its references may still be needed to send that again.
+      under_way_.back().parts.push_back(std::move(one));
+    }
+  }
+  return samples;
+}
+
 absl::Status PushClient::trouble() const {
   base::ReaderMutexLock lock(mutex_);
   return trouble_;
@@ -177,6 +197,7 @@ std::vector<PushPart> PushClient::Stop() {
     queue_.PutBack(queue_.TakeUrgent(options_.max_queued_samples));
     queue_.Divert();
     SpillWaiting();
+    spool_->Sync();
   }
   return queue_.Close();
 }
@@ -378,6 +399,11 @@ void PushClient::Settle(Message message, const v1::PushResponse& response) {
           .With({ReasonName(static_cast<v1::RejectReason>(one.reason))})
           .Inc();
       rejected.push_back({part.PositionOf(one.index), one.reason});
+      if (part.pending == nullptr && options_.on_late_rejection) {
+        options_.on_late_rejection(
+            one.reason,
+            one.index >= part.samples.size() + part.histograms.size());
+      }
     }
     if (status.ok()) {
       metrics_.samples.Inc(
@@ -439,6 +465,14 @@ bool PushClient::ShouldSpill() const {
 void PushClient::Spill() {
   if (spool_ == nullptr) return;
   spool_->DropExpired();
+  SpillNow();
+  const std::int64_t now_ns = base::Clock::System().MonotonicNs();
+  if (now_ns < sync_at_ns_) return;
+  spool_->Sync();
+  sync_at_ns_ = now_ns + std::chrono::nanoseconds(kSyncEvery).count();
+}
+
+void PushClient::SpillNow() {
   if (!ShouldSpill()) return;
   base::MutexLock order(order_mutex_);
   if (!std::exchange(spilling_, true)) {

@@ -49,12 +49,18 @@ class PushClient {
 
   /// False, and `part` untouched, when too much is waiting.
   bool Push(PushPart&& part) { return queue_.Push(std::move(part)); }
+  /// Adds a release, which cannot be refused. Returns the oldest samples when
+  /// they have to go, so that releases cannot pile up while the ingester is
+  /// away.
+  std::vector<PushPart> PushRelease(PushPart part)
+      ABSL_LOCKS_EXCLUDED(order_mutex_, mutex_);
   /// Overtakes all that waits and cannot be refused.
   void PushUrgent(PushPart part);
 
   /// While held, only what is urgent is sent; the rest goes to disk.
   void Hold(bool held) { held_ = held; }
-  /// Writes what waits too long to disk. Does nothing without a spool.
+  /// Writes what waits too long to disk, and syncs that every second. Does
+  /// nothing without a spool.
   void Spill() ABSL_LOCKS_EXCLUDED(order_mutex_, mutex_);
 
   /// Why nothing is delivered at present; OK while all is well.
@@ -91,6 +97,7 @@ class PushClient {
   void NoteSuccess() ABSL_LOCKS_EXCLUDED(mutex_);
 
   bool ShouldSpill() const ABSL_LOCKS_EXCLUDED(mutex_);
+  void SpillNow() ABSL_LOCKS_EXCLUDED(order_mutex_, mutex_);
   bool SpillUnderWay() ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_mutex_)
       ABSL_LOCKS_EXCLUDED(mutex_);
   bool SpillWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_mutex_);
@@ -113,6 +120,9 @@ class PushClient {
   // Parts under way or put back that were declared a second time. Used by the
   // receivers only, of which there is one at a time.
   std::size_t redeclared_ = 0;
+
+  // When the spool is synced next. Used by Spill() only.
+  std::int64_t sync_at_ns_ = 0;
 
   // Held while anything moves between memory, disk and what is under way, so
   // that nothing overtakes. Taken before mutex_.

@@ -81,6 +81,32 @@ bool PushQueue::Push(PushPart&& part) {
   return true;
 }
 
+std::vector<PushPart> PushQueue::PushRelease(PushPart part) {
+  base::MutexLock lock(mutex_);
+  std::vector<PushPart> evicted;
+  if (closed_) return evicted;
+  const std::size_t added = part.weight();
+  while (!parts_.empty() && samples_ + added > max_samples_) {
+    if (parts_.front().released && !urgent_.empty()) {
+      // What is urgent may need its references: it goes behind that.
+      parts_.front().urgent = true;
+      urgent_.push_back(std::move(parts_.front()));
+      parts_.pop_front();
+      continue;
+    }
+    const std::size_t gone = parts_.front().weight();
+    samples_ -= gone;
+    queued_.Add(-static_cast<double>(gone));
+    evicted.push_back(std::move(parts_.front()));
+    parts_.pop_front();
+  }
+  samples_ += added;
+  queued_.Add(static_cast<double>(added));
+  part.queued_ns = base::Clock::System().MonotonicNs();
+  parts_.push_back(std::move(part));
+  return evicted;
+}
+
 void PushQueue::PutBack(std::vector<PushPart> parts) {
   base::MutexLock lock(mutex_);
   for (const PushPart& part : parts) {

@@ -62,6 +62,12 @@ struct PushPart : PushBatch {
   /// When it came into the queue, on base::Clock::MonotonicNs().
   std::int64_t queued_ns = 0;
 
+  /// What it counts for in a queue: a reference to be released keeps about as
+  /// much memory as a sample.
+  std::size_t weight() const {
+    return PushBatch::weight() + (released ? released->refs().size() : 0);
+  }
+
   std::size_t PositionOf(std::size_t index) const {
     return positions.empty() ? index : positions[index];
   }
@@ -116,6 +122,9 @@ class PushQueue {
   /// False, and `part` untouched, when it would exceed the limit or the queue
   /// is closed.
   bool Push(PushPart&& part) ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Adds a release, over any limit, and returns the oldest parts that have to
+  /// go for that, in order.
+  std::vector<PushPart> PushRelease(PushPart part) ABSL_LOCKS_EXCLUDED(mutex_);
   /// Puts parts back to the front, in their order, over any limit.
   void PutBack(std::vector<PushPart> parts) ABSL_LOCKS_EXCLUDED(mutex_);
   /// Adds parts that overtake all others, diverted or not, over any limit.
