@@ -14,6 +14,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/clock.h"
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
 
@@ -200,6 +201,7 @@ void FileProvider::ReadInto(const std::string& path,
 }
 
 void FileProvider::Refresh() {
+  const std::int64_t start_ns = base::Clock::System().MonotonicNs();
   std::set<std::string> paths;
   for (const std::string& pattern : config_.files) {
     for (std::string& path : base::Glob(pattern)) {
@@ -217,6 +219,9 @@ void FileProvider::Refresh() {
     metrics_.file_mtime.Remove({it->first});
     it = known_.erase(it);
   }
+  metrics_.file_scan_duration.Observe(
+      static_cast<double>(base::Clock::System().MonotonicNs() - start_ns) /
+      1e9);
   update_(std::move(changes));
 }
 

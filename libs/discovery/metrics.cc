@@ -33,6 +33,9 @@ Metrics::Metrics(metrics::Registry& to, const std::string& what)
           "Timestamp (mtime) of files read by FileSD. Timestamp is set at "
           "read time.",
           {"filename"})),
+      file_scan_duration(registry.NewSummary(
+          "prometheus_sd_file_scan_duration_seconds",
+          "The duration of the File-SD scan in seconds.", {0.5, 0.9, 0.99})),
       file_read_errors(
           registry.NewCounter("prometheus_sd_file_read_errors_total",
                               "The number of File-SD read errors.")),

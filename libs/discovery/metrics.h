@@ -30,6 +30,7 @@ struct Metrics {
   metrics::Counter& sent_updates;
   metrics::GaugeFamily& last_update;  // name, config
   metrics::GaugeFamily& file_mtime;   // filename
+  metrics::Summary& file_scan_duration;
   metrics::Counter& file_read_errors;
   metrics::Counter& file_watcher_errors;
 
