@@ -150,6 +150,12 @@ absl::Status ScraperApp::Start(service::Process& process) {
     options.disk.max_bytes = static_cast<std::uint64_t>(max_queued_bytes_);
     options.disk.max_age = std::chrono::milliseconds(max_queued_age_ms_);
   }
+  // Counts in the same metrics as the loops.
+  const auto metrics = std::make_shared<Metrics>(process.registry());
+  options.on_late_rejection = [metrics](storage::RejectReason reason,
+                                        bool is_exemplar) {
+    metrics->CountRejection(reason, is_exemplar);
+  };
   NARTHEX_ASSIGN_OR_RETURN(
       auto writer, cluster::Writer::Create(ingesters, options, process.log(),
                                            process.registry()));

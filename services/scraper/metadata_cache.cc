@@ -1,5 +1,6 @@
 #include "services/scraper/metadata_cache.h"
 
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -84,12 +85,32 @@ void MetadataCache::EndScrape(bool good) {
   Leave();
   if (!good) return;
   base::MutexLock lock(mutex_);
-  if (changed_) {
-    published_ = std::move(list_);
-  } else {
-    published_.resize(next_);
+  if (changed_ || next_ < published_.size()) {
+    Count(-1);
+    if (changed_) {
+      published_ = std::move(list_);
+    } else {
+      published_.resize(next_);
+    }
+    Count(1);
   }
   list_.clear();
+}
+
+MetadataCache::~MetadataCache() {
+  base::ReaderMutexLock lock(mutex_);
+  Count(-1);
+}
+
+void MetadataCache::Count(double sign) {
+  if (!size_.has_value()) return;
+  std::size_t bytes = 0;
+  for (const auto& one : published_) {
+    bytes += one->help.size() + one->unit.size() +
+             std::strlen(model::MetricTypeName(one->type));
+  }
+  size_->entries.Add(sign * static_cast<double>(published_.size()));
+  size_->bytes.Add(sign * static_cast<double>(bytes));
 }
 
 MetadataCache::List MetadataCache::Get() const {

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "libs/base/mutex.h"
 #include "libs/model/sample.h"
+#include "services/scraper/metrics.h"
 
 namespace narthex::scraper {
 
@@ -29,7 +31,13 @@ class MetadataPool {
 /// as last time costs a comparison. One thread writes, any may read.
 class MetadataCache {
  public:
-  explicit MetadataCache(MetadataPool& pool) : pool_(pool) {}
+  /// Counts what it holds in `size`, if given.
+  explicit MetadataCache(MetadataPool& pool,
+                         std::optional<MetadataSize> size = {})
+      : pool_(pool), size_(size) {}
+  ~MetadataCache();
+  MetadataCache(const MetadataCache&) = delete;
+  MetadataCache& operator=(const MetadataCache&) = delete;
 
   void BeginScrape();
   void Help(absl::string_view metric, absl::string_view help);
@@ -45,8 +53,11 @@ class MetadataCache {
  private:
   void Enter(absl::string_view metric);
   void Leave();
+  // Adds what is published to the gauges, or takes it off them.
+  void Count(double sign) ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   MetadataPool& pool_;
+  const std::optional<MetadataSize> size_;
   // Of the scrape at hand.
   model::Metadata current_;
   std::size_t next_ = 0;

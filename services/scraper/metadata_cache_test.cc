@@ -38,6 +38,31 @@ TEST_CASE("metadata follows the last good scrape") {
   CHECK(Names(cache) == std::vector<std::string>{"a"});
 }
 
+TEST_CASE("metadata is counted as long as it is held") {
+  metrics::Registry registry;
+  metrics::Gauge& entries = registry.NewGauge("entries", "");
+  metrics::Gauge& bytes = registry.NewGauge("bytes", "");
+  MetadataPool pool;
+  {
+    MetadataCache cache(pool, MetadataSize{entries, bytes});
+    cache.BeginScrape();
+    cache.Help("a", "help");
+    cache.Type("a", model::MetricType::kCounter);
+    cache.Help("b", "x");
+    cache.EndScrape(true);
+    CHECK(entries.value() == 2);
+    CHECK(bytes.value() == 4 + 7 + 1 + 7);  // "unknown" is one too.
+    cache.BeginScrape();
+    cache.Help("a", "help");
+    cache.Type("a", model::MetricType::kCounter);
+    cache.EndScrape(true);
+    CHECK(entries.value() == 1);
+    CHECK(bytes.value() == 4 + 7);
+  }
+  CHECK(entries.value() == 0);
+  CHECK(bytes.value() == 0);
+}
+
 TEST_CASE("unchanged and equal metadata is held once") {
   MetadataPool pool;
   MetadataCache one(pool);

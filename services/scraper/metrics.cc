@@ -110,4 +110,49 @@ metrics::Summary& Metrics::IntervalLength(std::int64_t interval_ms) {
                               {{"interval", GoDuration(interval_ms)}});
 }
 
+metrics::Summary& Metrics::SyncLength(const std::string& job) {
+  return registry_.NewSummary("prometheus_target_sync_length_seconds",
+                              "Actual interval to sync the scrape pool.",
+                              {0.01, 0.05, 0.5, 0.9, 0.99},
+                              {{"scrape_job", job}});
+}
+
+void Metrics::CountRejection(storage::RejectReason reason, bool is_exemplar) {
+  if (is_exemplar) {
+    exemplar_out_of_order.Inc();
+    return;
+  }
+  switch (reason) {
+    case storage::RejectReason::kOutOfOrder:
+      out_of_order.Inc();
+      break;
+    case storage::RejectReason::kDuplicate:
+      duplicate_timestamp.Inc();
+      break;
+    case storage::RejectReason::kOutOfBounds:
+    case storage::RejectReason::kTooOld:
+      out_of_bounds.Inc();
+      break;
+    case storage::RejectReason::kLimit:
+      limit.Inc();
+      break;
+    case storage::RejectReason::kUnknownSeries:
+    case storage::RejectReason::kInvalid:
+      lost_samples.Inc();
+      break;
+  }
+}
+
+MetadataSize Metrics::MetadataOf(const std::string& job) {
+  const metrics::LabelPairs labels = {{"scrape_job", job}};
+  return {registry_.NewGauge("prometheus_target_metadata_cache_entries",
+                             "Total number of metric metadata entries in the "
+                             "cache.",
+                             labels),
+          registry_.NewGauge("prometheus_target_metadata_cache_bytes",
+                             "The number of bytes that are currently used for "
+                             "storing metric metadata in the cache.",
+                             labels)};
+}
+
 }  // namespace narthex::scraper

@@ -1,8 +1,18 @@
 #pragma once
 
+#include <cstdint>
+#include <string>
+
 #include "libs/metrics/metrics.h"
+#include "libs/storage/storage.h"
 
 namespace narthex::scraper {
+
+/// How much metadata the targets of a job have told.
+struct MetadataSize {
+  metrics::Gauge& entries;
+  metrics::Gauge& bytes;
+};
 
 /// What a scraper counts, under Prometheus's names where it has them.
 struct Metrics {
@@ -36,6 +46,11 @@ struct Metrics {
 
   /// Actual intervals between scrapes of targets with this interval.
   metrics::Summary& IntervalLength(std::int64_t interval_ms);
+  /// How long a pool took to take over discovered targets.
+  metrics::Summary& SyncLength(const std::string& job);
+  MetadataSize MetadataOf(const std::string& job);
+  /// Counts a sample or an exemplar that an ingester refused.
+  void CountRejection(storage::RejectReason reason, bool is_exemplar);
 
  private:
   metrics::Registry& registry_;

@@ -50,7 +50,8 @@ ScrapeLoop::ScrapeLoop(Target target,
                        std::shared_ptr<const ScrapeSettings> settings,
                        LoopContext& context)
     : context_(context),
-      metadata_(context.metadata),
+      metadata_(context.metadata,
+                context.metrics.MetadataOf(settings->config.job_name)),
       series_(context.writer),
       target_(std::make_shared<const Target>(std::move(target))),
       settings_(std::move(settings)) {}
@@ -346,29 +347,7 @@ void ScrapeLoop::Send(ScrapeBatch batch, bool in_order_only) {
           metrics.lost_samples.Inc(static_cast<double>(samples));
         }
         for (const storage::Rejection& rejection : outcome.rejected) {
-          if (rejection.index >= samples) {
-            metrics.exemplar_out_of_order.Inc();
-            continue;
-          }
-          switch (rejection.reason) {
-            case storage::RejectReason::kOutOfOrder:
-              metrics.out_of_order.Inc();
-              break;
-            case storage::RejectReason::kDuplicate:
-              metrics.duplicate_timestamp.Inc();
-              break;
-            case storage::RejectReason::kOutOfBounds:
-            case storage::RejectReason::kTooOld:
-              metrics.out_of_bounds.Inc();
-              break;
-            case storage::RejectReason::kLimit:
-              metrics.limit.Inc();
-              break;
-            case storage::RejectReason::kUnknownSeries:
-            case storage::RejectReason::kInvalid:
-              metrics.lost_samples.Inc();
-              break;
-          }
+          metrics.CountRejection(rejection.reason, rejection.index >= samples);
         }
       });
   context_.writer.Release(batch.released);

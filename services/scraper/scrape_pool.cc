@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "libs/base/clock.h"
 
 namespace narthex::scraper {
 
@@ -78,6 +79,7 @@ ScrapePool::Targets ScrapePool::MakeTargets(
 void ScrapePool::Sync(const discovery::TargetGroups& groups) {
   base::MutexLock lock(mutex_);
   if (retired_) return;
+  const std::int64_t start_ns = base::Clock::System().MonotonicNs();
   Targets targets = MakeTargets(groups);
   for (auto it = loops_.begin(); it != loops_.end();) {
     if (targets.contains(it->first)) {
@@ -103,6 +105,9 @@ void ScrapePool::Sync(const discovery::TargetGroups& groups) {
   context_.metrics.pool_target_limit.With({job}).Set(
       static_cast<double>(settings_->config.limits.targets));
   EnforceTargetLimit();
+  context_.metrics.SyncLength(job).Observe(
+      static_cast<double>(base::Clock::System().MonotonicNs() - start_ns) /
+      1e9);
 }
 
 void ScrapePool::EnforceTargetLimit() {
