@@ -283,6 +283,14 @@ absl::Status Db::MoveFullChunks() {
   return rep_->state.MoveFullChunks();
 }
 
+absl::Status Db::MakeRoomIfRefused() {
+  DbState& state = rep_->state;
+  if (!state.head().RefusedForWantOfRoom()) return absl::OkStatus();
+  NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
+  base::MutexLock lock(state.maintenance());
+  return state.CompactStaleIfDue();
+}
+
 absl::Status Db::CompactIfDue() {
   NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
   base::MutexLock lock(rep_->state.maintenance());

@@ -188,6 +188,9 @@ class Db {
   /// Moves full chunks of the head out of memory. Costs next to nothing when
   /// there are none; called every second, memory never has many of them.
   absl::Status MoveFullChunks();
+  /// Moves series that ended into blocks if new ones are refused for want of
+  /// room. Costs next to nothing when there is room; called every second.
+  absl::Status MakeRoomIfRefused();
   /// Cuts blocks from the head while it spans more than one and a half of
   /// them, and then of what came out of order; then compacts blocks into
   /// larger ones.

@@ -49,6 +49,28 @@ void RegisterHead(GaugesOf<Head> gauges) {
              [](const Head& head) {
                return static_cast<double>(head.stale_series_count());
              });
+  gauges.Add("prometheus_tsdb_head_native_histogram_series",
+             "Total number of series in the head block whose last sample is a "
+             "native histogram.",
+             [](const Head& head) {
+               return static_cast<double>(head.last_histograms().series);
+             });
+  gauges.Add("prometheus_tsdb_head_native_histogram_buckets",
+             "Total number of buckets of the last native histograms of the "
+             "series in the head block.",
+             [](const Head& head) {
+               return static_cast<double>(head.last_histograms().buckets);
+             });
+  // Appends have no ids here, but are counted: the difference is what is under
+  // way and not yet visible.
+  gauges.Add("prometheus_tsdb_isolation_low_watermark",
+             "Appends that have ended.", [](const Head& head) {
+               return static_cast<double>(head.appends_ended());
+             });
+  gauges.Add("prometheus_tsdb_isolation_high_watermark",
+             "Appends that have begun.", [](const Head& head) {
+               return static_cast<double>(head.appends_begun());
+             });
   gauges.Add("prometheus_tsdb_head_chunks",
              "Total number of chunks in the head block.", [](const Head& head) {
                return static_cast<double>(head.chunk_count());

@@ -429,4 +429,28 @@ TEST_CASE("series that ended leave the head for blocks when room is needed") {
   CHECK(selected() == fixture.expected());
 }
 
+TEST_CASE("room is made as soon as series are refused and others have ended") {
+  DbOptions options;
+  options.series.max_series = 20;
+  DbFixture fixture(options);
+  const auto all = MakeSeries(40);
+  const std::vector<model::Labels> first(all.begin(), all.begin() + 20);
+  const std::vector<model::Labels> second(all.begin() + 20, all.end());
+  for (int i = 0; i < 10; ++i) fixture.Append(first, kStart + i * 1000, i);
+  // Full, but nobody was refused.
+  for (const model::Labels& labels : first) {
+    fixture.AppendOne(labels, kStart + 10'000, model::StaleNan());
+  }
+  REQUIRE(fixture.db().MakeRoomIfRefused().ok());
+  CHECK(Exposes(fixture, "prometheus_tsdb_head_series 20"));
+  CHECK_FALSE(fixture.db().GetOrCreateSeries(second[0]).ok());
+  REQUIRE(fixture.db().MakeRoomIfRefused().ok());
+  CHECK(Exposes(fixture, "prometheus_tsdb_head_series 0"));
+  CHECK(fixture.db().Blocks().size() == 1);
+  CHECK(fixture.db().GetOrCreateSeries(second[0]).ok());
+  // There is room.
+  REQUIRE(fixture.db().MakeRoomIfRefused().ok());
+  CHECK(fixture.db().Blocks().size() == 1);
+}
+
 }  // namespace narthex::tsdb

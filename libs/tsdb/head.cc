@@ -93,6 +93,23 @@ Head::Memory Head::memory() const {
   return memory;
 }
 
+Head::LastHistograms Head::last_histograms() const {
+  LastHistograms all;
+  for (const Shard& shard : shards_) {
+    base::ReaderMutexLock lock(shard.mutex);
+    for (const auto& [id, histograms] : shard.histograms) {
+      const MemSeries* series = shard.series.Find(id);
+      if (series == nullptr || !MixedSeries(shard.blocks, *series, &histograms)
+                                    .histogram_is_last()) {
+        continue;
+      }
+      ++all.series;
+      all.buckets += histograms.last_bucket_count();
+    }
+  }
+  return all;
+}
+
 std::int64_t Head::FirstSampleTime() const {
   std::int64_t first = kNoMinTime;
   for (const Shard& shard : shards_) {

@@ -206,6 +206,10 @@ class Head : public std::enable_shared_from_this<Head> {
   std::size_t series_count() const ABSL_LOCKS_EXCLUDED(index_mutex_);
   /// Whether no limit of series is near.
   bool HasRoomForSeries() const { return limit_.HasRoom(series_count()); }
+  /// Whether a series was refused since there last was room for more.
+  bool RefusedForWantOfRoom() const {
+    return limit_.RefusedForWantOfRoom(series_count());
+  }
   bool HasSeries(storage::SeriesRef ref) const
       ABSL_LOCKS_EXCLUDED(index_mutex_);
   /// Series whose last sample is a staleness marker.
@@ -219,6 +223,16 @@ class Head : public std::enable_shared_from_this<Head> {
     std::size_t histograms = 0;  ///< Likewise of native histograms.
   };
   Memory memory() const ABSL_LOCKS_EXCLUDED(index_mutex_);
+  /// Series whose last sample in order is a native histogram, and the positive
+  /// and negative buckets of these samples.
+  struct LastHistograms {
+    std::size_t series = 0;
+    std::size_t buckets = 0;
+  };
+  LastHistograms last_histograms() const;
+  /// Appends that have begun, and that have ended.
+  std::uint64_t appends_begun() const { return appends_begun_.load(); }
+  std::uint64_t appends_ended() const { return appends_ended_.load(); }
   /// Calls `visit` with the index, which must not be kept.
   template <typename Visit>
   void WithIndex(const Visit& visit) const {
@@ -288,7 +302,9 @@ class Head : public std::enable_shared_from_this<Head> {
     std::size_t samples = 0;
     std::size_t histograms = 0;
     storage::TimeRange out_of_order{kNoMinTime, kNoMaxTime};
+    // Out of order.
     std::size_t inserted = 0;
+    std::size_t inserted_histograms = 0;
     std::size_t chunks = 0;
     std::int64_t stale = 0;
     std::size_t unknown = 0;  // References; of a replay.
@@ -431,7 +447,8 @@ class Head : public std::enable_shared_from_this<Head> {
   void ExtendTimes(std::int64_t min_ms, std::int64_t max_ms);
   void ExtendOutOfOrderTimes(const storage::TimeRange& range);
   absl::Status Store(Batch& batch, const AppendBatch& all);
-  void CountRejections(const std::vector<storage::Rejection>& rejected);
+  void CountRejections(TsdbMetrics::SampleKind& kind,
+                       const std::vector<storage::Rejection>& rejected);
 
   absl::StatusOr<Postings> FindSeries(
       const std::vector<model::Matcher>& matchers) const
@@ -515,6 +532,8 @@ class Head : public std::enable_shared_from_this<Head> {
   std::atomic<std::int64_t> out_of_order_min_{kNoMinTime};
   std::atomic<std::int64_t> out_of_order_max_{kNoMaxTime};
 
+  std::atomic<std::uint64_t> appends_begun_{0};
+  std::atomic<std::uint64_t> appends_ended_{0};
   std::atomic<std::int64_t> stale_series_{0};
   std::atomic<std::int64_t> chunks_{0};
 

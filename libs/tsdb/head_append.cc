@@ -86,6 +86,7 @@ absl::Status Head::Append(const AppendBatch& all,
                           std::vector<storage::Rejection>* rejected) {
   if (all.empty()) return absl::OkStatus();
   const ApplyGate::Applying passing(append_gate_);
+  ++appends_begun_;
   metrics_.active_appenders.Add(1);
   const std::int64_t first_ms =
       !all.samples.empty()      ? all.samples[0].timestamp_ms
@@ -106,8 +107,8 @@ absl::Status Head::Append(const AppendBatch& all,
     status = Store(batch, all);
   }
   if (status.ok()) {
-    CountRejections(batch.rejected);
-    CountRejections(batch.histograms.rejected);
+    CountRejections(metrics_.floats, batch.rejected);
+    CountRejections(metrics_.histograms, batch.histograms.rejected);
     // What Store refused is out of order within the batch, or came with
     // another append at the same time.
     if (all.rules.all_or_none) {
@@ -125,6 +126,7 @@ absl::Status Head::Append(const AppendBatch& all,
                      batch.rejected.end());
   }
   metrics_.active_appenders.Add(-1);
+  ++appends_ended_;
   return status;
 }
 
@@ -347,13 +349,11 @@ void Head::Publish(const Applied& applied) {
   }
   if (applied.stale != 0) stale_series_ += applied.stale;
   if (applied.chunks != 0) chunks_ += static_cast<std::int64_t>(applied.chunks);
-  if (applied.inserted > 0) {
+  if (applied.inserted + applied.inserted_histograms > 0) {
     ExtendOutOfOrderTimes(applied.out_of_order);
-    metrics_.out_of_order_appended.Inc(static_cast<double>(applied.inserted));
   }
-  metrics_.samples_appended.Inc(
-      static_cast<double>(applied.samples + applied.inserted));
-  metrics_.histograms_appended.Inc(static_cast<double>(applied.histograms));
+  metrics_.floats.Appended(applied.samples, applied.inserted);
+  metrics_.histograms.Appended(applied.histograms, applied.inserted_histograms);
   metrics_.chunks_created.Inc(static_cast<double>(applied.chunks));
 }
 
@@ -432,7 +432,8 @@ void Head::InsertOne(const Sample& sample, Shard& shard, Applied& applied) {
       sample.timestamp_ms, sample.value, options_.out_of_order_capacity);
   if (inserted.chunk_begun) ++applied.chunks;
   if (!inserted.taken) return;
-  ++applied.inserted;
+  ++(std::is_same_v<Sample, RefHistogram> ? applied.inserted_histograms
+                                          : applied.inserted);
   applied.out_of_order.min_ms =
       std::min(applied.out_of_order.min_ms, sample.timestamp_ms);
   applied.out_of_order.max_ms =
@@ -442,23 +443,24 @@ void Head::InsertOne(const Sample& sample, Shard& shard, Applied& applied) {
 template void Head::InsertOne(const RefSample&, Shard&, Applied&);
 template void Head::InsertOne(const RefHistogram&, Shard&, Applied&);
 
-void Head::CountRejections(const std::vector<storage::Rejection>& rejected) {
+void Head::CountRejections(TsdbMetrics::SampleKind& kind,
+                           const std::vector<storage::Rejection>& rejected) {
   for (const storage::Rejection& one : rejected) {
     switch (one.reason) {
       case storage::RejectReason::kOutOfOrder:
-        metrics_.out_of_order.Inc();
+        kind.out_of_order.Inc();
         break;
       case storage::RejectReason::kDuplicate:
         metrics_.duplicates.Inc();
         break;
       case storage::RejectReason::kOutOfBounds:
-        metrics_.out_of_bounds.Inc();
+        kind.out_of_bounds.Inc();
         break;
       case storage::RejectReason::kUnknownSeries:
         metrics_.series_not_found.Inc();
         break;
       case storage::RejectReason::kTooOld:
-        metrics_.too_old.Inc();
+        kind.too_old.Inc();
         break;
       case storage::RejectReason::kLimit:
       case storage::RejectReason::kInvalid:

@@ -9,6 +9,7 @@
 #include "libs/model/histogram_arithmetic.h"
 #include "libs/model/sample.h"
 #include "libs/tsdb/chunk_header.h"
+#include "libs/tsdb/histogram_layout.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -195,6 +196,13 @@ bool HistogramSeries::Append(std::int64_t timestamp_ms,
 
 std::size_t HistogramSeries::chunk_count() const {
   return full_.size() + (open_.index() == 0 ? 0 : 1);
+}
+
+std::size_t HistogramSeries::last_bucket_count() const {
+  return WithOpen<std::size_t>([](const auto& chunk) {
+    const auto last = chunk.last();
+    return BucketCount(last.positive_spans) + BucketCount(last.negative_spans);
+  });
 }
 
 std::size_t HistogramSeries::heap_bytes() const {

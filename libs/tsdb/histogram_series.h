@@ -52,6 +52,8 @@ class HistogramSeries {
   absl::Status Resume(const storage::Chunk& chunk, const ChunkRules& rules);
 
   std::size_t chunk_count() const;
+  /// Positive and negative buckets of the last sample.
+  std::size_t last_bucket_count() const;
   std::size_t heap_bytes() const;
   /// The full chunks that are on the heap, ascending.
   absl::Span<const storage::Chunk> heap_chunks() const {

@@ -39,6 +39,33 @@ WriteLogMetrics::WriteLogMetrics(metrics::Registry& r, absl::string_view prefix)
           "Total number of bytes saved by the optional record compression.",
           {"compression"})) {}
 
+TsdbMetrics::SampleKind::SampleKind(metrics::Registry& r,
+                                    const std::string& type)
+    : appended(r.NewCounter("prometheus_tsdb_head_samples_appended_total",
+                            "Total number of appended samples.",
+                            {{"type", type}})),
+      out_of_order_appended(r.NewCounter(
+          "prometheus_tsdb_head_out_of_order_samples_appended_total",
+          "Total number of appended out of order samples.", {{"type", type}})),
+      out_of_order(r.NewCounter("prometheus_tsdb_out_of_order_samples_total",
+                                "Total number of samples refused because they "
+                                "were out of order.",
+                                {{"type", type}})),
+      out_of_bounds(r.NewCounter("prometheus_tsdb_out_of_bound_samples_total",
+                                 "Total number of samples refused because "
+                                 "they were out of bounds.",
+                                 {{"type", type}})),
+      too_old(r.NewCounter("prometheus_tsdb_too_old_samples_total",
+                           "Total number of out of order samples refused "
+                           "because they were outside the time window.",
+                           {{"type", type}})) {}
+
+void TsdbMetrics::SampleKind::Appended(std::size_t in_order,
+                                       std::size_t out_of_order_samples) {
+  appended.Inc(static_cast<double>(in_order + out_of_order_samples));
+  out_of_order_appended.Inc(static_cast<double>(out_of_order_samples));
+}
+
 TsdbMetrics::TsdbMetrics(metrics::Registry& r)
     : series_created(
           r.NewCounter("prometheus_tsdb_head_series_created_total",
@@ -56,28 +83,8 @@ TsdbMetrics::TsdbMetrics(metrics::Registry& r)
       chunks_removed(
           r.NewCounter("prometheus_tsdb_head_chunks_removed_total",
                        "Total number of chunks removed in the head")),
-      samples_appended(r.NewCounter(
-          "prometheus_tsdb_head_samples_appended_total",
-          "Total number of appended samples.", {{"type", "float"}})),
-      histograms_appended(r.NewCounter(
-          "prometheus_tsdb_head_samples_appended_total",
-          "Total number of appended samples.", {{"type", "histogram"}})),
-      out_of_order(r.NewCounter("prometheus_tsdb_out_of_order_samples_total",
-                                "Total number of samples refused because they "
-                                "were out of order.",
-                                {{"type", "float"}})),
-      out_of_bounds(r.NewCounter("prometheus_tsdb_out_of_bound_samples_total",
-                                 "Total number of samples refused because "
-                                 "they were out of bounds.",
-                                 {{"type", "float"}})),
-      too_old(r.NewCounter("prometheus_tsdb_too_old_samples_total",
-                           "Total number of out of order samples refused "
-                           "because they were outside the time window.",
-                           {{"type", "float"}})),
-      out_of_order_appended(r.NewCounter(
-          "prometheus_tsdb_head_out_of_order_samples_appended_total",
-          "Total number of appended out of order samples.",
-          {{"type", "float"}})),
+      floats(r, "float"),
+      histograms(r, "histogram"),
       out_of_order_delta(r.NewHistogram(
           "prometheus_tsdb_sample_ooo_delta",
           "Delta in seconds by which a sample is considered out of order "

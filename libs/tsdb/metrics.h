@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstddef>
+#include <string>
+
 #include "absl/strings/string_view.h"
 #include "libs/metrics/metrics.h"
 
@@ -24,6 +27,19 @@ struct WriteLogMetrics {
 /// The metrics of a database, under Prometheus's names. Those that are read
 /// off its state at exposition are not here but made by Db.
 struct TsdbMetrics {
+  /// What became of the samples of one kind.
+  struct SampleKind {
+    /// `type` is "float" or "histogram".
+    SampleKind(metrics::Registry& registry, const std::string& type);
+    void Appended(std::size_t in_order, std::size_t out_of_order_samples);
+
+    metrics::Counter& appended;
+    metrics::Counter& out_of_order_appended;
+    metrics::Counter& out_of_order;
+    metrics::Counter& out_of_bounds;
+    metrics::Counter& too_old;
+  };
+
   explicit TsdbMetrics(metrics::Registry& registry);
 
   // Head.
@@ -32,12 +48,8 @@ struct TsdbMetrics {
   metrics::Counter& series_not_found;
   metrics::Counter& chunks_created;
   metrics::Counter& chunks_removed;
-  metrics::Counter& samples_appended;
-  metrics::Counter& histograms_appended;
-  metrics::Counter& out_of_order;
-  metrics::Counter& out_of_bounds;
-  metrics::Counter& too_old;
-  metrics::Counter& out_of_order_appended;
+  SampleKind floats;
+  SampleKind histograms;
   metrics::Histogram& out_of_order_delta;
   metrics::Counter& duplicates;
   metrics::Counter& truncations;

@@ -80,6 +80,11 @@ bool SeriesLimit::HasRoom(std::size_t series) {
          (budget == 0 || measured_bytes_.load() < budget - budget / 20);
 }
 
+bool SeriesLimit::RefusedForWantOfRoom(std::size_t series) {
+  if (refused_ && HasRoom(series)) refused_ = false;
+  return refused_;
+}
+
 absl::Status SeriesLimit::Admit(std::size_t series,
                                 const model::Labels& labels) {
   MeasureIfDue();
@@ -95,6 +100,7 @@ absl::Status SeriesLimit::Admit(std::size_t series,
   } else {
     return absl::OkStatus();
   }
+  refused_ = true;
   Count(labels);
   return absl::ResourceExhaustedError(
       absl::StrCat(reason, "; not created: ", labels.ToMetricString()));

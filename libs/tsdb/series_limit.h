@@ -45,6 +45,9 @@ class SeriesLimit {
   /// Whether no bound is near: a twentieth of each is left.
   bool HasRoom(std::size_t series);
 
+  /// Whether a series was refused since there last was room.
+  bool RefusedForWantOfRoom(std::size_t series);
+
  private:
   void MeasureIfDue();
   void Count(const model::Labels& labels) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -57,6 +60,7 @@ class SeriesLimit {
   std::atomic<std::int64_t> measured_ns_{0};
   std::atomic<std::uint32_t> since_measured_{0};
   std::atomic<std::uint64_t> measured_bytes_{0};
+  std::atomic<bool> refused_{false};
 
   base::Mutex mutex_;
   std::set<std::string> jobs_ ABSL_GUARDED_BY(mutex_);
