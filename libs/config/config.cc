@@ -211,10 +211,12 @@ void EmitAll(absl::string_view field, const std::vector<T>& list,
 }  // namespace
 
 absl::StatusOr<Config> Parse(absl::string_view text, const std::string& file,
-                             const std::string& directory) {
+                             const std::string& directory,
+                             const GlobalConfig& defaults) {
   NARTHEX_ASSIGN_OR_RETURN(const yaml::Document document,
                            yaml::Document::Parse(text, file));
   Config config;
+  config.global = defaults;
   JobNames names;
   NARTHEX_RETURN_IF_ERROR(DecodeMain(document.root(), &names, &config));
   ExpandExternalLabels(&config);
@@ -228,9 +230,10 @@ absl::StatusOr<Config> Parse(absl::string_view text, const std::string& file,
   return config;
 }
 
-absl::StatusOr<Config> Load(const std::string& path) {
+absl::StatusOr<Config> Load(const std::string& path,
+                            const GlobalConfig& defaults) {
   NARTHEX_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path));
-  return Parse(text, path, DirectoryOf(path));
+  return Parse(text, path, DirectoryOf(path), defaults);
 }
 
 absl::Status CheckAgentMode(const Config& config) {

@@ -54,12 +54,15 @@ struct Config {
 };
 
 /// Reads and checks `path`. Errors name file, line and field; kNotFound when
-/// there is no such file.
-absl::StatusOr<Config> Load(const std::string& path);
+/// there is no such file. What the section `global` leaves out is as in
+/// `defaults`.
+absl::StatusOr<Config> Load(const std::string& path,
+                            const GlobalConfig& defaults = {});
 /// The same for the content of a file in `directory` that errors call
 /// `file`.
 absl::StatusOr<Config> Parse(absl::string_view text, const std::string& file,
-                             const std::string& directory);
+                             const std::string& directory,
+                             const GlobalConfig& defaults = {});
 
 /// What an agent must not have: alerting, rule_files, remote_read.
 absl::Status CheckAgentMode(const Config& config);

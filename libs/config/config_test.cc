@@ -70,6 +70,24 @@ TEST_CASE("scrape configs inherit from global what they leave open") {
         exposition::Protocol::kPrometheusProto);
 }
 
+TEST_CASE("what the section global leaves out may have other defaults") {
+  GlobalConfig defaults;
+  defaults.extra_scrape_metrics = true;
+  const auto [global, scrape, wanted] =
+      GENERATE(table<std::string, std::string, bool>({
+          {"", "", true},
+          {"global: {scrape_interval: 7s}\n", "", true},
+          {"global: {extra_scrape_metrics: false}\n", "", false},
+          {"", ", extra_scrape_metrics: false", false},
+      }));
+  INFO(global << scrape);
+  const auto config = Parse(
+      absl::StrCat(global, "scrape_configs: [{job_name: a", scrape, "}]\n"),
+      "p.yml", ".", defaults);
+  REQUIRE(config.ok());
+  CHECK(config->AllScrapeConfigs()[0].extra_scrape_metrics == wanted);
+}
+
 TEST_CASE("relative paths begin at the directory of the file") {
   const Config config = Good(
       "rule_files: [r/*.yml, /abs/r.yml]\n"

@@ -200,8 +200,7 @@ absl::Status Decode(const yaml::Node& node, GlobalConfig* config) {
   if (node.is_null() || (node.is_map() && node.entries().empty())) {
     return absl::OkStatus();
   }
-  const GlobalConfig defaults;
-  *config = GlobalConfig();
+  const GlobalConfig defaults = *config;
   config->scrape_interval_ms = 0;
   config->scrape_timeout_ms = 0;
   config->metric_name_validation_scheme.clear();
