@@ -1,19 +1,21 @@
 #include "services/querier/metrics.h"
 
 namespace narthex::querier {
-namespace {
 
-metrics::Histogram& Slice(metrics::Registry& registry,
-                          const std::string& slice) {
-  return registry.NewHistogram(
-      "prometheus_engine_query_duration_histogram_seconds",
-      "Duration of the various query execution phases.",
-      {.01, .1, 1, 2, 5, 10, 60, 120}, {{"slice", slice}});
+Metrics::Slice::Slice(metrics::Registry& registry, const std::string& name)
+    : quantiles(registry.NewSummary("prometheus_engine_query_duration_seconds",
+                                    "Query timings.", {0.5, 0.9, 0.99},
+                                    {{"slice", name}})),
+      buckets(registry.NewHistogram(
+          "prometheus_engine_query_duration_histogram_seconds",
+          "Duration of the various query execution phases.",
+          {.01, .1, 1, 2, 5, 10, 60, 120}, {{"slice", name}})) {}
+
+void Metrics::Slice::Observe(std::int64_t duration_ns) {
+  const double seconds = static_cast<double>(duration_ns) / 1e9;
+  quantiles.Observe(seconds);
+  buckets.Observe(seconds);
 }
-
-double Seconds(std::int64_t ns) { return static_cast<double>(ns) / 1e9; }
-
-}  // namespace
 
 Metrics::Metrics(metrics::Registry& registry, int max_concurrency)
     : queries(registry.NewGauge(
@@ -28,10 +30,10 @@ Metrics::Metrics(metrics::Registry& registry, int max_concurrency)
       slow_queries(registry.NewCounter(
           "narthex_querier_slow_queries_total",
           "Queries that took longer than --query.log-slower-than.")),
-      queue_time(Slice(registry, "queue_time")),
-      prepare_time(Slice(registry, "prepare_time")),
-      inner_eval(Slice(registry, "inner_eval")),
-      result_sort(Slice(registry, "result_sort")),
+      inner_eval(registry, "inner_eval"),
+      prepare_time(registry, "prepare_time"),
+      queue_time(registry, "queue_time"),
+      result_sort(registry, "result_sort"),
       written_samples(registry.NewCounter(
           "narthex_remote_write_samples_total",
           "Samples received by remote write and handed to ingesters.")),
@@ -66,10 +68,10 @@ Metrics::Metrics(metrics::Registry& registry, int max_concurrency)
 void Metrics::Observe(const promql::QueryStats& stats) {
   query_samples.Inc(static_cast<double>(stats.total_samples));
   query_samples_read.Inc(static_cast<double>(stats.samples_read));
-  queue_time.Observe(Seconds(stats.queue_ns));
-  prepare_time.Observe(Seconds(stats.prepare_ns));
-  inner_eval.Observe(Seconds(stats.eval_ns));
-  result_sort.Observe(Seconds(stats.sort_ns));
+  queue_time.Observe(stats.queue_ns);
+  prepare_time.Observe(stats.prepare_ns);
+  inner_eval.Observe(stats.eval_ns);
+  result_sort.Observe(stats.sort_ns);
 }
 
 }  // namespace narthex::querier

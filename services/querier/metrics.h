@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <string>
+
 #include "libs/metrics/metrics.h"
 #include "libs/promql/engine.h"
 
@@ -16,10 +19,18 @@ struct Metrics {
   metrics::Counter& query_samples;
   metrics::Counter& query_samples_read;
   metrics::Counter& slow_queries;
-  metrics::Histogram& queue_time;
-  metrics::Histogram& prepare_time;
-  metrics::Histogram& inner_eval;
-  metrics::Histogram& result_sort;
+  /// One phase of queries, for dashboards of Prometheus of any age.
+  struct Slice {
+    Slice(metrics::Registry& registry, const std::string& name);
+    void Observe(std::int64_t duration_ns);
+
+    metrics::Summary& quantiles;
+    metrics::Histogram& buckets;
+  };
+  Slice inner_eval;
+  Slice prepare_time;
+  Slice queue_time;
+  Slice result_sort;
 
   metrics::Counter& written_samples;
   metrics::Counter& invalid_label_samples;
