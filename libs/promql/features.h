@@ -1,21 +1,18 @@
 #pragma once
 
-#include <string>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "libs/promql/engine.h"
 
 namespace narthex::promql {
 
-/// Switches on what Prometheus's `--enable-feature` calls one of: each of
-/// `lists` is a comma-separated list of names. kInvalidArgument for a name that
-/// is none of the language's.
-absl::Status EnableFeatures(const std::vector<std::string>& lists,
-                            EngineOptions* options);
+/// What Prometheus's `--enable-feature` calls the language's features that are
+/// not always on.
+std::vector<absl::string_view> FeatureNames();
 
-/// The names, separated by ", ".
-absl::string_view FeatureNames();
+/// Switches on the feature of that name. False when it is none of the
+/// language's.
+bool EnableFeature(absl::string_view name, EngineOptions* options);
 
 }  // namespace narthex::promql

@@ -34,9 +34,9 @@ void AutoReload::AddFlags(FlagSet& flags) {
                  "How often to look whether the configuration has changed.");
 }
 
-void AutoReload::Start(Process& process,
+void AutoReload::Start(Process& process, const Features& features,
                        std::function<std::vector<std::string>()> files) {
-  if (!enabled_) return;
+  if (!enabled_ && !features.Has(kAutoReloadFeature)) return;
   process.OnStop("auto reload", [this] { Stop(); });
   thread_ = std::thread(
       [this, &process, files = std::move(files)] { Run(process, files); });

@@ -7,10 +7,14 @@
 #include <vector>
 
 #include "libs/base/mutex.h"
+#include "libs/service/features.h"
 #include "libs/service/flags.h"
 #include "libs/service/process.h"
 
 namespace narthex::service {
+
+/// The older name of --config.auto-reload.
+inline constexpr absl::string_view kAutoReloadFeature = "auto-reload-config";
 
 /// Reloads a process when the content of its configuration files changes:
 /// --config.auto-reload and --config.auto-reload-interval, as in Prometheus.
@@ -21,9 +25,11 @@ class AutoReload {
 
   void AddFlags(FlagSet& flags);
 
-  /// Begins to watch, unless the flag says not to. `files` names the files at
-  /// present; it is asked before each look, on a thread of its own.
-  void Start(Process& process, std::function<std::vector<std::string>()> files);
+  /// Begins to watch if the flag, or the feature of the same meaning, says so.
+  /// `files` names the files at present; it is asked before each look, on a
+  /// thread of its own.
+  void Start(Process& process, const Features& features,
+             std::function<std::vector<std::string>()> files);
 
  private:
   void Run(Process& process,

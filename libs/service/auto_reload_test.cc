@@ -13,13 +13,16 @@ namespace {
 class WatchingApp : public App {
  public:
   explicit WatchingApp(std::string file) : file_(std::move(file)) {}
-  void AddFlags(FlagSet& flags) override { auto_reload_.AddFlags(flags); }
+  void AddFlags(FlagSet& flags) override {
+    auto_reload_.AddFlags(flags);
+    features_.AddFlag(flags);
+  }
   absl::Status Start(Process& process) override {
     process.OnReload("test", [this]() -> absl::Status {
       ++reloads;
       return good ? absl::OkStatus() : absl::InvalidArgumentError("bad");
     });
-    auto_reload_.Start(process,
+    auto_reload_.Start(process, features_,
                        [this] { return std::vector<std::string>{file_}; });
     return absl::OkStatus();
   }
@@ -29,6 +32,7 @@ class WatchingApp : public App {
 
  private:
   const std::string file_;
+  Features features_{{kAutoReloadFeature}};
   AutoReload auto_reload_;
 };
 
@@ -53,10 +57,12 @@ TEST_CASE("a change of a configuration file reloads once, if asked for") {
   Write(file, "one");
   WatchingApp app(file);
   Process process({"test", "Test", "127.0.0.1:0"}, app);
-  const bool enabled = GENERATE(true, false);
+  const std::string flag = GENERATE("", "--config.auto-reload",
+                                    "--enable-feature=auto-reload-config");
+  const bool enabled = !flag.empty();
   std::vector<std::string> arguments = {"--log.level=error",
                                         "--config.auto-reload-interval=10ms"};
-  if (enabled) arguments.push_back("--config.auto-reload");
+  if (enabled) arguments.push_back(flag);
   REQUIRE(process.Start(arguments).ok());
   CHECK(Settles(app, 0));
   Write(file, "two");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <memory>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -190,6 +191,34 @@ void FlagSet::Strings(absl::string_view name, std::vector<std::string>* values,
        .text = [values] { return absl::StrJoin(*values, ","); }});
 }
 
+void FlagSet::WithoutEffect(absl::string_view name,
+                            absl::string_view default_text,
+                            absl::string_view why) {
+  auto value = std::make_shared<std::string>(default_text);
+  Add({.name = std::string(name),
+       .help =
+           absl::StrCat("Known to Prometheus, without effect here: ", why, "."),
+       .is_switch = default_text == "true" || default_text == "false",
+       .without_effect = std::string(why),
+       .set =
+           [value](absl::string_view text) {
+             *value = std::string(text);
+             return absl::OkStatus();
+           },
+       .text = [value] { return *value; }});
+}
+
+std::vector<std::pair<std::string, std::string>> FlagSet::GivenWithoutEffect()
+    const {
+  std::vector<std::pair<std::string, std::string>> given;
+  for (const Flag& flag : flags_) {
+    if (flag.given && !flag.without_effect.empty()) {
+      given.emplace_back(flag.name, flag.without_effect);
+    }
+  }
+  return given;
+}
+
 FlagSet::Flag* FlagSet::Find(absl::string_view name) {
   const auto it =
       std::find_if(flags_.begin(), flags_.end(),
@@ -272,6 +301,7 @@ absl::Status FlagSet::Parse(const std::vector<std::string>& arguments) {
       if (flag == nullptr && absl::StartsWith(name, "no-") && !has_value) {
         flag = Find(absl::StripPrefix(name, "no-"));
         if (flag != nullptr && flag->is_switch) {
+          flag->given = true;
           NARTHEX_RETURN_IF_ERROR(flag->set("false"));
           continue;
         }
@@ -290,6 +320,7 @@ absl::Status FlagSet::Parse(const std::vector<std::string>& arguments) {
       has_value = argument.size() > 2;
       value = argument.substr(2);
     }
+    flag->given = true;
     if (has_value) {
       NARTHEX_RETURN_IF_ERROR(flag->set(value));
     } else if (flag->is_switch) {

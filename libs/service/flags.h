@@ -40,6 +40,13 @@ class FlagSet {
   void Strings(absl::string_view name, std::vector<std::string>* values,
                absl::string_view help);
 
+  /// A flag of Prometheus's that is taken and changes nothing here; one whose
+  /// default is "true" or "false" is a switch. `why` begins in lower case.
+  void WithoutEffect(absl::string_view name, absl::string_view default_text,
+                     absl::string_view why);
+  /// Those that the command line gave, with why they have no effect.
+  std::vector<std::pair<std::string, std::string>> GivenWithoutEffect() const;
+
   /// What stands on the command line beside flags, in the order of the calls:
   /// one word, and after all of these any number of further ones. A flag's
   /// name may have a letter for short: `-r`.
@@ -70,6 +77,8 @@ class FlagSet {
     bool is_switch = false;
     bool repeats = false;
     char letter = '\0';
+    bool given = false;
+    std::string without_effect = {};  // Why; empty for what has one.
     std::function<absl::Status(absl::string_view)> set;
     std::function<std::string()> text;
   };

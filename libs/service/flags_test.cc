@@ -55,6 +55,20 @@ TEST_CASE("flags are read with and without an equals sign") {
   CHECK(values.list == std::vector<std::string>{"b", "c,d"});
 }
 
+TEST_CASE("flags without effect are taken, and told when given") {
+  FlagSet flags("narthex-test", "A test.");
+  flags.WithoutEffect("auto-a", "true", "there is no a");
+  flags.WithoutEffect("b.count", "16", "b is not counted");
+  flags.WithoutEffect("c", "", "there is no c");
+  REQUIRE(flags.Parse({"--no-auto-a", "--b.count", "3"}).ok());
+  using Pairs = std::vector<std::pair<std::string, std::string>>;
+  CHECK(flags.GivenWithoutEffect() ==
+        Pairs{{"auto-a", "there is no a"}, {"b.count", "b is not counted"}});
+  CHECK(flags.Values() ==
+        Pairs{{"auto-a", "false"}, {"b.count", "3"}, {"c", ""}});
+  CHECK(absl::StrContains(flags.Help(), "--[no-]auto-a"));
+}
+
 TEST_CASE("plain arguments stand anywhere between the flags") {
   Values values;
   FlagSet flags = MakeFlags(&values);

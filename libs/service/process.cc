@@ -162,6 +162,11 @@ void Process::AddShellFlags() {
                 "Only log messages with the given severity or above.");
   flags_.Choice("log.format", &s.log_format, {"logfmt", "json"},
                 "Output format of log messages.");
+  constexpr const char* kNoGo = "there is no runtime of Go to be told";
+  flags_.WithoutEffect("auto-gomaxprocs", "true", kNoGo);
+  flags_.WithoutEffect("auto-gomemlimit", "true", kNoGo);
+  flags_.WithoutEffect("auto-gomemlimit.ratio", "0.9", kNoGo);
+  flags_.WithoutEffect("auto-gomemlimit.refresh-interval", "0s", kNoGo);
 }
 
 int Process::Run(int argc, char** argv) {
@@ -247,6 +252,9 @@ absl::Status Process::Serve() {
   log_->Info("starting", {{"service", identity_.name},
                           {"version", Build().version},
                           {"revision", Build().revision}});
+  for (const auto& [name, why] : flags_.GivenWithoutEffect()) {
+    log_->Warn("flag without effect", {{"flag", name}, {"why", why}});
+  }
   AddProcessMetrics(registry_, start_time_ms_);
   registry_
       .NewGauge("narthex_build_info",
@@ -256,6 +264,20 @@ absl::Status Process::Serve() {
                  {"version", Build().version},
                  {"revision", Build().revision}})
       .Set(1);
+  if (identity_.prometheus_build_info) {
+    registry_
+        .NewGauge("prometheus_build_info",
+                  "A metric with a constant '1' value labelled with what was "
+                  "built, as in Prometheus.",
+                  {{"branch", "main"},
+                   {"goarch", Build().architecture},
+                   {"goos", "linux"},
+                   {"goversion", Build().compiler},
+                   {"revision", Build().revision},
+                   {"tags", ""},
+                   {"version", Build().prometheus_version}})
+        .Set(1);
+  }
   AddOpsRoutes();
   NARTHEX_RETURN_IF_ERROR(StartServer());
   NARTHEX_RETURN_IF_ERROR(app_.Start(*this));

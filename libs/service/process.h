@@ -27,6 +27,9 @@ struct Identity {
   std::string title;
   /// Default of --web.listen-address.
   std::string listen_address;
+  /// Whether it does a part of what Prometheus does, and so has the metric
+  /// prometheus_build_info, by which dashboards find Prometheis.
+  bool prometheus_build_info = false;
 };
 
 class Process;

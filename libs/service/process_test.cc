@@ -72,6 +72,18 @@ TEST_CASE("a process serves its routes and the ops endpoints") {
   }
 }
 
+TEST_CASE("a part of Prometheus tells so in the metric of its build") {
+  for (const bool part : {false, true}) {
+    FakeApp app;
+    Identity identity = kIdentity;
+    identity.prometheus_build_info = part;
+    Process process(identity, app);
+    REQUIRE(process.Start(kQuiet).ok());
+    CHECK(absl::StrContains(Ask(process, "GET", "/metrics"),
+                            "prometheus_build_info{branch=") == part);
+  }
+}
+
 TEST_CASE("until the service has started, only ops endpoints answer") {
   FakeApp app;
   Process process(kIdentity, app);

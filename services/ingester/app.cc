@@ -99,16 +99,22 @@ void IngesterApp::AddFlags(service::FlagSet& flags) {
 
 int IngesterApp::grpc_port() const { return running_->server->port(); }
 
-absl::StatusOr<config::StorageConfig> IngesterApp::LoadStorageConfig() const {
+absl::StatusOr<config::StorageConfig> IngesterApp::LoadStorageConfig(
+    const base::Logger& log) const {
   if (options_.config_file.empty()) return config::StorageConfig();
   NARTHEX_ASSIGN_OR_RETURN(const config::Config config,
                            config::Load(options_.config_file));
+  if (config.storage.float_chunk_encoding == "xor2") {
+    log.Warn("configuration without effect",
+             {{"field", "storage.tsdb.chunk_encoding.floats"},
+              {"note", "xor2 is not supported: chunks are written as xor"}});
+  }
   return config.storage;
 }
 
-absl::Status IngesterApp::Reload() {
+absl::Status IngesterApp::Reload(const base::Logger& log) {
   NARTHEX_ASSIGN_OR_RETURN(const config::StorageConfig storage,
-                           LoadStorageConfig());
+                           LoadStorageConfig(log));
   if (exemplars_) running_->db->ResizeExemplars(MaxExemplars(storage));
   running_->db->SetStaleThreshold(storage.stale_series_compaction_threshold);
   NARTHEX_RETURN_IF_ERROR(
@@ -117,13 +123,13 @@ absl::Status IngesterApp::Reload() {
 }
 
 absl::Status IngesterApp::Start(service::Process& process) {
+  options_.features.Log(process.log());
   NARTHEX_ASSIGN_OR_RETURN(const config::StorageConfig storage,
-                           LoadStorageConfig());
+                           LoadStorageConfig(process.log()));
   NARTHEX_ASSIGN_OR_RETURN(tsdb::DbOptions db_options, options_.ForDb(storage));
-  NARTHEX_ASSIGN_OR_RETURN(const Options::Features features,
-                           options_.EnabledFeatures());
-  db_options.memory_snapshot = features.memory_snapshot;
-  exemplars_ = features.exemplars;
+  db_options.memory_snapshot =
+      options_.features.Has("memory-snapshot-on-shutdown");
+  exemplars_ = options_.features.Has("exemplar-storage");
   if (exemplars_) db_options.max_exemplars = MaxExemplars(storage);
   running_ = std::make_unique<Running>(process.registry());
   Running& r = *running_;
@@ -171,11 +177,12 @@ absl::Status IngesterApp::Start(service::Process& process) {
       "maintenance of the database",
       std::chrono::milliseconds(options_.block_reload_ms),
       [&r] { return r.db->Maintain(); }, process.log());
-  // Chunks that cannot be moved stay: the next maintenance tells why.
+  // What fails here is done, or told, by the next maintenance.
   r.moving = std::make_unique<Periodic>(
       "moving chunks", kMoveChunksEvery,
       [&r] {
         r.db->MoveFullChunks().IgnoreError();
+        r.db->MakeRoomIfRefused().IgnoreError();
         return absl::OkStatus();
       },
       process.log());
@@ -187,8 +194,9 @@ absl::Status IngesterApp::Start(service::Process& process) {
   r.service->Serve(*r.db);
   r.server->SetServing(true);
   if (!options_.config_file.empty()) {
-    process.OnReload("storage", [this] { return Reload(); });
-    auto_reload_.Start(process, [this] {
+    process.OnReload("storage",
+                     [this, &process] { return Reload(process.log()); });
+    auto_reload_.Start(process, options_.features, [this] {
       return std::vector<std::string>{options_.config_file};
     });
     process.ConfigLoaded();

@@ -12,7 +12,7 @@
 namespace narthex::ingester {
 
 inline const service::Identity kIdentity{"ingester", "Narthex Ingester",
-                                         "127.0.0.1:9101"};
+                                         "127.0.0.1:9101", true};
 
 /// The ingester: a database behind the Ingester contract.
 class IngesterApp : public service::App {
@@ -28,8 +28,10 @@ class IngesterApp : public service::App {
 
  private:
   struct Running;
-  absl::StatusOr<config::StorageConfig> LoadStorageConfig() const;
-  absl::Status Reload();
+  /// Tells of what is asked for and not done.
+  absl::StatusOr<config::StorageConfig> LoadStorageConfig(
+      const base::Logger& log) const;
+  absl::Status Reload(const base::Logger& log);
 
   Options options_;
   service::AutoReload auto_reload_;

@@ -1,8 +1,6 @@
 #include "services/ingester/options.h"
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "libs/base/status.h"
 #include "services/ingester/memory_budget.h"
 
@@ -61,13 +59,10 @@ void Options::AddTo(service::FlagSet& flags) {
                "they are in it.");
   flags.Bool("storage.tsdb.allow-overlapping-compaction",
              &overlapping_compaction, "Compact blocks that overlap into one.");
-  flags.Int("storage.tsdb.delayed-compaction.max-percent",
-            &compaction_delay_percent,
-            "Known to Prometheus, where it takes effect with the feature "
-            "delayed-compaction. Here compaction is never delayed.");
-  flags.Int("storage.tsdb.head-chunks-write-queue-size", &write_queue_size,
-            "Known to Prometheus. Here chunks never wait to be written in "
-            "front of samples, so it changes nothing.");
+  flags.WithoutEffect("storage.tsdb.delayed-compaction.max-percent", "10",
+                      "compaction is never delayed");
+  flags.WithoutEffect("storage.tsdb.head-chunks-write-queue-size", "0",
+                      "chunks never wait to be written in front of samples");
   flags.Duration("storage.tsdb.block-reload-interval", &block_reload_ms,
                  "How often to look for blocks that came or went, to compact "
                  "and to apply the retention, 1s at least.");
@@ -82,29 +77,7 @@ void Options::AddTo(service::FlagSet& flags) {
                "8GB, a share such as 80% of what the machine or the control "
                "group has, or 0 for no bound. auto: 80% of the control "
                "group's limit when there is one.");
-  flags.Strings("enable-feature", &features,
-                "Comma-separated names of features to enable: "
-                "exemplar-storage, memory-snapshot-on-shutdown. "
-                "native-histograms is accepted and has no effect: they are "
-                "always stored.");
-}
-
-absl::StatusOr<Options::Features> Options::EnabledFeatures() const {
-  Features enabled;
-  for (const std::string& list : features) {
-    for (absl::string_view feature : absl::StrSplit(list, ',')) {
-      feature = absl::StripAsciiWhitespace(feature);
-      if (feature == "exemplar-storage") {
-        enabled.exemplars = true;
-      } else if (feature == "memory-snapshot-on-shutdown") {
-        enabled.memory_snapshot = true;
-      } else if (!feature.empty() && feature != "native-histograms") {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "--enable-feature: unknown feature \"", feature, "\""));
-      }
-    }
-  }
-  return enabled;
+  features.AddFlag(flags);
 }
 
 tsdb::Retention Options::RetentionOf(

@@ -6,6 +6,8 @@
 
 #include "absl/status/statusor.h"
 #include "libs/config/settings.h"
+#include "libs/service/auto_reload.h"
+#include "libs/service/features.h"
 #include "libs/service/flags.h"
 #include "libs/tsdb/db.h"
 
@@ -28,23 +30,14 @@ struct Options {
   std::int64_t block_segment_bytes = 0;
   std::int64_t samples_per_chunk = 120;
   std::string uploads_file;
-  std::int64_t write_queue_size = 0;
   bool overlapping_compaction = true;
-  std::int64_t compaction_delay_percent = 10;
   bool no_lockfile = false;
   std::int64_t max_series = 0;
   std::string memory_budget = "auto";
-  std::vector<std::string> features;
+  service::Features features{{"exemplar-storage", "memory-snapshot-on-shutdown",
+                              service::kAutoReloadFeature}};
 
   void AddTo(service::FlagSet& flags);
-
-  /// What --enable-feature switches on.
-  struct Features {
-    bool exemplars = false;
-    bool memory_snapshot = false;
-  };
-  /// kInvalidArgument for an unknown feature.
-  absl::StatusOr<Features> EnabledFeatures() const;
 
   /// What is kept, by the flags and by what `storage` of a configuration sets,
   /// which comes first.

@@ -88,6 +88,9 @@ void QuerierApp::AddFlags(service::FlagSet& flags) {
 int QuerierApp::grpc_port() const { return running_->server->port(); }
 
 absl::Status QuerierApp::Start(service::Process& process) {
+  options_.features.Log(process.log());
+  NARTHEX_RETURN_IF_ERROR(
+      RemoteWrite::CheckMessages(options_.accepted_messages));
   NARTHEX_ASSIGN_OR_RETURN(const promql::EngineOptions engine_options,
                            options_.ForEngine());
   running_ = std::make_unique<Running>(process, options_, engine_options);
@@ -129,15 +132,17 @@ absl::Status QuerierApp::Start(service::Process& process) {
     status.Update(apply());
     return status;
   });
-  auto_reload_.Start(process, [&r] { return r.config.snapshot()->files; });
+  auto_reload_.Start(process, options_.features,
+                     [&r] { return r.config.snapshot()->files; });
 
   if (options_.remote_write_receiver) {
     NARTHEX_ASSIGN_OR_RETURN(
         r.writer, cluster::Writer::Create(*ingesters, cluster::WriterOptions(),
                                           process.log(), process.registry()));
     process.OnStop("writer", [&r] { r.writer->Stop(kStopGrace); });
-    r.remote_write = std::make_unique<RemoteWrite>(*r.writer, process.clock(),
-                                                   process.log(), r.metrics);
+    r.remote_write =
+        std::make_unique<RemoteWrite>(*r.writer, process.clock(), process.log(),
+                                      r.metrics, options_.accepted_messages);
   }
   NARTHEX_RETURN_IF_ERROR(AddRoutes(process));
 

@@ -9,7 +9,7 @@
 namespace narthex::querier {
 
 inline const service::Identity kIdentity{"querier", "Narthex Querier",
-                                         "127.0.0.1:9090"};
+                                         "127.0.0.1:9090", true};
 
 /// The querier: Prometheus's HTTP API and user interface over all ingesters,
 /// scrapers and rulers.

@@ -3,8 +3,21 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/promql/features.h"
+#include "libs/service/auto_reload.h"
 
 namespace narthex::querier {
+namespace {
+
+std::vector<absl::string_view> Features() {
+  std::vector<absl::string_view> names = promql::FeatureNames();
+  names.push_back(service::kAutoReloadFeature);
+  return names;
+}
+
+}  // namespace
+
+Options::Options() : features(Features()) {}
+
 void Options::AddTo(service::FlagSet& flags) {
   flags.String("config.file", &config_file,
                "Prometheus configuration file; read for its external labels, "
@@ -51,9 +64,23 @@ void Options::AddTo(service::FlagSet& flags) {
                "Regex for CORS origin. It is fully anchored.");
   flags.String("web.page-title", &page_title,
                "Document title of the user interface.");
-  flags.Strings("enable-feature", &features,
-                absl::StrCat("Comma-separated names of features to enable: ",
-                             promql::FeatureNames(), "."));
+  flags.Strings("web.remote-write-receiver.accepted-protobuf-messages",
+                &accepted_messages,
+                absl::StrCat("Protobuf message of remote write to accept. Can "
+                             "be repeated. Supported: ",
+                             kProtoV1, ", ", kProtoV2, "."));
+  flags.WithoutEffect("web.console.templates", "consoles",
+                      "there are no console templates");
+  flags.WithoutEffect("web.console.libraries", "console_libraries",
+                      "there are no console templates");
+  flags.WithoutEffect("web.local-assets", "",
+                      "the user interface is in the program");
+  flags.WithoutEffect("web.user-assets", "", "no files are served below /user");
+  flags.WithoutEffect("web.max-notifications-subscribers", "16",
+                      "no notifications are sent");
+  flags.WithoutEffect("storage.remote.flush-deadline", "1m",
+                      "remote_write is not supported");
+  features.AddFlag(flags);
 }
 
 absl::StatusOr<promql::EngineOptions> Options::ForEngine() const {
@@ -63,7 +90,9 @@ absl::StatusOr<promql::EngineOptions> Options::ForEngine() const {
   engine.max_samples = max_samples;
   engine.max_concurrency = static_cast<int>(max_concurrency);
   engine.max_bytes = max_query_bytes;
-  NARTHEX_RETURN_IF_ERROR(promql::EnableFeatures(features, &engine));
+  for (const std::string& feature : features.Names()) {
+    promql::EnableFeature(feature, &engine);
+  }
   if (max_concurrency < 1 || max_samples < 1 || query_timeout_ms < 1 ||
       lookback_delta_ms < 1) {
     return absl::InvalidArgumentError(

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "libs/promql/engine.h"
+#include "libs/service/features.h"
 #include "libs/service/flags.h"
+#include "services/querier/remote_write.h"
 
 namespace narthex::querier {
 
@@ -30,12 +32,16 @@ struct Options {
   bool admin_api = false;
   std::string cors_origin = ".*";
   std::string page_title = "Narthex";
-  std::vector<std::string> features;
+  std::vector<std::string> accepted_messages = {std::string(kProtoV1),
+                                                std::string(kProtoV2)};
+  service::Features features;
+
+  Options();
 
   void AddTo(service::FlagSet& flags);
 
-  /// What the flags mean to the engine. kInvalidArgument names an unknown
-  /// feature.
+  /// What the flags mean to the engine. kInvalidArgument when one is out of
+  /// range.
   absl::StatusOr<promql::EngineOptions> ForEngine() const;
 };
 

@@ -37,8 +37,10 @@ constexpr absl::string_view kMediaType = "application/x-protobuf";
 constexpr absl::string_view kTooFarAhead =
     "out of bounds: timestamp is too far in the future";
 
-constexpr absl::string_view kProtoV1 = "prometheus.WriteRequest";
-constexpr absl::string_view kProtoV2 = "io.prometheus.write.v2.Request";
+std::string UnknownMessage(absl::string_view name) {
+  return absl::StrCat("unknown remote write protobuf message ", name,
+                      ", supported: ", kProtoV1, ", ", kProtoV2);
+}
 
 struct Negotiated {
   int http_code = 0;  // Of a refusal; 0: none.
@@ -47,7 +49,8 @@ struct Negotiated {
 };
 
 // Which kind of request it is.
-Negotiated CheckHeaders(const http::Headers& headers) {
+Negotiated CheckHeaders(const http::Headers& headers,
+                        const std::vector<std::string>& accepted) {
   // A string, as an absent header is a null view, which splits into nothing.
   const std::string type(headers.Get("Content-Type"));
   const std::vector<absl::string_view> parts = absl::StrSplit(type, ';');
@@ -64,11 +67,15 @@ Negotiated CheckHeaders(const http::Headers& headers) {
     if (!absl::ConsumePrefix(&parameter, "proto=")) continue;
     negotiated.v2 = parameter == kProtoV2;
     if (negotiated.v2 || parameter == kProtoV1) continue;
-    return {415,
-            absl::StrCat("got ", type,
-                         " content type; unknown remote write protobuf "
-                         "message ",
-                         parameter, ", supported: ", kProtoV1, ", ", kProtoV2)};
+    return {415, absl::StrCat("got ", type, " content type; ",
+                              UnknownMessage(parameter))};
+  }
+  const absl::string_view message = negotiated.v2 ? kProtoV2 : kProtoV1;
+  if (std::find(accepted.begin(), accepted.end(), message) == accepted.end()) {
+    return {415, absl::StrCat(message,
+                              " protobuf message is not accepted by this "
+                              "server; accepted [",
+                              absl::StrJoin(accepted, ", "), "]")};
   }
   const absl::string_view encoding = headers.Get("Content-Encoding");
   if (!encoding.empty() && encoding != "snappy") {
@@ -127,13 +134,27 @@ int HttpCode(const absl::Status& status) {
 }  // namespace
 
 RemoteWrite::RemoteWrite(cluster::Writer& writer, base::Clock& clock,
-                         base::Logger log, Metrics& metrics)
+                         base::Logger log, Metrics& metrics,
+                         std::vector<std::string> accepted)
     : writer_(writer),
       clock_(clock),
       log_(std::move(log)),
       metrics_(metrics),
+      accepted_(std::move(accepted)),
       series_(writer),
       aged_ns_(clock.MonotonicNs()) {}
+
+absl::Status RemoteWrite::CheckMessages(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if (name != kProtoV1 && name != kProtoV2) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--web.remote-write-receiver.accepted-protobuf-"
+                       "messages: ",
+                       UnknownMessage(name)));
+    }
+  }
+  return absl::OkStatus();
+}
 
 struct RemoteWrite::Batch {
   // Where the parts of a series begin in `push`.
@@ -187,7 +208,7 @@ struct RemoteWrite::Batch {
 
 void RemoteWrite::Handle(const http::Request& request,
                          http::Response& response) {
-  const Negotiated negotiated = CheckHeaders(request.headers);
+  const Negotiated negotiated = CheckHeaders(request.headers, accepted_);
   if (negotiated.http_code != 0) {
     response.Error(negotiated.http_code, negotiated.message);
     return;

@@ -18,6 +18,10 @@
 
 namespace narthex::querier {
 
+/// The messages of remote write 1.0 and 2.0.
+inline constexpr absl::string_view kProtoV1 = "prometheus.WriteRequest";
+inline constexpr absl::string_view kProtoV2 = "io.prometheus.write.v2.Request";
+
 /// Receives Prometheus's remote write, versions 1.0 and 2.0 by Content-Type,
 /// and hands samples, native histograms and exemplars to the ingesters.
 /// Thread-safe.
@@ -29,15 +33,18 @@ namespace narthex::querier {
 ///        order, duplicate, out of bounds, too old, inconsistent): then, in
 ///        version 1.0, an ingester stores nothing of the request, in version
 ///        2.0 the others;
-///   415  not a snappy-compressed protobuf message of a known version;
+///   415  not a snappy-compressed protobuf message of an accepted version;
 ///   429  too much is waiting already;
 ///   500  an ingester did not answer: send the request again.
 /// Answers to version 2.0 say how much was written.
 class RemoteWrite {
  public:
-  /// All outlive this.
+  /// All outlive this. `accepted` names the messages to take.
   RemoteWrite(cluster::Writer& writer, base::Clock& clock, base::Logger log,
-              Metrics& metrics);
+              Metrics& metrics, std::vector<std::string> accepted);
+
+  /// kInvalidArgument when one of `names` is no message of remote write.
+  static absl::Status CheckMessages(const std::vector<std::string>& names);
 
   void Handle(const http::Request& request, http::Response& response);
 
@@ -64,6 +71,7 @@ class RemoteWrite {
   base::Clock& clock_;
   const base::Logger log_;
   Metrics& metrics_;
+  const std::vector<std::string> accepted_;
   cluster::SeriesCache series_;
   std::atomic<std::int64_t> aged_ns_;
 };

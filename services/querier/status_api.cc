@@ -26,7 +26,6 @@ constexpr std::int64_t kDefaultTsdbLimit = 10;
 constexpr std::int64_t kMaxTsdbLimit = 10'000;
 
 // The Prometheus whose API this is: Grafana decides by it what it may ask for.
-constexpr absl::string_view kPrometheusVersion = "3.14.0";
 
 std::string WorkingDirectory() {
   std::array<char, PATH_MAX> path;
@@ -52,7 +51,7 @@ void WriteBuildInfo(JsonWriter* json) {
   const service::BuildInfo& build = service::Build();
   json->BeginObject()
       .Key("version")
-      .String(absl::StrCat(kPrometheusVersion, "+narthex.", build.version))
+      .String(build.prometheus_version)
       .Key("revision")
       .String(build.revision)
       .Key("branch")

@@ -28,6 +28,12 @@ constexpr std::int64_t kDrainGraceMs = 10'000;
 // Evaluations wait for queriers most of the time.
 constexpr int kThreads = 16;
 
+std::vector<absl::string_view> Features() {
+  std::vector<absl::string_view> names = promql::FeatureNames();
+  names.push_back(service::kAutoReloadFeature);
+  return names;
+}
+
 }  // namespace
 
 // In the order in which it is built; destroyed in the opposite one.
@@ -54,7 +60,7 @@ struct RulerApp::Running {
   std::unique_ptr<rpc::Server> server;
 };
 
-RulerApp::RulerApp() = default;
+RulerApp::RulerApp() : features_(Features()) {}
 RulerApp::~RulerApp() = default;
 
 void RulerApp::AddFlags(service::FlagSet& flags) {
@@ -84,10 +90,9 @@ void RulerApp::AddFlags(service::FlagSet& flags) {
             "Most alerts in one request.");
   flags.Bool("alertmanager.drain-notification-queue-on-shutdown", &drain_queue_,
              "Send waiting alerts before stopping.");
-  flags.Strings("enable-feature", &features_,
-                absl::StrCat("Comma-separated names of features to enable in "
-                             "rules, as in queriers: ",
-                             promql::FeatureNames(), "."));
+  flags.WithoutEffect("rules.max-concurrent-evals", "4",
+                      "the rules of a group are evaluated in order");
+  features_.AddFlag(flags);
 }
 
 int RulerApp::grpc_port() const { return running_->server->port(); }
@@ -101,7 +106,9 @@ absl::Status RulerApp::Load(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(rules::NotifierConfig notifier,
                            Alerting::Check(config));
   promql::EngineOptions language;
-  NARTHEX_RETURN_IF_ERROR(promql::EnableFeatures(features_, &language));
+  for (const std::string& feature : features_.Names()) {
+    promql::EnableFeature(feature, &language);
+  }
   std::vector<rules::RuleFile> files;
   for (const std::string& path : config.RuleFilePaths()) {
     NARTHEX_ASSIGN_OR_RETURN(rules::RuleFile file,
@@ -122,6 +129,7 @@ absl::Status RulerApp::Load(service::Process& process) {
 }
 
 absl::Status RulerApp::Start(service::Process& process) {
+  features_.Log(process.log());
   if (queue_capacity_ < 1 || batch_size_ < 1) {
     return absl::InvalidArgumentError(
         "--alertmanager.notification-queue-capacity and "
@@ -173,7 +181,7 @@ absl::Status RulerApp::Start(service::Process& process) {
   NARTHEX_RETURN_IF_ERROR(Load(process));
   process.ConfigLoaded();
   process.OnReload("rules", [this, &process] { return Load(process); });
-  auto_reload_.Start(process, [this] {
+  auto_reload_.Start(process, features_, [this] {
     base::ReaderMutexLock lock(files_mutex_);
     return files_;
   });

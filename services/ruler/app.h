@@ -12,7 +12,7 @@
 namespace narthex::ruler {
 
 inline const service::Identity kIdentity{"ruler", "Narthex Ruler",
-                                         "127.0.0.1:9102"};
+                                         "127.0.0.1:9102", true};
 
 /// The ruler: evaluates recording and alerting rules through the queriers,
 /// writes the results to the ingesters and sends alerts to Alertmanagers.
@@ -46,7 +46,7 @@ class RulerApp : public service::App {
   std::int64_t resend_delay_ms_ = 60'000;
   std::int64_t queue_capacity_ = 10'000;
   std::int64_t batch_size_ = 256;
-  std::vector<std::string> features_;
+  service::Features features_;
   bool drain_queue_ = true;
   std::unique_ptr<Running> running_;
 };

@@ -90,6 +90,9 @@ void ScraperApp::AddFlags(service::FlagSet& flags) {
   flags.Bool("scrape.adjust-timestamps", &adjust_timestamps_,
              "Give scrapes that begin nearly as planned the planned time, so "
              "that timestamps compress better.");
+  flags.Duration("scrape.discovery-reload-interval", &discovery_interval_ms_,
+                 "Least time between two changes of targets that discovery "
+                 "causes.");
   flags.Duration("scrape.timestamp-tolerance", &timestamp_tolerance_ms_,
                  "How near that is.");
   flags.Size("scrape.max-body-size", &max_body_bytes_,
@@ -116,13 +119,20 @@ void ScraperApp::AddFlags(service::FlagSet& flags) {
                  "and counted.");
   flags.Duration("queue.batch-wait", &batch_wait_ms_,
                  "How long samples may wait for others to be sent with.");
+  features_.AddFlag(flags);
 }
 
 int ScraperApp::grpc_port() const { return running_->server->port(); }
 
+config::GlobalConfig ScraperApp::Defaults() const {
+  config::GlobalConfig defaults;
+  defaults.extra_scrape_metrics = features_.Has("extra-scrape-metrics");
+  return defaults;
+}
+
 absl::Status ScraperApp::Load(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(const config::Config config,
-                           config::Load(config_file_));
+                           config::Load(config_file_, Defaults()));
   for (const std::string& warning : config.warnings) {
     process.log().Warn("configuration", {{"warning", warning}});
   }
@@ -136,12 +146,13 @@ absl::Status ScraperApp::Load(service::Process& process) {
 }
 
 absl::Status ScraperApp::Start(service::Process& process) {
+  features_.Log(process.log());
   NARTHEX_ASSIGN_OR_RETURN(const Shard shard, ParseShard(shard_));
   NARTHEX_ASSIGN_OR_RETURN(const cluster::AddressList ingesters,
                            cluster::ParseAddressList(ingesters_));
   // Before anything is started, so that a bad file stops it all.
   NARTHEX_ASSIGN_OR_RETURN(const config::Config config,
-                           config::Load(config_file_));
+                           config::Load(config_file_, Defaults()));
   cluster::WriterOptions options;
   options.linger = std::chrono::milliseconds(batch_wait_ms_);
   options.max_queued_samples = static_cast<std::size_t>(max_queued_samples_);
@@ -172,13 +183,14 @@ absl::Status ScraperApp::Start(service::Process& process) {
   });
   running_->manager = std::make_unique<ScrapeManager>(
       shard, running_->scheduler, running_->context,
+      discovery::Manager::Options{discovery_interval_ms_},
       running_->discovery_metrics);
   process.OnStop("discovery", [this] { running_->manager.reset(); });
   NARTHEX_RETURN_IF_ERROR(Load(process));
   process.ConfigLoaded();
   process.OnReload("scrape configuration",
                    [this, &process] { return Load(process); });
-  auto_reload_.Start(process, [this] {
+  auto_reload_.Start(process, features_, [this] {
     base::ReaderMutexLock lock(files_mutex_);
     return files_;
   });

@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "libs/base/mutex.h"
+#include "libs/config/config.h"
 #include "libs/service/auto_reload.h"
 #include "libs/service/process.h"
 
 namespace narthex::scraper {
 
 inline const service::Identity kIdentity{"scraper", "Narthex Scraper",
-                                         "127.0.0.1:9100"};
+                                         "127.0.0.1:9100", true};
 
 /// The scraper: discovers targets, scrapes its share of them and writes the
 /// samples to the ingesters.
@@ -29,6 +30,8 @@ class ScraperApp : public service::App {
 
  private:
   struct Running;
+  /// What a configuration leaves out.
+  config::GlobalConfig Defaults() const;
   absl::Status Load(service::Process& process)
       ABSL_LOCKS_EXCLUDED(files_mutex_);
 
@@ -37,8 +40,11 @@ class ScraperApp : public service::App {
   std::string ingesters_ = "127.0.0.1:9201";
   std::string shard_ = "0/1";
   std::string storage_path_ = "data/";
+  service::Features features_{
+      {"extra-scrape-metrics", service::kAutoReloadFeature}};
   service::AutoReload auto_reload_;
   bool adjust_timestamps_ = true;
+  std::int64_t discovery_interval_ms_ = 5'000;
   std::int64_t timestamp_tolerance_ms_ = 2;
   std::int64_t max_body_bytes_ = 256 << 20;
   std::int64_t max_queued_samples_ = 10'000'000;

@@ -27,11 +27,12 @@ std::vector<exposition::Protocol> WithProtobuf(
 
 ScrapeManager::ScrapeManager(Shard shard, Scheduler& scheduler,
                              LoopContext& context,
+                             discovery::Manager::Options discovery,
                              discovery::Metrics& discovery_metrics)
     : shard_(shard),
       scheduler_(scheduler),
       context_(context),
-      discovery_({}, context.log, discovery_metrics,
+      discovery_(discovery, context.log, discovery_metrics,
                  [this](const auto& jobs) { Sync(jobs); }) {}
 
 ScrapeManager::~ScrapeManager() { discovery_.Stop(); }

@@ -14,6 +14,7 @@ class ScrapeManager {
  public:
   /// References outlive the manager.
   ScrapeManager(Shard shard, Scheduler& scheduler, LoopContext& context,
+                discovery::Manager::Options discovery,
                 discovery::Metrics& discovery_metrics);
   /// Stops discovery; loops are stopped with the scheduler.
   ~ScrapeManager();
