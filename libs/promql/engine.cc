@@ -271,6 +271,27 @@ EvaluationSettings Engine::SettingsOf(const Times& times,
   return settings;
 }
 
+// Evaluates each step alone, so that nothing else has to tell steps apart: an
+// evaluation counts a sample once for each step that sees it.
+absl::StatusOr<std::vector<QueryStats::Step>> Engine::CountSteps(
+    storage::Queryable& storage, const Expr& root, const Times& times,
+    EvaluationSettings settings) const {
+  settings.explain = false;
+  settings.progress = nullptr;
+  std::vector<QueryStats::Step> steps;
+  const StepGrid grid = times.Grid();
+  for (std::size_t i = 0; i < grid.count; ++i) {
+    const StepGrid step{grid.At(i), grid.step_ms, 1};
+    Evaluation evaluation(settings, storage, clock_, root);
+    Value ignored;
+    NARTHEX_RETURN_IF_ERROR(
+        times.step_ms == 0 ? EvaluateInstant(evaluation, root, step, &ignored)
+                           : EvaluateSteps(evaluation, root, step, &ignored));
+    steps.push_back({step.start_ms, evaluation.stats().total});
+  }
+  return steps;
+}
+
 absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
                                         absl::string_view expression,
                                         const Times& times,
@@ -342,6 +363,15 @@ absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
   result.stats.queue_ns = started_ns - queued_ns;
   result.stats.eval_ns = evaluated_ns - started_ns;
   result.stats.sort_ns = clock_.MonotonicNs() - evaluated_ns;
+  if (query.per_step_stats) {
+    NARTHEX_ASSIGN_OR_RETURN(result.stats.steps,
+                             CountSteps(storage, *root, times, settings));
+    // What does not depend on the step was evaluated once, but is seen by all.
+    result.stats.total_samples = 0;
+    for (const QueryStats::Step& step : result.stats.steps) {
+      result.stats.total_samples += step.total_samples;
+    }
+  }
   return result;
 }
 

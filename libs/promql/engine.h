@@ -54,6 +54,8 @@ struct QueryOptions {
   QueryProgress* progress = nullptr;
   /// Fill `explained`.
   bool explain = false;
+  /// Fill QueryStats::steps, for which every step is evaluated once more.
+  bool per_step_stats = false;
   /// Where parts of the query can be evaluated instead of here; may be null.
   FragmentEvaluator* fragments = nullptr;
 };
@@ -68,6 +70,11 @@ struct QueryStats {
   std::int64_t samples_read = 0;
   std::int64_t series_read = 0;
   std::int64_t peak_samples = 0;
+  struct Step {
+    std::int64_t time_ms = 0;
+    std::int64_t total_samples = 0;
+  };
+  std::vector<Step> steps;  // When asked for.
 };
 
 struct QueryResult {
@@ -116,6 +123,9 @@ class Engine {
 
   EvaluationSettings SettingsOf(const Times& times, const QueryOptions& query,
                                 std::int64_t begin_ns) const;
+  absl::StatusOr<std::vector<QueryStats::Step>> CountSteps(
+      storage::Queryable& storage, const Expr& root, const Times& times,
+      EvaluationSettings settings) const;
   absl::StatusOr<QueryResult> Run(storage::Queryable& storage,
                                   absl::string_view expression,
                                   const Times& times,

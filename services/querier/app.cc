@@ -121,6 +121,7 @@ absl::Status QuerierApp::Start(service::Process& process) {
       r.engine, *r.ingesters, r.ingesters.get(), process.clock(), r.hangups,
       r.metrics, r.running, r.query_log, r.active_queries.get(), process.log(),
       options_.slow_query_ms});
+  r.queries->per_step_stats = options_.features.Has(kPerStepStats);
   const auto apply = [&r] {
     const auto config = r.config.snapshot();
     r.queries->subquery_step_ms = config->evaluation_interval_ms;

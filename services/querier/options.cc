@@ -11,6 +11,7 @@ namespace {
 std::vector<absl::string_view> Features() {
   std::vector<absl::string_view> names = promql::FeatureNames();
   names.push_back(service::kAutoReloadFeature);
+  names.push_back(kPerStepStats);
   return names;
 }
 

@@ -11,6 +11,8 @@
 
 namespace narthex::querier {
 
+inline constexpr absl::string_view kPerStepStats = "promql-per-step-stats";
+
 /// The command line of a querier.
 struct Options {
   std::string config_file = "prometheus.yml";

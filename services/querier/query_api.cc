@@ -21,10 +21,13 @@ bool IsTrue(absl::string_view text) {
   return text == "1" || text == "true" || text == "all";
 }
 
-absl::StatusOr<promql::QueryOptions> ReadOptions(const http::Params& params) {
+absl::StatusOr<promql::QueryOptions> ReadOptions(const QueryContext& context,
+                                                 const http::Params& params) {
   promql::QueryOptions options;
   options.max_annotations = kMaxAnnotations;
   options.explain = IsTrue(params.Get("explain"));
+  options.per_step_stats =
+      context.per_step_stats && params.Get("stats") == "all";
   if (const absl::string_view text = params.Get("timeout"); !text.empty()) {
     const auto timeout = ParseDurationNs(text);
     if (!timeout.ok()) {
@@ -90,7 +93,7 @@ absl::Status Query(QueryContext& context, const http::Request& request,
       const std::int64_t time_ms,
       TimeParam(request.params, "time", context.clock.NowMs()));
   NARTHEX_ASSIGN_OR_RETURN(const promql::QueryOptions options,
-                           ReadOptions(request.params));
+                           ReadOptions(context, request.params));
   return Respond(
       RunQuery(context, {request.params.Get("query"), time_ms, time_ms, 0,
                          options, OriginOf(request), request.is_cancelled}),
@@ -136,7 +139,7 @@ absl::Status QueryRange(QueryContext& context, const http::Request& request,
   NARTHEX_ASSIGN_OR_RETURN(const std::size_t limit, LimitParam(request.params));
   NARTHEX_ASSIGN_OR_RETURN(const Steps steps, ReadSteps(request.params));
   NARTHEX_ASSIGN_OR_RETURN(const promql::QueryOptions options,
-                           ReadOptions(request.params));
+                           ReadOptions(context, request.params));
   return Respond(RunQuery(context, {request.params.Get("query"), steps.start_ms,
                                     steps.end_ms, steps.step_ms, options,
                                     OriginOf(request), request.is_cancelled}),

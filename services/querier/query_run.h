@@ -38,6 +38,8 @@ struct QueryContext {
   /// The step of subqueries that name none: the evaluation interval of the
   /// configuration as last loaded.
   std::atomic<std::int64_t> subquery_step_ms{60'000};
+  /// Whether stats=all tells the samples of each step.
+  bool per_step_stats = false;
 };
 
 /// One query, whoever asks it.

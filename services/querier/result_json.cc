@@ -238,8 +238,18 @@ void WriteStats(const promql::QueryStats& stats, JsonWriter* json) {
       .Double(seconds(stats.queue_ns + eval_total))
       .EndObject()
       .Key("samples")
-      .BeginObject()
-      .Key("totalQueryableSamples")
+      .BeginObject();
+  if (!stats.steps.empty()) {
+    json->Key("totalQueryableSamplesPerStep").BeginArray();
+    for (const promql::QueryStats::Step& step : stats.steps) {
+      json->BeginArray()
+          .Double(static_cast<double>(step.time_ms) / 1000)
+          .Int(step.total_samples)
+          .EndArray();
+    }
+    json->EndArray();
+  }
+  json->Key("totalQueryableSamples")
       .Int(stats.total_samples)
       .Key("samplesRead")
       .Int(stats.samples_read)

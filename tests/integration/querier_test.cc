@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/file.h"
 #include "libs/base/varint.h"
@@ -62,7 +63,8 @@ struct Reply {
 // An ingester and a querier over it, both in this process.
 class Suite {
  public:
-  Suite()
+  /// `more` flags are given to the querier.
+  explicit Suite(const std::vector<std::string>& more = {})
       : ingester_(ingester::kIdentity, ingester_app_),
         querier_(kIdentity, querier_app_) {
     const std::string config = directory_.path() + "/prometheus.yml";
@@ -73,15 +75,16 @@ class Suite {
                     "--grpc.listen-address=127.0.0.1:0", "--log.level=error",
                     "--storage.tsdb.path=" + directory_.path() + "/data"})
             .ok());
-    const absl::Status started = querier_.Start(
-        {"--web.listen-address=127.0.0.1:0",
-         "--grpc.listen-address=127.0.0.1:0", "--log.level=error",
-         "--config.file=" + config, "--web.enable-remote-write-receiver",
-         "--web.enable-admin-api",
-         absl::StrCat("--ingester.addresses=127.0.0.1:",
-                      ingester_app_.grpc_port()),
-         // Nobody listens there.
-         "--scraper.addresses=127.0.0.1:1", "--ruler.addresses=127.0.0.1:1"});
+    std::vector<std::string> flags = {
+        "--web.listen-address=127.0.0.1:0", "--grpc.listen-address=127.0.0.1:0",
+        "--log.level=error", "--config.file=" + config,
+        "--web.enable-remote-write-receiver", "--web.enable-admin-api",
+        absl::StrCat("--ingester.addresses=127.0.0.1:",
+                     ingester_app_.grpc_port()),
+        // Nobody listens there.
+        "--scraper.addresses=127.0.0.1:1", "--ruler.addresses=127.0.0.1:1"};
+    flags.insert(flags.end(), more.begin(), more.end());
+    const absl::Status started = querier_.Start(flags);
     INFO(started.ToString());
     REQUIRE(started.ok());
   }
@@ -228,6 +231,59 @@ TEST_CASE("what is no remote write is refused before it is decoded") {
   CHECK(bomb.body ==
         "snappy: decoded length 4294967295 exceeds limit 33554432\n");
   CHECK(suite.Write("\xff\xff").code == 400);
+}
+
+TEST_CASE("a querier takes the remote write messages that it is told to") {
+  Suite suite(
+      {"--web.remote-write-receiver.accepted-protobuf-messages=io."
+       "prometheus.write.v2.Request"});
+  const Reply reply = suite.Write(Series({{"__name__", "up"}}, {{NowMs(), 1}}));
+  CHECK(reply.code == 415);
+  CHECK_THAT(reply.body, Catch::StartsWith(
+                             "prometheus.WriteRequest protobuf message is not "
+                             "accepted by this server; accepted "
+                             "[io.prometheus.write.v2.Request]"));
+}
+
+TEST_CASE("the samples of each step are told if the feature is on") {
+  const bool on = GENERATE(true, false);
+  Suite suite(on ? std::vector<std::string>{"--enable-feature=promql-per-step-"
+                                            "stats"}
+                 : std::vector<std::string>{});
+  const std::int64_t now = NowMs();
+  REQUIRE(suite
+              .Write(Series({{"__name__", "up"}},
+                            {{now - 2000, 1}, {now - 1000, 1}, {now, 1}}))
+              .code == 204);
+  const auto ask = [&](const char* query, const char* stats) {
+    return suite
+        .Get(absl::StrCat("/api/v1/query_range?query=", query,
+                          "&start=", now / 1000 - 3, "&end=", now / 1000,
+                          "&step=1&stats=", stats))
+        .body;
+  };
+  const auto steps = [now](std::vector<int> counts) {
+    std::string text = "\"totalQueryableSamplesPerStep\":[";
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      absl::StrAppend(&text, i == 0 ? "" : ",", "[",
+                      now / 1000 - 3 + static_cast<std::int64_t>(i), ",",
+                      counts[i], "]");
+    }
+    return text + "],\"totalQueryableSamples\":";
+  };
+  // As Prometheus 3.5 counts.
+  const std::pair<const char*, std::string> kQueries[] = {
+      {"up", steps({0, 1, 1, 1}) + "3"},
+      {"sum_over_time(up[2s])", steps({0, 1, 2, 2}) + "5"},
+      {"up@end()", steps({1, 1, 1, 1}) + "4"},
+      {"sum(rate(up[2s]))%2Bup", steps({0, 2, 3, 3}) + "8"}};
+  for (const auto& [query, wanted] : kQueries) {
+    INFO(query);
+    const std::string all = ask(query, "all");
+    if (on) CHECK_THAT(all, Catch::Contains(wanted));
+    CHECK(absl::StrContains(all, "PerStep") == on);
+    CHECK_FALSE(absl::StrContains(ask(query, "true"), "PerStep"));
+  }
 }
 
 TEST_CASE("remote read answers with samples and external labels") {
