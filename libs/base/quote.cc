@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "libs/base/utf8.h"
 
 namespace narthex::base {
 namespace {
@@ -40,23 +41,6 @@ std::size_t DecodeRune(absl::string_view text, std::uint32_t* rune) {
   const bool surrogate = *rune >= 0xd800 && *rune < 0xe000;
   if (*rune < smallest || *rune > 0x10ffff || surrogate) return 0;
   return length;
-}
-
-void AppendRune(std::uint32_t rune, std::string* out) {
-  const auto put = [out](std::uint32_t byte) {
-    out->push_back(static_cast<char>(byte));
-  };
-  if (rune < 0x80) {
-    put(rune);
-  } else if (rune < 0x800) {
-    put(0xc0 | (rune >> 6)), put(0x80 | (rune & 0x3f));
-  } else if (rune < 0x10000) {
-    put(0xe0 | (rune >> 12)), put(0x80 | ((rune >> 6) & 0x3f));
-    put(0x80 | (rune & 0x3f));
-  } else {
-    put(0xf0 | (rune >> 18)), put(0x80 | ((rune >> 12) & 0x3f));
-    put(0x80 | ((rune >> 6) & 0x3f)), put(0x80 | (rune & 0x3f));
-  }
 }
 
 char ShortEscape(std::uint32_t rune) {
@@ -164,7 +148,7 @@ bool TakeEscape(absl::string_view* rest, char quote, std::string* out) {
     case 'U':
       if (!TakeNumber(rest, c == 'u' ? 4 : 8, 16, &value)) return false;
       if (value > 0x10ffff || (value >= 0xd800 && value < 0xe000)) return false;
-      AppendRune(value, out);
+      AppendUtf8(value, out);
       return true;
     default:
       if (c < '0' || c > '7') return false;

@@ -13,6 +13,7 @@
 #include "libs/base/duration.h"
 #include "libs/base/float_format.h"
 #include "libs/base/quote.h"
+#include "libs/base/utf8.h"
 #include "libs/tmpl/go_time.h"
 
 namespace narthex::tmpl {
@@ -85,29 +86,9 @@ std::string FormatInteger(bool negative, std::uint64_t magnitude,
   return Pad(absl::StrCat(sign, prefix, digits), verb, !verb.precision);
 }
 
-void AppendUtf8(std::uint32_t c, std::string* out) {
-  const auto byte = [out](std::uint32_t b) {
-    out->push_back(static_cast<char>(b));
-  };
-  if (c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) c = 0xFFFD;
-  if (c < 0x80) return byte(c);
-  if (c < 0x800) {
-    byte(0xC0 | c >> 6);
-    return byte(0x80 | (c & 0x3F));
-  }
-  if (c < 0x10000) {
-    byte(0xE0 | c >> 12);
-  } else {
-    byte(0xF0 | c >> 18);
-    byte(0x80 | (c >> 12 & 0x3F));
-  }
-  byte(0x80 | (c >> 6 & 0x3F));
-  byte(0x80 | (c & 0x3F));
-}
-
 std::string FormatRune(std::uint64_t value, const Verb& verb) {
   std::string text;
-  AppendUtf8(
+  base::AppendUtf8(
       static_cast<std::uint32_t>(std::min<std::uint64_t>(value, 0xFFFFFFFF)),
       &text);
   if (verb.letter == 'q') text = absl::StrCat("'", text, "'");

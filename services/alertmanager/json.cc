@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/quote.h"
+#include "libs/base/utf8.h"
 
 namespace narthex::alertmanager {
 namespace {
@@ -77,27 +78,6 @@ std::size_t AppendEscaped(absl::string_view text, std::string* out) {
     out->append(sequence.data(), sequence.size());
   }
   return size;
-}
-
-void AppendUtf8(std::uint32_t code, std::string* out) {
-  const auto put = [out](std::uint32_t byte) {
-    *out += static_cast<char>(byte);
-  };
-  if (code < 0x80) {
-    put(code);
-  } else if (code < 0x800) {
-    put(0xc0U | (code >> 6));
-    put(0x80U | (code & 0x3fU));
-  } else if (code < 0x10000) {
-    put(0xe0U | (code >> 12));
-    put(0x80U | ((code >> 6) & 0x3fU));
-    put(0x80U | (code & 0x3fU));
-  } else {
-    put(0xf0U | (code >> 18));
-    put(0x80U | ((code >> 12) & 0x3fU));
-    put(0x80U | ((code >> 6) & 0x3fU));
-    put(0x80U | (code & 0x3fU));
-  }
 }
 
 }  // namespace
@@ -275,7 +255,7 @@ bool JsonReader::Escape(std::string* out) {
   } else if (code >= 0xd800 && code < 0xe000) {
     code = 0xfffd;
   }
-  AppendUtf8(code, out);
+  base::AppendUtf8(code, out);
   return true;
 }
 

@@ -4,7 +4,6 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -13,59 +12,13 @@
 #include "libs/base/status.h"
 #include "libs/base/varint.h"
 #include "libs/model/labels.h"
+#include "libs/model/name_escaping.h"
 
 namespace narthex::pushgateway {
 
 namespace {
 
 constexpr absl::string_view kBase64Suffix = "@base64";
-constexpr absl::string_view kUtf8Prefix = "U__";
-
-void AppendUtf8(std::uint32_t code, std::string* out) {
-  if (code < 0x80) {
-    out->push_back(static_cast<char>(code));
-  } else if (code < 0x800) {
-    out->push_back(static_cast<char>(0xc0 | (code >> 6)));
-    out->push_back(static_cast<char>(0x80 | (code & 0x3f)));
-  } else if (code < 0x10000) {
-    out->push_back(static_cast<char>(0xe0 | (code >> 12)));
-    out->push_back(static_cast<char>(0x80 | ((code >> 6) & 0x3f)));
-    out->push_back(static_cast<char>(0x80 | (code & 0x3f)));
-  } else {
-    out->push_back(static_cast<char>(0xf0 | (code >> 18)));
-    out->push_back(static_cast<char>(0x80 | ((code >> 12) & 0x3f)));
-    out->push_back(static_cast<char>(0x80 | ((code >> 6) & 0x3f)));
-    out->push_back(static_cast<char>(0x80 | (code & 0x3f)));
-  }
-}
-
-// "U__a_2e_b" is "a.b", "__" in it one underscore. A name that does not follow
-// the form stands for itself.
-std::string UnescapeName(absl::string_view name) {
-  absl::string_view rest = name;
-  if (!absl::ConsumePrefix(&rest, kUtf8Prefix)) return std::string(name);
-  std::string out;
-  while (!rest.empty()) {
-    if (!absl::ConsumePrefix(&rest, "_")) {
-      out.push_back(rest.front());
-      rest.remove_prefix(1);
-      continue;
-    }
-    if (absl::ConsumePrefix(&rest, "_")) {
-      out.push_back('_');
-      continue;
-    }
-    const auto end = rest.find('_');
-    std::uint32_t code = 0;
-    if (end == absl::string_view::npos || end == 0 || end > 6 ||
-        !absl::SimpleHexAtoi(rest.substr(0, end), &code) || code > 0x10ffff) {
-      return std::string(name);
-    }
-    AppendUtf8(code, &out);
-    rest.remove_prefix(end + 1);
-  }
-  return base::IsValidUtf8(out) ? out : std::string(name);
-}
 
 // The URL-safe alphabet; padding may be left out, and a lone "=" is the empty
 // text, which a path could not hold otherwise.
@@ -103,7 +56,7 @@ absl::StatusOr<LabelPairs> ParseGroupPath(absl::string_view path,
     std::string value(parts[i + 1]);
     const bool encoded = absl::ConsumeSuffix(&name, kBase64Suffix);
     const std::string plain_name =
-        utf8_names ? UnescapeName(name) : std::string(name);
+        utf8_names ? model::UnescapeName(name) : std::string(name);
     if (!IsProperName(plain_name, utf8_names)) {
       return absl::InvalidArgumentError(
           absl::StrCat("improper label name ", base::Quote(plain_name)));

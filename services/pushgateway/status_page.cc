@@ -3,6 +3,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/duration.h"
+#include "libs/base/html.h"
 #include "libs/http/message.h"
 
 namespace narthex::pushgateway {
@@ -44,29 +45,6 @@ for (const button of document.querySelectorAll("button[data-path]")) {
 </script></body></html>
 )";
 
-std::string Escape(absl::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out.push_back(c);
-    }
-  }
-  return out;
-}
-
 // Base64 carries slashes and empty values safely.
 std::string Encode(absl::string_view value) {
   const std::string encoded = absl::WebSafeBase64Escape(value);
@@ -92,12 +70,12 @@ void AppendGroup(const Store::Group& group, absl::string_view prefix,
   absl::StrAppend(out, "<details><summary",
                   group.last_push_successful ? "" : " class=\"failed\"", ">");
   for (const auto& [name, value] : group.labels) {
-    absl::StrAppend(out, "<span class=\"label\">", Escape(name), "=\"",
-                    Escape(value), "\"</span>");
+    absl::StrAppend(out, "<span class=\"label\">", base::EscapeHtml(name),
+                    "=\"", base::EscapeHtml(value), "\"</span>");
   }
   absl::StrAppend(out, group.last_push_successful ? "" : " last push failed!",
                   "<button data-path=\"", prefix, "/",
-                  Escape(GroupPath(group.labels)),
+                  base::EscapeHtml(GroupPath(group.labels)),
                   "\">Delete group</button></summary>");
   for (const Store::PushedFamily& pushed : group.families) {
     std::string text;
@@ -105,11 +83,11 @@ void AppendGroup(const Store::Group& group, absl::string_view prefix,
     for (std::size_t i = 0; i < pushed.family.layout.metric_count(); ++i) {
       AppendMetric(pushed.family, i, &text);
     }
-    absl::StrAppend(out, "<details><summary>", Escape(pushed.family.name),
-                    " <small>", TypeWord(pushed.family.type), ", last pushed ",
-                    base::FormatRfc3339(pushed.pushed_ms),
-                    "</small></summary><pre>", Escape(text),
-                    "</pre></details>");
+    absl::StrAppend(
+        out, "<details><summary>", base::EscapeHtml(pushed.family.name),
+        " <small>", TypeWord(pushed.family.type), ", last pushed ",
+        base::FormatRfc3339(pushed.pushed_ms), "</small></summary><pre>",
+        base::EscapeHtml(text), "</pre></details>");
   }
   *out += "</details>\n";
 }
@@ -124,13 +102,13 @@ std::string StatusPage(const service::Process& process,
     AppendGroup(group, process.route_prefix(), &page);
   }
   absl::StrAppend(&page, "<h2>Status</h2><table><tr><td>version</td><td>",
-                  Escape(service::Build().version),
+                  base::EscapeHtml(service::Build().version),
                   "</td></tr><tr><td>started</td><td>",
                   base::FormatRfc3339(process.start_time_ms()),
                   "</td></tr></table><h2>Flags</h2><table>");
   for (const auto& [name, value] : process.flags().Values()) {
-    absl::StrAppend(&page, "<tr><td>", Escape(name), "</td><td>", Escape(value),
-                    "</td></tr>");
+    absl::StrAppend(&page, "<tr><td>", base::EscapeHtml(name), "</td><td>",
+                    base::EscapeHtml(value), "</td></tr>");
   }
   absl::StrAppend(&page, "</table>", kTail);
   return page;

@@ -3,12 +3,11 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
 #include "libs/model/labels.h"
+#include "libs/model/name_escaping.h"
 
 namespace narthex::querier {
 namespace {
@@ -23,46 +22,6 @@ void Truncate(std::size_t limit, std::vector<std::string>* texts,
   if (limit == 0 || texts->size() <= limit) return;
   texts->resize(limit);
   answer->warnings.push_back(kTruncated);
-}
-
-void AppendUtf8(std::uint32_t rune, std::string* out) {
-  const auto put = [out](std::uint32_t byte) {
-    out->push_back(static_cast<char>(byte));
-  };
-  if (rune < 0x80) {
-    put(rune);
-  } else if (rune < 0x800) {
-    put(0xc0 | (rune >> 6)), put(0x80 | (rune & 0x3f));
-  } else if (rune < 0x10000) {
-    put(0xe0 | (rune >> 12)), put(0x80 | ((rune >> 6) & 0x3f));
-    put(0x80 | (rune & 0x3f));
-  } else {
-    put(0xf0 | (rune >> 18)), put(0x80 | ((rune >> 12) & 0x3f));
-    put(0x80 | ((rune >> 6) & 0x3f)), put(0x80 | (rune & 0x3f));
-  }
-}
-
-// Undoes the "U__" escaping of names: "_2e_" is the code point 0x2e, "__" an
-// underscore. What is not well-formed stays as it is.
-std::string UnescapeName(absl::string_view name) {
-  if (!absl::StartsWith(name, "U__")) return std::string(name);
-  std::string out;
-  for (std::size_t i = 3; i < name.size(); ++i) {
-    if (name[i] != '_') {
-      out.push_back(name[i]);
-      continue;
-    }
-    const std::size_t end = name.find('_', i + 1);
-    if (end == absl::string_view::npos) return std::string(name);
-    std::uint32_t rune = '_';
-    const absl::string_view hex = name.substr(i + 1, end - i - 1);
-    if (!hex.empty() && (hex.size() > 6 || !absl::SimpleHexAtoi(hex, &rune))) {
-      return std::string(name);
-    }
-    AppendUtf8(rune, &out);
-    i = end;
-  }
-  return base::IsValidUtf8(out) ? out : std::string(name);
 }
 
 // A storage that cannot say is an error of the execution, as upstream.
@@ -89,7 +48,7 @@ absl::Status LabelNames(const SeriesSource& source,
 
 absl::Status LabelValues(const SeriesSource& source,
                          const http::Request& request, Answer* answer) {
-  const std::string name = UnescapeName(request.PathParam("name"));
+  const std::string name = model::UnescapeName(request.PathParam("name"));
   if (!model::IsUtf8Name(name)) {
     return absl::InvalidArgumentError(
         absl::StrCat("invalid label name: ", base::Quote(name)));

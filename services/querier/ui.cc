@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "libs/base/html.h"
 #include "services/querier/ui/page.h"
 
 namespace narthex::querier {
@@ -20,20 +21,12 @@ constexpr absl::string_view kSecurityPolicy =
     "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'";
 
-std::string EscapeHtml(absl::string_view text) {
-  return absl::StrReplaceAll(text, {{"&", "&amp;"},
-                                    {"<", "&lt;"},
-                                    {">", "&gt;"},
-                                    {"\"", "&quot;"},
-                                    {"'", "&#39;"}});
-}
-
 }  // namespace
 
 void AddUi(http::Router& router, const std::string& prefix,
            const std::string& title) {
   const auto page = std::make_shared<const std::string>(
-      absl::StrReplaceAll(kPage, {{"{{title}}", EscapeHtml(title)}}));
+      absl::StrReplaceAll(kPage, {{"{{title}}", base::EscapeHtml(title)}}));
   for (const absl::string_view path : kPaths) {
     router.Get(path, [page](const http::Request&, http::Response& response) {
       response.headers().Set("Content-Security-Policy", kSecurityPolicy);

@@ -3,22 +3,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/quote.h"
+#include "libs/base/utf8.h"
 
 namespace narthex::promql::internal {
 namespace {
 
 std::string Encode(std::int32_t rune) {
-  const auto byte = [](std::int32_t value) { return static_cast<char>(value); };
-  if (rune < 0x80) return std::string(1, byte(rune));
-  if (rune < 0x800) {
-    return {byte(0xc0 | (rune >> 6)), byte(0x80 | (rune & 0x3f))};
-  }
-  if (rune < 0x10000) {
-    return {byte(0xe0 | (rune >> 12)), byte(0x80 | ((rune >> 6) & 0x3f)),
-            byte(0x80 | (rune & 0x3f))};
-  }
-  return {byte(0xf0 | (rune >> 18)), byte(0x80 | ((rune >> 12) & 0x3f)),
-          byte(0x80 | ((rune >> 6) & 0x3f)), byte(0x80 | (rune & 0x3f))};
+  std::string encoded;
+  base::AppendUtf8(static_cast<std::uint32_t>(rune), &encoded);
+  return encoded;
 }
 
 }  // namespace

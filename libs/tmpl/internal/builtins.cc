@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "libs/base/html.h"
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
 #include "libs/base/url_query.h"
@@ -258,7 +259,7 @@ std::string Joined(Args args) {
 }
 
 absl::StatusOr<Value> Html(Args args) {
-  return Value::String(EscapeHtml(Joined(args)), Safety::kHtml);
+  return Value::String(base::EscapeHtml(Joined(args)), Safety::kHtml);
 }
 
 const FuncMap& Table() {
@@ -308,36 +309,6 @@ const FuncMap& Builtins() { return Table(); }
 
 bool IsBuiltin(absl::string_view name) {
   return Table().find(name) != Table().end();
-}
-
-std::string EscapeHtml(absl::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "&#34;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '\0':
-        out += "\xEF\xBF\xBD";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
 }
 
 std::string EscapeJs(absl::string_view text) {

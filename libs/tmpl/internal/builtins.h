@@ -10,8 +10,6 @@ namespace narthex::tmpl::internal {
 const FuncMap& Builtins();
 bool IsBuiltin(absl::string_view name);
 
-/// Text with the characters that mean something in HTML replaced.
-std::string EscapeHtml(absl::string_view text);
 /// Text for use inside a JavaScript string.
 std::string EscapeJs(absl::string_view text);
 
