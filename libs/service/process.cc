@@ -27,7 +27,12 @@ namespace {
 
 constexpr std::int64_t kDrainTimeoutMs = 10'000;
 
-constexpr timespec kTrimEvery{15, 0};
+// Free memory goes back to the system at the end of busy times, or so often
+// while they last.
+constexpr timespec kLookEvery{1, 0};
+constexpr int kLooksPerTrim = 15;
+// A process is busy when it takes more CPU time than this between two looks.
+constexpr std::int64_t kBusyNs = 20'000'000;
 
 // Wakes the signal thread when the process ends.
 constexpr int kEndSignal = SIGUSR2;
@@ -43,6 +48,33 @@ void LimitArenas() {
   mallopt(M_MMAP_THRESHOLD, 2 << 20);
   mallopt(M_TRIM_THRESHOLD, 2 << 20);
 }
+
+/// When to give free memory back: once the process has been idle for two looks
+/// in a row after it was busy, so that a burst every second or so keeps its
+/// buffers.
+class TrimSchedule {
+ public:
+  bool IsDue() {
+    timespec used{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    const std::int64_t used_ns =
+        used.tv_sec * std::int64_t{1'000'000'000} + used.tv_nsec;
+    idle_looks_ = used_ns - used_ns_ > kBusyNs ? 0 : idle_looks_ + 1;
+    used_ns_ = used_ns;
+    if (idle_looks_ == 0) was_busy_ = true;
+    const bool ended = was_busy_ && idle_looks_ >= 2;
+    if (!ended && ++looks_ < kLooksPerTrim) return false;
+    looks_ = 0;
+    if (ended) was_busy_ = false;
+    return true;
+  }
+
+ private:
+  std::int64_t used_ns_ = 0;
+  int idle_looks_ = 0;
+  int looks_ = 0;
+  bool was_busy_ = true;
+};
 
 sigset_t HandledSignals() {
   sigset_t set;
@@ -211,13 +243,14 @@ int Process::Run(int argc, char** argv) {
 }
 
 void Process::ServeSignals(const sigset_t& signals) {
+  TrimSchedule trims;
   while (true) {
-    const int signal = sigtimedwait(&signals, nullptr, &kTrimEvery);
+    const int signal = sigtimedwait(&signals, nullptr, &kLookEvery);
     if (signal == kEndSignal) return;
     if (signal < 0) {
       // Nothing came for a while. Free memory amid what is in use goes back
       // to the system only when asked for, or a busy start is paid for ever.
-      malloc_trim(0);
+      if (trims.IsDue()) malloc_trim(0);
     } else if (signal == SIGHUP) {
       (void)Reload();
     } else if (stopping()) {
