@@ -80,6 +80,12 @@ void PutString(absl::string_view text, std::string* out) {
   out->append(text.data(), text.size());
 }
 
+// Of a text in a label set as Prometheus 3 holds it: a byte for the length of a
+// short one, else four.
+std::size_t EncodedSize(absl::string_view text) {
+  return text.size() + (text.size() < 255 ? 1 : 4);
+}
+
 }  // namespace
 
 template <typename VisitPair>
@@ -420,7 +426,8 @@ std::vector<LabelIndex::NameStatistics> LabelIndex::Statistics() const {
     if (entry->values.empty()) continue;
     NameStatistics one{name, entry->values.size(), 0};
     for (const auto& [value, number] : entry->values) {
-      one.value_bytes += value.size() * pairs_[number].postings.size();
+      one.value_bytes += pairs_[number].postings.size() *
+                         (EncodedSize(name) + EncodedSize(value));
     }
     all.push_back(one);
   }

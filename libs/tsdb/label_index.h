@@ -38,7 +38,7 @@ class LabelIndex : public PostingsSource {
   struct NameStatistics {
     absl::string_view name;
     std::uint64_t values = 0;
-    /// The lengths of the values of all series, equal ones counted each time.
+    /// What its pairs take in all series, equal ones counted each time.
     std::uint64_t value_bytes = 0;
   };
 

@@ -121,10 +121,10 @@ TEST_CASE("names and values are those of the series") {
   const auto statistics = index.Statistics();
   REQUIRE(statistics.size() == 1);
   CHECK(statistics[0].values == 1);
-  CHECK(statistics[0].value_bytes == 1);
+  CHECK(statistics[0].value_bytes == 4);
   index.Add(3, {{"a", "1"}});
   CHECK(index.Statistics()[0].values == 1);
-  CHECK(index.Statistics()[0].value_bytes == 2);
+  CHECK(index.Statistics()[0].value_bytes == 8);
 }
 
 }  // namespace
