@@ -46,6 +46,7 @@ ErrorKind KindOf(const absl::Status& status) {
       return {"not_found", 404};
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kDataLoss:  // A chunk or block that is damaged.
       return {"execution", 422};
     case absl::StatusCode::kCancelled:
       return {"canceled", 499};

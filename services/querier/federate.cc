@@ -148,7 +148,8 @@ void Federate(const FederationSource& source, const http::Request& request,
   const auto samples = Collect(source, sets);
   if (!samples.ok()) {
     source.metrics.federation_errors.Inc();
-    response.Error(500, samples.status().message());
+    response.Error(absl::IsUnavailable(samples.status()) ? 503 : 500,
+                   samples.status().message());
     return;
   }
   const auto external = source.external_labels();

@@ -207,12 +207,17 @@ absl::Status TargetMetadata(Peers& scrapers, const http::Request& request,
     cluster::ToWire(*matchers, ask.mutable_target_matchers());
   }
   std::int64_t written = 0;
+  std::string last_target;
   JsonWriter& json = answer->data().BeginArray();
   NARTHEX_RETURN_IF_ERROR(AskAll<v1::Scraper>(
       scrapers, &v1::Scraper::Stub::TargetMetadata, ask, answer,
       [&](const v1::TargetMetadataResponse& page) {
         for (const v1::TargetMetadata& item : page.metadata()) {
-          if (limit >= 0 && written >= limit) return;
+          // Prometheus looks at the limit before each target.
+          if (item.target() != last_target || written == 0) {
+            if (limit >= 0 && written >= limit) return;
+            last_target = item.target();
+          }
           ++written;
           json.BeginObject().Key("target").Labels(LabelsOf(item.target()));
           if (metric.empty()) {

@@ -87,10 +87,9 @@ grpc::Status ScraperService::Targets(
   const auto wanted = [&](const std::string& pool) {
     return request->scrape_pool().empty() || request->scrape_pool() == pool;
   };
+  // Of all pools, whichever is asked for, as Prometheus.
   for (const auto& [name, pool] : pools) {
-    if (wanted(name)) {
-      (*message.mutable_dropped_counts())[name] = pool->dropped_count();
-    }
+    (*message.mutable_dropped_counts())[name] = pool->dropped_count();
   }
   for (const auto& [name, pool] : pools) {
     if (!wanted(name)) continue;

@@ -421,6 +421,17 @@ def scrape_config(targets, interval="1s", extra=""):
             f"scrape_configs:\n- job_name: test\n  static_configs: [{{targets: [{listed}]}}]\n{extra}")
 
 
+def make_blocks(suite, directory, hours):
+    """Blocks of two hours with a sample a minute; their start times in s."""
+    start = int(time.time()) // 7200 * 7200 - (hours + 4) * 3600
+    text = "# TYPE old gauge\n" + "".join(
+        f'old{{job="backfill"}} {i} {start + i * 60}\n' for i in range(hours * 60)) + "# EOF\n"
+    path = suite.write("old.om", text)
+    subprocess.run([need_peer("promtool"), "tsdb", "create-blocks-from", "openmetrics", path, directory],
+                   check=True, capture_output=True)
+    return start
+
+
 def main(*tests):
     """Runs the tests named on the command line, or all."""
     wanted = sys.argv[1:]

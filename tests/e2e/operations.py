@@ -8,8 +8,8 @@ import signal
 import subprocess
 import time
 
-from harness import (HOST, Exposition, Suite, check, check_equal, free_port, get, main, need_peer, remote_write,
-                     request, scrape_config, wait_for)
+from harness import (HOST, Exposition, Suite, check, check_equal, free_port, get, main, make_blocks, need_peer,
+                     remote_write, request, scrape_config, wait_for)
 
 INGESTER_FLAGS = ["--storage.tsdb.block-reload-interval=1s"]
 
@@ -96,17 +96,6 @@ def a_memory_budget_refuses_new_series_only():
         suite.ingester.start()
         # What was refused is asked for again.
         wait_for("the series", lambda: suite.value("steady") == 1)
-
-
-def make_blocks(suite, directory, hours):
-    """Blocks of two hours with a sample a minute; their start times in s."""
-    start = int(time.time()) // 7200 * 7200 - (hours + 4) * 3600
-    text = "# TYPE old gauge\n" + "".join(
-        f'old{{job="backfill"}} {i} {start + i * 60}\n' for i in range(hours * 60)) + "# EOF\n"
-    path = suite.write("old.om", text)
-    subprocess.run([need_peer("promtool"), "tsdb", "create-blocks-from", "openmetrics", path, directory],
-                   check=True, capture_output=True)
-    return start
 
 
 def a_corrupt_block_is_left_aside_and_reported():

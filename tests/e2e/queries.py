@@ -1,12 +1,13 @@
 """Queries under control: a frozen ingester, cancelling, explaining, logs."""
 
+import glob
 import json
 import os
 import signal
 import threading
 import time
 
-from harness import Suite, check, check_equal, get, main, remote_write, request, wait_for
+from harness import Suite, check, check_equal, get, main, make_blocks, remote_write, request, wait_for
 
 CONFIG = "global: {query_log_file: %s}\n"
 
@@ -21,11 +22,21 @@ def written(suite, series=50, steps=60):
     return now
 
 
+def freeze(service):
+    """Stops a process; no thread of it runs when this returns."""
+    service.signal(signal.SIGSTOP)
+
+    def stopped(task):
+        with open(f"/proc/{service.process.pid}/task/{task}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] == "T"
+    wait_for("the process to stop", lambda: all(map(stopped, os.listdir(f"/proc/{service.process.pid}/task"))))
+
+
 def a_frozen_ingester_fails_queries_by_name():
     with Suite() as suite:
         suite.start("ingester", "querier")
         now = written(suite)
-        suite.ingester.signal(signal.SIGSTOP)
+        freeze(suite.ingester)
         try:
             for params in ({"query": "m", "timeout": "1s"}, {"query": "m[1m]", "timeout": "1s"}):
                 begin = time.time()
@@ -48,7 +59,7 @@ def a_running_query_is_listed_and_cancelled():
     with Suite() as suite:
         suite.start("ingester", "querier")
         now = written(suite)
-        suite.ingester.signal(signal.SIGSTOP)
+        freeze(suite.ingester)
         answers = []
         asking = threading.Thread(target=lambda: answers.append(
             get(suite.querier.port, "/api/v1/query", {"query": "sum(m)", "time": now})))
@@ -99,6 +110,100 @@ def a_query_is_explained_and_logged():
         check_equal(os.path.getsize(active), 20001, "size of the file of active queries")
 
 
+def every_way_to_ask_names_an_ingester_that_is_away():
+    with Suite() as suite:
+        both = {"ingester": ["ingester1", "ingester2"]}
+        for name in both["ingester"]:
+            suite.add(name, "ingester")
+        suite.add("querier", wiring=both)
+        suite.start(*both["ingester"], "querier")
+        now = written(suite)
+        span = {"start": now - 600, "end": now}
+        ways = [
+            ("/api/v1/query", {"query": "sum(m)", "time": now}),
+            ("/api/v1/query", {"query": "m[1m]", "time": now}),
+            ("/api/v1/query_range", {"query": "m", **span, "step": 10}),
+            ("/api/v1/series", {**span, "match[]": "m"}),
+            ("/api/v1/labels", span),
+            ("/api/v1/labels", {**span, "match[]": "m"}),
+            ("/api/v1/label/i/values", span),
+            ("/api/v1/query_exemplars", {**span, "query": "m"}),
+            ("/api/v1/status/tsdb", {}),
+            ("/federate", {"match[]": "m"}),
+        ]
+        for path, params in ways:
+            check_equal(get(suite.querier.port, path, params).status, 200, f"status of {path} {params}")
+        suite.ingester2.kill()
+        for path, params in ways:
+            answer = get(suite.querier.port, path, params)
+            check_equal(answer.status, 503, f"status of {path} {params}: {answer.text}")
+            check(suite.grpc("ingester2") in answer.text, f"{path} {params} names no ingester: {answer.text}")
+        suite.ingester2.start()
+        for path, params in ways:
+            wait_for(f"an answer to {path} {params}", lambda: get(suite.querier.port, path, params).status == 200)
+        freeze(suite.ingester2)
+        try:
+            begin = time.time()
+            answer = get(suite.querier.port, "/api/v1/label/i/values", span)
+            check_equal(answer.status, 503, f"status with a frozen ingester: {answer.text}")
+            check(suite.grpc("ingester2") in answer.text, f"names no ingester: {answer.text}")
+            check(time.time() - begin < 25, "it took long to notice")
+        finally:
+            suite.ingester2.signal(signal.SIGCONT)
+
+
+def too_large_and_too_many_queries_fail_alone():
+    with Suite() as suite:
+        suite.add("querier", flags=["--query.max-concurrency=1", "--query.max-memory=2MB"])
+        suite.start("ingester", "querier")
+        now = written(suite, 200)
+        large = {"query": "m", "start": now - 3600, "end": now, "step": 1}
+        answer = get(suite.querier.port, "/api/v1/query_range", {**large, "query": "-m * 2 + m"})
+        check_equal(answer.status, 422, f"status of a large query: {answer.text[:300]}")
+        check_equal(answer.json()["errorType"], "execution", "its error type")
+        check("memory" in answer.json()["error"], f"it does not say why: {answer.text}")
+        check_equal(suite.value("count(m)", now), 200.0, "the next answer")
+        freeze(suite.ingester)
+        try:
+            first = threading.Thread(target=lambda: get(suite.querier.port, "/api/v1/query", {
+                "query": "sum(m)", "time": now, "timeout": "4s"}))
+            first.start()
+            wait_for("the query in the list",
+                     lambda: get(suite.querier.port, "/api/v1/status/queries").json()["data"])
+            begin = time.time()
+            answer = get(suite.querier.port, "/api/v1/query", {"query": "max(m)", "time": now, "timeout": "1s"})
+            check_equal(answer.status, 503, f"status of a query that waits: {answer.text}")
+            check_equal(answer.json()["error"], "query timed out in query queue", "its error")
+            check(0.8 < time.time() - begin < 2, "it waited for another time than its timeout")
+            first.join()
+        finally:
+            suite.ingester.signal(signal.SIGCONT)
+        wait_for("answers again", lambda: suite.value("count(m)", now) == 200)
+
+
+def a_damaged_chunk_is_an_error_and_no_gap():
+    with Suite() as suite:
+        start = make_blocks(suite, os.path.join(suite.folder, "ingester"), 4)
+        suite.start("ingester", "querier")
+        whole = {"query": "count_over_time(old[2h])", "time": start + 7199}
+        check_equal(suite.value(whole["query"], whole["time"]), 120.0, "samples of the first block")
+        suite.ingester.stop()
+        for chunks in glob.glob(suite.folder + "/ingester/*/chunks/000001"):
+            with open(chunks, "r+b") as f:
+                f.seek(os.path.getsize(chunks) // 2)
+                byte = f.read(1)
+                f.seek(-1, os.SEEK_CUR)
+                f.write(bytes([byte[0] ^ 0x55]))
+        suite.ingester.start()
+        for path, params in (("/api/v1/query", whole),
+                             ("/api/v1/query", {"query": "old[2h]", "time": start + 7199}),
+                             ("/api/v1/query_range", {"query": "old", "start": start, "end": start + 7199, "step": 60})):
+            answer = get(suite.querier.port, path, params)
+            check_equal(answer.status, 422, f"status of {params}: {answer.text[:300]}")
+            check("checksum" in answer.text, f"it does not say what is wrong: {answer.text}")
+
+
 if __name__ == "__main__":
     main(a_frozen_ingester_fails_queries_by_name, a_running_query_is_listed_and_cancelled,
-         a_query_is_explained_and_logged)
+         a_query_is_explained_and_logged, every_way_to_ask_names_an_ingester_that_is_away,
+         too_large_and_too_many_queries_fail_alone, a_damaged_chunk_is_an_error_and_no_gap)
