@@ -4,6 +4,7 @@
 #include <grpcpp/client_context.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -173,6 +174,12 @@ std::vector<NamedCount> TopOf(const std::map<std::string, std::uint64_t>& sums,
                    });
   if (top.size() > limit) top.resize(limit);
   return top;
+}
+
+std::vector<std::string> Take(
+    google::protobuf::RepeatedPtrField<std::string>* texts) {
+  return {std::make_move_iterator(texts->begin()),
+          std::make_move_iterator(texts->end())};
 }
 
 // Sorts exemplars of several ingesters, dropping what more than one has.
@@ -393,8 +400,8 @@ absl::StatusOr<std::vector<std::string>> IngesterQueryable::LabelNames(
       [&](auto& stub, auto* context, auto* response) {
         return stub.LabelNames(context, request, response);
       },
-      [&](const v1::LabelNamesResponse& response) {
-        lists.emplace_back(response.names().begin(), response.names().end());
+      [&](v1::LabelNamesResponse& response) {
+        lists.push_back(Take(response.mutable_names()));
       }));
   return storage::MergeNames(std::move(lists), limit);
 }
@@ -414,8 +421,8 @@ absl::StatusOr<std::vector<std::string>> IngesterQueryable::LabelValues(
       [&](auto& stub, auto* context, auto* response) {
         return stub.LabelValues(context, request, response);
       },
-      [&](const v1::LabelValuesResponse& response) {
-        lists.emplace_back(response.values().begin(), response.values().end());
+      [&](v1::LabelValuesResponse& response) {
+        lists.push_back(Take(response.mutable_values()));
       }));
   return storage::MergeNames(std::move(lists), limit);
 }

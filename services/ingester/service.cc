@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <functional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -213,11 +214,11 @@ absl::Status IngesterService::DoLabelNames(const v1::LabelNamesRequest& request,
   if (db == nullptr) return NotReplayed();
   NARTHEX_ASSIGN_OR_RETURN(const auto sets,
                            cluster::FromWire(request.matcher_sets()));
-  NARTHEX_ASSIGN_OR_RETURN(const auto names,
-                           db->LabelNames({request.min_ms(), request.max_ms()},
-                                          sets, request.limit()));
+  NARTHEX_ASSIGN_OR_RETURN(
+      auto names, db->LabelNames({request.min_ms(), request.max_ms()}, sets,
+                                 request.limit()));
   response->mutable_names()->Reserve(static_cast<int>(names.size()));
-  for (const std::string& name : names) response->add_names(name);
+  for (std::string& name : names) response->add_names(std::move(name));
   return absl::OkStatus();
 }
 
@@ -228,11 +229,11 @@ absl::Status IngesterService::DoLabelValues(
   NARTHEX_ASSIGN_OR_RETURN(const auto sets,
                            cluster::FromWire(request.matcher_sets()));
   NARTHEX_ASSIGN_OR_RETURN(
-      const auto values,
+      auto values,
       db->LabelValues(request.name(), {request.min_ms(), request.max_ms()},
                       sets, request.limit()));
   response->mutable_values()->Reserve(static_cast<int>(values.size()));
-  for (const std::string& value : values) response->add_values(value);
+  for (std::string& value : values) response->add_values(std::move(value));
   return absl::OkStatus();
 }
 
