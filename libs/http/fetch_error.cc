@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/quote.h"
+#include "libs/http/dial_url.h"
 #include "libs/http/message.h"
 #include "libs/http/url.h"
 
@@ -67,8 +68,9 @@ std::string DialReason(const FetchFailure& failure, const std::string& peer) {
 std::string Reason(const FetchFailure& failure) {
   std::string peer = failure.peer;
   if (peer.empty()) {
-    peer = UrlHostPort(failure.proxy.empty() ? failure.url : failure.proxy);
+    peer = DialAddress(failure.proxy.empty() ? failure.url : failure.proxy);
   }
+  if (UrlHostPort(failure.url).empty()) return "http: no Host in request URL";
   switch (failure.code) {
     case CURLE_OPERATION_TIMEDOUT:
       return "context deadline exceeded";

@@ -10,6 +10,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
+#include "libs/http/dial_url.h"
 #include "libs/http/proxy.h"
 #include "libs/http/url.h"
 
@@ -57,7 +58,9 @@ Transfer::Transfer(Client::FetchId id, FetchRequest request, std::string* body,
       body_(body),
       done_(std::move(done)),
       config_(request_.config ? request_.config : DefaultConfig()),
-      started_ns_(NowNs()) {}
+      started_ns_(NowNs()) {
+  request_.url = WithoutEmptyPort(request_.url);
+}
 
 absl::Status Transfer::Configure(CURL* easy, const ClientOptions& options) {
   easy_ = easy;
@@ -71,7 +74,7 @@ absl::Status Transfer::Configure(CURL* easy, const ClientOptions& options) {
   curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error_);
-  curl_easy_setopt(easy, CURLOPT_URL, request_.url.c_str());
+  curl_easy_setopt(easy, CURLOPT_URL, WithLocalHost(request_.url).c_str());
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &Transfer::OnBody);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
@@ -232,8 +235,8 @@ void Transfer::SetServerName() {
                                                      curl_url_cleanup);
   char* host = nullptr;
   char* port = nullptr;
-  if (curl_url_set(url.get(), CURLUPART_URL, request_.url.c_str(), 0) !=
-          CURLUE_OK ||
+  if (curl_url_set(url.get(), CURLUPART_URL,
+                   WithLocalHost(request_.url).c_str(), 0) != CURLUE_OK ||
       curl_url_get(url.get(), CURLUPART_HOST, &host, 0) != CURLUE_OK ||
       curl_url_get(url.get(), CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) !=
           CURLUE_OK) {

@@ -12,6 +12,7 @@
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
 #include "libs/base/url_query.h"
+#include "libs/http/dial_url.h"
 
 namespace narthex::scraper {
 namespace {
@@ -195,8 +196,9 @@ std::string GlobalUrl(const std::string& url,
     const std::size_t end = at + local.size();
     // "localhost.example" is another host.
     if (end < url.size() && url[end] != ':' && url[end] != '/') continue;
-    return absl::StrCat(url.substr(0, at), "://", external_host,
-                        url.substr(end));
+    std::string global =
+        absl::StrCat(url.substr(0, at), "://", external_host, url.substr(end));
+    return http::WithoutEmptyPort(global);
   }
   return url;
 }

@@ -85,6 +85,7 @@ TEST_CASE("a global URL names the machine") {
   CHECK(GlobalUrl("http://localhost:9100/metrics", "web1") ==
         "http://web1:9100/metrics");
   CHECK(GlobalUrl("http://127.0.0.1/metrics", "web1") == "http://web1/metrics");
+  CHECK(GlobalUrl("http://[::1]:/metrics", "web1") == "http://web1/metrics");
   CHECK(GlobalUrl("http://localhost.example:1/", "web1") ==
         "http://localhost.example:1/");
 }
