@@ -89,6 +89,30 @@ TEST_CASE("a guess quickens but never changes what is read") {
   }
 }
 
+TEST_CASE("an error quotes what was found, be it behind the labels") {
+  const struct {
+    Format format;
+    const char* body;
+    const char* error;
+  } kRows[] = {
+      {Format::kText, "bad{ 1\n", "line 1: expected label name, found \"1\""},
+      {Format::kText, "bad{x=1} 2\n",
+       "line 1: expected label value, found \"1} 2\""},
+      {Format::kText, "bad{x\n", "line 1: expected a series, found \"bad{x\""},
+      {Format::kText, "bad\n",
+       "line 1: expected value after metric, found \"\\n\""},
+      {Format::kText, "bad",
+       "line 1: expected value after metric, found the end"},
+      {Format::kOpenMetrics, "a 1\n\nb 2\n# EOF\n",
+       "line 2: expected a series, found \"\\n\""},
+      {Format::kOpenMetrics, "a 1 # {x=1} 1\n# EOF\n",
+       "line 1: exemplar: expected label value, found \"1} 1\""},
+  };
+  for (const auto& row : kRows) {
+    CHECK(Read(row.format, row.body).back() == row.error);
+  }
+}
+
 TEST_CASE("repeated label names are refused") {
   CHECK(Read(Format::kText, "# c\na{x=\"1\",x=\"2\"} 1\n") ==
         Lines{"comment",

@@ -90,12 +90,9 @@ const char* LabelScanner::SkipBlanks(const char* p, const char* end) const {
   return p;
 }
 
-const char* LabelScanner::Fail(const char* expected, const char* p,
-                               const char* end) {
-  const std::size_t size =
-      std::min<std::size_t>(static_cast<std::size_t>(end - p), 20);
-  error_ = absl::StrCat("expected ", expected, ", found ",
-                        base::Quote(absl::string_view(p, size)));
+const char* LabelScanner::Fail(const char* expected, const char* p) {
+  error_ = absl::StrCat("expected ", expected);
+  error_at_ = p;
   return nullptr;
 }
 
@@ -112,14 +109,13 @@ bool LabelScanner::ScanSeries(absl::string_view series) {
     if (p == end) return true;
   }
   if (p == end || *p != '{') {
-    Fail(name_end == series.data() ? "a metric name" : "value after metric", p,
-         end);
+    Fail(name_end == series.data() ? "a metric name" : "value after metric", p);
     return false;
   }
   p = Scan(p, end);
   if (p == nullptr) return false;
   if (p != end) {
-    Fail("value after metric", p, end);
+    Fail("value after metric", p);
     return false;
   }
   if (!has_metric_) error_ = "metric name not set";
@@ -134,7 +130,7 @@ const char* LabelScanner::ScanBraces(const char* p, const char* end) {
 
 const char* LabelScanner::ScanQuotedName(const char* p, const char* end) {
   const char* const name_end = QuotedEnd(p, end, lenient_);
-  if (name_end == nullptr) return Fail("label name", p, end);
+  if (name_end == nullptr) return Fail("label name", p);
   Raw label;
   label.name = Between(p + 1, name_end - 1);
   label.name_quoted = true;
@@ -151,18 +147,18 @@ const char* LabelScanner::ScanQuotedName(const char* p, const char* end) {
     label.name_quoted = false;
     label.complete = true;
   } else if (label.name.empty()) {
-    return Fail("label name", p, end);
+    return Fail("label name", p);
   }
   raw_.push_back(label);
   return p;
 }
 
 const char* LabelScanner::ScanValue(const char* p, const char* end) {
-  if (p == end || *p != '=') return Fail("equal", p, end);
+  if (p == end || *p != '=') return Fail("equal", p);
   p = SkipBlanks(p + 1, end);
   const char* const value_end =
       p < end && *p == '"' ? QuotedEnd(p, end, lenient_) : nullptr;
-  if (value_end == nullptr) return Fail("label value", p, end);
+  if (value_end == nullptr) return Fail("label value", p);
   raw_.back().value = Between(p + 1, value_end - 1);
   return SkipBlanks(value_end, end);
 }
@@ -178,7 +174,7 @@ const char* LabelScanner::Scan(const char* p, const char* end) {
       if (IsNameStart(*p)) {
         while (name_end < end && IsNameCharacter(*name_end)) ++name_end;
       }
-      if (name_end == p) return Fail("label name", p, end);
+      if (name_end == p) return Fail("label name", p);
       raw_.push_back({Between(p, name_end), {}});
       p = SkipBlanks(name_end, end);
     }
@@ -187,10 +183,10 @@ const char* LabelScanner::Scan(const char* p, const char* end) {
     if (p < end && *p == ',') {
       p = SkipBlanks(p + 1, end);
     } else if (!lenient_ && (p == end || *p != '}')) {
-      return Fail("comma or closing brace", p, end);
+      return Fail("comma or closing brace", p);
     }
   }
-  if (p == end) return Fail("label name", p, end);
+  if (p == end) return Fail("label name", p);
   return p + 1;
 }
 

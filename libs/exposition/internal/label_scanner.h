@@ -44,6 +44,9 @@ class LabelScanner {
   std::vector<std::string> EmptyNames() const;
 
   const std::string& error() const { return error_; }
+  /// Where something other than expected was found, which error() does not
+  /// quote: it may go on behind what was scanned. Null for other errors.
+  const char* error_at() const { return error_at_; }
 
  private:
   struct Raw {
@@ -57,7 +60,7 @@ class LabelScanner {
   const char* ScanQuotedName(const char* p, const char* end);
   const char* ScanValue(const char* p, const char* end);
   const char* SkipBlanks(const char* p, const char* end) const;
-  const char* Fail(const char* expected, const char* p, const char* end);
+  const char* Fail(const char* expected, const char* p);
   absl::string_view Plain(absl::string_view text);
   absl::string_view Normalized(model::MetricType type, absl::string_view name,
                                absl::string_view value);
@@ -70,6 +73,7 @@ class LabelScanner {
   std::string normalized_;
   std::string encoded_;
   std::string error_;
+  const char* error_at_ = nullptr;
 };
 
 }  // namespace narthex::exposition::internal

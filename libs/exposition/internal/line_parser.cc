@@ -21,8 +21,19 @@ Entry LineParser::Fail(const char* at, absl::string_view reason) {
 }
 
 Entry LineParser::FailExpected(const char* at, absl::string_view what) {
-  return Fail(at, absl::StrCat("expected ", what, ", found ",
-                               base::Quote(LineFrom(at).substr(0, 40))));
+  return Fail(at, absl::StrCat("expected ", what, ", found ", Found(at)));
+}
+
+std::string LineParser::Found(const char* at) const {
+  if (at == end_) return "the end";
+  return base::Quote(*at == '\n' ? "\n" : LineFrom(at).substr(0, 40));
+}
+
+std::string LineParser::LabelError() const {
+  const char* at = labels_.error_at();
+  if (at == nullptr) return labels_.error();
+  while (at < end_ && (*at == ' ' || *at == '\t')) ++at;
+  return absl::StrCat(labels_.error(), ", found ", Found(at));
 }
 
 Entry LineParser::Finish() {
@@ -102,7 +113,7 @@ absl::Status LineParser::ParseLabels(model::Labels* labels) {
   if (labels_.ScanSeries(series_) && labels_.Build(type_, labels)) {
     return absl::OkStatus();
   }
-  return ErrorAt(series_.data(), labels_.error());
+  return ErrorAt(series_.data(), LabelError());
 }
 
 absl::Status LineParser::ParseExemplar(Exemplar* exemplar) {
@@ -110,7 +121,7 @@ absl::Status LineParser::ParseExemplar(Exemplar* exemplar) {
   const char* const end = exemplar_.data() + exemplar_.size();
   if (labels_.ScanBraces(exemplar_.data(), end) == nullptr ||
       !labels_.Build(model::MetricType::kUnknown, &exemplar->labels)) {
-    return ErrorAt(exemplar_.data(), labels_.error());
+    return ErrorAt(exemplar_.data(), LabelError());
   }
   exemplar->value = exemplar_value_;
   exemplar->has_timestamp = exemplar_has_timestamp_;

@@ -29,6 +29,8 @@ class LineParser : public Parser {
   /// As Fail(), with "expected <what>, found <text at `at`>".
   Entry FailExpected(const char* at, absl::string_view what);
   Entry Finish();
+  /// labels_.error() with what was found in place of what is expected.
+  std::string LabelError() const;
 
   const char* LineEnd(const char* p) const;
   /// The end of the series that begins at `p` when its line has no exemplar:
@@ -56,6 +58,8 @@ class LineParser : public Parser {
   std::int64_t exemplar_timestamp_ms_ = 0;
 
  private:
+  /// The line from `at` on, quoted.
+  std::string Found(const char* at) const;
   absl::Status ErrorAt(const char* at, absl::string_view reason) const;
 
   std::string metric_storage_;

@@ -90,7 +90,7 @@ Entry OpenMetricsParser::TakeSeries(absl::string_view guess) {
 
 std::string OpenMetricsParser::TakeExemplar(const char** p) {
   const char* const after = labels_.ScanBraces(*p, LineEnd(*p));
-  if (after == nullptr) return absl::StrCat("exemplar: ", labels_.error());
+  if (after == nullptr) return absl::StrCat("exemplar: ", LabelError());
   exemplar_ = {*p, static_cast<std::size_t>(after - *p)};
   *p = after;
   if (!TakeNumber(p, &exemplar_value_)) {
