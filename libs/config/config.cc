@@ -107,7 +107,11 @@ void ExpandExternalLabels(Config* config) {
   model::LabelsBuilder builder;
   for (const model::Label& label : config->global.external_labels) {
     std::vector<std::string> empty;
-    builder.Set(label.name, ExpandEnvironment(label.value, &empty));
+    const std::string value = ExpandEnvironment(label.value, &empty);
+    if (value.empty()) {
+      config->global.empty_external_labels.emplace_back(label.name);
+    }
+    builder.Set(label.name, value);
     for (const std::string& name : empty) {
       config->warnings.push_back(absl::StrCat("external label ", label.name,
                                               ": environment variable ", name,
@@ -189,14 +193,6 @@ void ListUnsupported(Config* config) {
   add(!config->remote_write.empty(), "remote_write");
   add(!config->remote_read.empty(), "remote_read");
   add(config->tracing.has_value(), "tracing");
-  for (const ScrapeConfig& scrape : config->AllScrapeConfigs()) {
-    add(scrape.http.oauth2.has_value(),
-        absl::StrCat("scrape_configs[", scrape.job_name, "].oauth2"));
-  }
-  for (const AlertmanagerConfig& alertmanager :
-       config->alerting.alertmanagers) {
-    add(alertmanager.http.oauth2.has_value(), "alerting.alertmanagers.oauth2");
-  }
 }
 
 template <typename T>

@@ -110,7 +110,8 @@ TEST_CASE("external labels take values from the environment") {
   const Config config = Good(
       "global:\n  external_labels:\n"
       "    a: x-${NARTHEX_TEST_ZONE}\n    b: $NARTHEX_TEST_ZONE/y\n"
-      "    c: p$$q\n    d: z${NARTHEX_TEST_NONE}\n    e: end$\n");
+      "    c: p$$q\n    d: z${NARTHEX_TEST_NONE}\n    e: end$\n"
+      "    f: ''\n");
   const model::Labels& labels = config.global.external_labels;
   CHECK(labels.Get("a") == "x-eu");
   CHECK(labels.Get("b") == "eu/y");
@@ -120,6 +121,8 @@ TEST_CASE("external labels take values from the environment") {
   CHECK(config.warnings ==
         std::vector<std::string>{"external label d: environment variable "
                                  "NARTHEX_TEST_NONE is empty"});
+  CHECK_FALSE(labels.Has("f"));
+  CHECK(config.Print().find("    e: end$\n    f: \"\"\n") != std::string::npos);
 }
 
 TEST_CASE("errors name file, line and field") {
@@ -155,8 +158,10 @@ TEST_CASE("errors name file, line and field") {
 }
 
 TEST_CASE("what has no effect yet is accepted and said") {
-  const Config config =
-      Good("remote_write: [{url: 'http://x/y'}]\ntracing: {endpoint: 'x:1'}\n");
+  const Config config = Good(
+      "remote_write: [{url: 'http://x/y'}]\ntracing: {endpoint: 'x:1'}\n"
+      "scrape_configs: [{job_name: a, oauth2: {client_id: i, "
+      "token_url: 'http://x/t'}}]\n");
   CHECK(config.unsupported ==
         std::vector<std::string>{
             "remote_write: known to Prometheus, not supported yet",

@@ -222,6 +222,10 @@ absl::Status Decode(const yaml::Node& node, GlobalConfig* config) {
       d.Fail(labels->Error(
           absl::StrCat(base::Quote(label.name), " is not a valid label name")));
     }
+    for (const auto& entry : labels->entries()) {
+      if (config->external_labels.Has(entry.key)) continue;
+      config->empty_external_labels.push_back(entry.key);
+    }
   }
   DecodeLimits(d, &config->limits);
   d.Field("keep_dropped_targets", &config->keep_dropped_targets);
@@ -328,11 +332,16 @@ void Emit(const GlobalConfig& config, yaml::Emitter* out) {
   EmitDuration("rule_query_offset", config.rule_query_offset_ms, out);
   EmitText("query_log_file", config.query_log_file, out);
   EmitText("scrape_failure_log_file", config.scrape_failure_log_file, out);
-  if (!config.external_labels.empty()) {
+  std::map<std::string, std::string> external_labels;
+  for (const std::string& name : config.empty_external_labels) {
+    external_labels[name] = "";
+  }
+  for (const model::Label& label : config.external_labels) {
+    external_labels[std::string(label.name)] = std::string(label.value);
+  }
+  if (!external_labels.empty()) {
     out->Key("external_labels").BeginMap();
-    for (const model::Label& label : config.external_labels) {
-      out->Field(label.name, label.value);
-    }
+    for (const auto& [name, value] : external_labels) out->Field(name, value);
     out->EndMap();
   }
   EmitLimits(config.limits, out);

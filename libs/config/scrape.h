@@ -39,6 +39,8 @@ struct GlobalConfig {
   std::string scrape_failure_log_file;
   /// References to the environment are expanded.
   model::Labels external_labels;
+  /// Names of labels given without a value: only the print knows them.
+  std::vector<std::string> empty_external_labels;
   ScrapeLimits limits;
   /// Dropped targets that stay visible; 0 is all.
   std::uint64_t keep_dropped_targets = 0;
