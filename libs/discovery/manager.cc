@@ -11,11 +11,12 @@ namespace narthex::discovery {
 
 Manager::Manager(Options options, base::Logger logger, Metrics& metrics,
                  Callback callback)
-    : options_(options),
+    : options_(std::move(options)),
       logger_(std::move(logger)),
       metrics_(metrics),
       callback_(std::move(callback)),
-      client_(std::make_unique<http::Client>()),
+      client_(std::make_unique<http::Client>(
+          http::ClientOptions{.user_agent = options_.user_agent})),
       thread_([this] { Run(); }) {}
 
 Manager::~Manager() { Stop(); }

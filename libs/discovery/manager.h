@@ -35,6 +35,8 @@ class Manager {
     /// Least time between two calls that new targets cause. A new
     /// configuration is handed on at once.
     std::int64_t update_interval_ms = 5000;
+    /// How its HTTP requests introduce themselves.
+    std::string user_agent = "Prometheus/3.14.0 Narthex";
   };
 
   Manager(Options options, base::Logger logger, Metrics& metrics,
