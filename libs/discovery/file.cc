@@ -25,6 +25,11 @@ constexpr absl::string_view kFilePathLabel = "__meta_filepath";
 constexpr std::uint32_t kEvents = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM |
                                   IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB;
 
+// To write a file causes several events in a row: it is read when there were
+// none for so long, and all the same after so many waits.
+constexpr int kSettleMs = 20;
+constexpr int kMostSettling = 10;
+
 bool IsFilePattern(absl::string_view path) {
   const std::size_t dot = path.rfind('.');
   if (dot == absl::string_view::npos) return false;
@@ -161,7 +166,11 @@ void FileProvider::Run() {
 
 void FileProvider::DrainEvents() {
   std::array<char, 4096> buffer;
-  while (read(inotify_.get(), buffer.data(), buffer.size()) > 0) {
+  pollfd more{inotify_.get(), POLLIN, 0};
+  for (int i = 0; i < kMostSettling; ++i) {
+    while (read(inotify_.get(), buffer.data(), buffer.size()) > 0) {
+    }
+    if (poll(&more, 1, kSettleMs) <= 0) return;
   }
 }
 
