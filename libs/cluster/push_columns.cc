@@ -119,6 +119,7 @@ void EncodeOthers(const PushBatch& batch, v1::PushRequest* request) {
     v1::PushedExemplar* wire = request->add_exemplars();
     wire->set_ref(static_cast<std::uint32_t>(one.ref));
     ToWire(one.exemplar, wire->mutable_exemplar());
+    wire->set_without_timestamp(!one.exemplar.has_timestamp);
   }
   for (const RefMetadata& one : batch.metadata) {
     v1::PushedMetadata* wire = request->add_series_metadata();
@@ -141,6 +142,7 @@ absl::Status DecodeOthers(const v1::PushRequest& request, PushBatch* batch) {
     RefExemplar& one = batch->exemplars.emplace_back();
     one.ref = wire.ref();
     NARTHEX_RETURN_IF_ERROR(FromWire(wire.exemplar(), &one.exemplar));
+    one.exemplar.has_timestamp = !wire.without_timestamp();
   }
   for (const v1::PushedMetadata& wire : request.series_metadata()) {
     batch->metadata.push_back({wire.ref(), FromWire(wire.metadata())});

@@ -12,6 +12,9 @@ struct Exemplar {
   Labels labels;
   double value = 0;
   std::int64_t timestamp_ms = 0;
+  /// The timestamp is its own. Else it is that of the sample with which it was
+  /// exposed, and says nothing about which exemplar it is.
+  bool has_timestamp = true;
 };
 
 }  // namespace narthex::model

@@ -26,7 +26,8 @@ std::size_t LabelCharacters(const model::Labels& labels) {
 }
 
 bool Equal(const model::Exemplar& a, const model::Exemplar& b) {
-  return a.labels == b.labels && a.timestamp_ms == b.timestamp_ms &&
+  const bool timed = a.has_timestamp || b.has_timestamp;
+  return (!timed || a.timestamp_ms == b.timestamp_ms) && a.labels == b.labels &&
          std::bit_cast<std::uint64_t>(a.value) ==
              std::bit_cast<std::uint64_t>(b.value);
 }
@@ -148,6 +149,16 @@ ExemplarVerdict ExemplarStore::Add(const model::Labels& series,
   metrics_.appended.Inc();
   ShowState();
   return verdict;
+}
+
+void ExemplarStore::Restore(const model::Labels& series,
+                            model::Exemplar exemplar) {
+  base::MutexLock lock(mutex_);
+  if (Judge(series, exemplar) != ExemplarVerdict::kNew) return;
+  exemplar.has_timestamp = false;
+  Put(series, exemplar);
+  metrics_.appended.Inc();
+  ShowState();
 }
 
 void ExemplarStore::Evict() {

@@ -24,7 +24,9 @@ struct SeriesExemplars {
 /// What became, or would become, of an exemplar.
 enum class ExemplarVerdict : std::uint8_t {
   kNew,
-  kDuplicate,   ///< The newest of its series is equal: nothing to do.
+  /// The newest of its series is equal: nothing to do. Where neither has a
+  /// timestamp of its own, those need not be equal.
+  kDuplicate,
   kOutOfOrder,  ///< It comes before the newest of its series.
   kTooLong,     ///< Its labels have more than 128 characters.
   kDisabled,    ///< None are kept.
@@ -48,6 +50,10 @@ class ExemplarStore {
       ABSL_LOCKS_EXCLUDED(mutex_);
   ExemplarVerdict Add(const model::Labels& series,
                       const model::Exemplar& exemplar)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Adds one that was kept before a restart. As a log does not tell whether
+  /// its time is its own, later ones are compared with it as if it was not.
+  void Restore(const model::Labels& series, model::Exemplar exemplar)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   /// Those inside `range` of series that satisfy all matchers of at least one

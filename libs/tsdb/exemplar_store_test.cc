@@ -76,6 +76,37 @@ TEST_CASE("a single place holds the newest exemplar of all") {
   CHECK(Show(store.Select(kAll, AnyOf(".*"))) == "a: 6=6");
 }
 
+TEST_CASE("an exemplar without a time of its own is kept once") {
+  metrics::Registry registry;
+  ExemplarStore store(10, registry);
+  const auto untimed = [](std::int64_t time, double value) {
+    model::Exemplar exemplar = At(time, value);
+    exemplar.has_timestamp = false;
+    return exemplar;
+  };
+  CHECK(store.Add(Series("a"), untimed(1, 5)) == ExemplarVerdict::kNew);
+  CHECK(store.Check(Series("a"), untimed(2, 5)) == ExemplarVerdict::kDuplicate);
+  CHECK(store.Add(Series("a"), untimed(2, 5)) == ExemplarVerdict::kDuplicate);
+  CHECK(store.Add(Series("a"), untimed(3, 4)) == ExemplarVerdict::kNew);
+  // A time of its own makes it another one.
+  CHECK(store.Add(Series("a"), At(4, 4)) == ExemplarVerdict::kNew);
+  CHECK(store.Add(Series("a"), untimed(5, 4)) == ExemplarVerdict::kNew);
+  CHECK(Show(store.Select(kAll, AnyOf("a"))) == "a: 1=5 3=4 4=4 5=4");
+}
+
+TEST_CASE("restored exemplars are all kept, and not again without a time") {
+  metrics::Registry registry;
+  ExemplarStore store(10, registry);
+  store.Restore(Series("a"), At(1, 5));
+  store.Restore(Series("a"), At(2, 5));
+  store.Restore(Series("a"), At(2, 5));
+  model::Exemplar again = At(3, 5);
+  again.has_timestamp = false;
+  CHECK(store.Add(Series("a"), again) == ExemplarVerdict::kDuplicate);
+  CHECK(store.Add(Series("a"), At(4, 5)) == ExemplarVerdict::kNew);
+  CHECK(Show(store.Select(kAll, AnyOf("a"))) == "a: 1=5 2=5 4=5");
+}
+
 TEST_CASE("exemplars of a series must come in order") {
   metrics::Registry registry;
   ExemplarStore store(10, registry);

@@ -24,7 +24,7 @@ model::HistogramValue StaleHistogram(bool integer) {
 }
 
 model::Exemplar ExemplarOf(const RefExemplar& one) {
-  return {one.labels, one.value, one.timestamp_ms};
+  return {one.labels, one.value, one.timestamp_ms, one.has_timestamp};
 }
 
 bool IsValid(const model::HistogramValue& value) {

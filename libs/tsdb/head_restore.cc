@@ -6,14 +6,6 @@
 #include "libs/tsdb/head.h"
 
 namespace narthex::tsdb {
-namespace {
-
-model::Exemplar ExemplarOf(const RefExemplar& one) {
-  return {one.labels, one.value, one.timestamp_ms};
-}
-
-}  // namespace
-
 absl::StatusOr<storage::SeriesRef> Head::ReplaySeries(const RefSeries& declared,
                                                       std::uint64_t hash) {
   const SeriesId id = IdOf(declared.ref);
@@ -113,7 +105,7 @@ std::size_t Head::ReplayExemplars(absl::Span<const RefExemplar> exemplars) {
   for (const RefExemplar& one : exemplars) {
     const std::optional<model::Labels> labels = LabelsOf(one.ref);
     if (labels.has_value()) {
-      exemplars_->Add(*labels, ExemplarOf(one));
+      exemplars_->Restore(*labels, {one.labels, one.value, one.timestamp_ms});
     } else {
       ++unknown;
     }

@@ -48,6 +48,8 @@ struct RefExemplar {
   std::int64_t timestamp_ms = 0;
   double value = 0;
   model::Labels labels;
+  /// The timestamp is its own, as in model::Exemplar. Not in the record.
+  bool has_timestamp = true;
 };
 
 /// Says that the out-of-order samples of a series up to this record are in a

@@ -140,7 +140,8 @@ absl::Status PushStream::TakeOthers(const v1::PushRequest& request,
   for (cluster::RefExemplar& one : others_.exemplars) {
     if (const Ref ref = Known(one.ref, index, unknown)) {
       exemplars_.push_back({ref, one.exemplar.timestamp_ms, one.exemplar.value,
-                            std::move(one.exemplar.labels)});
+                            std::move(one.exemplar.labels),
+                            one.exemplar.has_timestamp});
       positions_.push_back(index);
     }
     ++index;
