@@ -165,7 +165,11 @@ absl::Status ScraperApp::Start(service::Process& process) {
   const auto metrics = std::make_shared<Metrics>(process.registry());
   options.on_late_rejection = [metrics](storage::RejectReason reason,
                                         bool is_exemplar) {
-    metrics->CountRejection(reason, is_exemplar);
+    if (is_exemplar) {
+      metrics->CountRefusedExemplars({0}, {{0, reason}});
+    } else {
+      metrics->CountRefusal(reason, /*exposed=*/true);
+    }
   };
   NARTHEX_ASSIGN_OR_RETURN(
       auto writer, cluster::Writer::Create(ingesters, options, process.log(),

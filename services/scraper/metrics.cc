@@ -66,7 +66,12 @@ Metrics::Metrics(metrics::Registry& registry)
           "Scrapes refused for a native histogram with too many buckets.")),
       exemplar_out_of_order(registry.NewCounter(
           "prometheus_target_scrapes_exemplar_out_of_order_total",
-          "Exemplars refused: older than the newest of their series.")),
+          "Exemplars refused: all of their sample are older than the newest of "
+          "their series.")),
+      exemplars_refused(registry.NewCounter(
+          "narthex_scraper_exemplars_refused_total",
+          "Exemplars refused for other reasons than their order: labels that "
+          "are too long, a series that an ingester does not know.")),
       exceeded_body_size_limit(registry.NewCounter(
           "prometheus_target_scrapes_exceeded_body_size_limit_total",
           "Scrapes refused for too large a body.")),
@@ -86,7 +91,7 @@ Metrics::Metrics(metrics::Registry& registry)
       cache_flush_forced(registry.NewCounter(
           "prometheus_target_scrapes_cache_flush_forced_total",
           "Times a target's cache was emptied because its scrapes failed and "
-          "it kept growing. It does not grow here.")),
+          "it kept growing.")),
       scrapes(registry.NewCounter("narthex_scraper_scrapes_total",
                                   "Scrapes done.")),
       scrapes_failed(registry.NewCounter("narthex_scraper_scrapes_failed_total",
@@ -103,31 +108,13 @@ Metrics::Metrics(metrics::Registry& registry)
                                 metrics::ExponentialBuckets(0.001, 2, 14))),
       registry_(registry) {}
 
-metrics::Summary& Metrics::IntervalLength(std::int64_t interval_ms) {
-  return registry_.NewSummary("prometheus_target_interval_length_seconds",
-                              "Actual intervals between scrapes.",
-                              {0.01, 0.05, 0.5, 0.9, 0.99},
-                              {{"interval", GoDuration(interval_ms)}});
-}
-
-metrics::Summary& Metrics::SyncLength(const std::string& job) {
-  return registry_.NewSummary("prometheus_target_sync_length_seconds",
-                              "Actual interval to sync the scrape pool.",
-                              {0.01, 0.05, 0.5, 0.9, 0.99},
-                              {{"scrape_job", job}});
-}
-
-void Metrics::CountRejection(storage::RejectReason reason, bool is_exemplar) {
-  if (is_exemplar) {
-    exemplar_out_of_order.Inc();
-    return;
-  }
+void Metrics::CountRefusal(storage::RejectReason reason, bool exposed) {
   switch (reason) {
     case storage::RejectReason::kOutOfOrder:
-      out_of_order.Inc();
+      if (exposed) out_of_order.Inc();
       break;
     case storage::RejectReason::kDuplicate:
-      duplicate_timestamp.Inc();
+      if (exposed) duplicate_timestamp.Inc();
       break;
     case storage::RejectReason::kOutOfBounds:
     case storage::RejectReason::kTooOld:
@@ -141,6 +128,44 @@ void Metrics::CountRejection(storage::RejectReason reason, bool is_exemplar) {
       lost_samples.Inc();
       break;
   }
+}
+
+void Metrics::CountRefusedExemplars(
+    const std::vector<storage::SeriesRef>& refs,
+    const std::vector<storage::Rejection>& refused) {
+  std::size_t end = 0;  // Of the sample's exemplars.
+  std::size_t begin = 0;
+  std::size_t late = 0;
+  for (const storage::Rejection& one : refused) {
+    if (one.reason != storage::RejectReason::kOutOfOrder) {
+      exemplars_refused.Inc();
+      continue;
+    }
+    if (one.index >= end) {
+      begin = one.index;
+      while (begin > end && refs[begin - 1] == refs[one.index]) --begin;
+      end = one.index;
+      while (end < refs.size() && refs[end] == refs[one.index]) ++end;
+      late = 0;
+    }
+    if (++late == end - begin) {
+      exemplar_out_of_order.Inc(static_cast<double>(late));
+    }
+  }
+}
+
+metrics::Summary& Metrics::IntervalLength(std::int64_t interval_ms) {
+  return registry_.NewSummary("prometheus_target_interval_length_seconds",
+                              "Actual intervals between scrapes.",
+                              {0.01, 0.05, 0.5, 0.9, 0.99},
+                              {{"interval", GoDuration(interval_ms)}});
+}
+
+metrics::Summary& Metrics::SyncLength(const std::string& job) {
+  return registry_.NewSummary("prometheus_target_sync_length_seconds",
+                              "Actual interval to sync the scrape pool.",
+                              {0.01, 0.05, 0.5, 0.9, 0.99},
+                              {{"scrape_job", job}});
 }
 
 MetadataSize Metrics::MetadataOf(const std::string& job) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "libs/metrics/metrics.h"
 #include "libs/storage/storage.h"
@@ -32,6 +33,7 @@ struct Metrics {
   metrics::Counter& exceeded_label_limits;
   metrics::Counter& exceeded_bucket_limit;
   metrics::Counter& exemplar_out_of_order;
+  metrics::Counter& exemplars_refused;
   metrics::Counter& exceeded_body_size_limit;
   metrics::Counter& duplicate_timestamp;
   metrics::Counter& out_of_order;
@@ -44,13 +46,22 @@ struct Metrics {
   metrics::Counter& lost_samples;
   metrics::Histogram& lag_seconds;
 
+  /// Counts a sample that an ingester refused. One that the target did not
+  /// expose, a marker or a report, meets newer or other samples by right.
+  void CountRefusal(storage::RejectReason reason, bool exposed);
+
+  /// Counts refused exemplars. `refs` are the series of all, those of one
+  /// sample in a row; `refused` ascends. A target exposes the latest exemplars
+  /// of a sample again and again, so those out of order count only when all of
+  /// the sample are.
+  void CountRefusedExemplars(const std::vector<storage::SeriesRef>& refs,
+                             const std::vector<storage::Rejection>& refused);
+
   /// Actual intervals between scrapes of targets with this interval.
   metrics::Summary& IntervalLength(std::int64_t interval_ms);
   /// How long a pool took to take over discovered targets.
   metrics::Summary& SyncLength(const std::string& job);
   MetadataSize MetadataOf(const std::string& job);
-  /// Counts a sample or an exemplar that an ingester refused.
-  void CountRejection(storage::RejectReason reason, bool is_exemplar);
 
  private:
   metrics::Registry& registry_;

@@ -44,6 +44,13 @@ bool SameLabelling(const config::ScrapeConfig& a,
          a.metric_name_validation_scheme == b.metric_name_validation_scheme;
 }
 
+// What came of the body: 0 when it did not come, -1 when it was too large.
+double BodyBytes(absl::string_view body, const http::FetchResult& result) {
+  if (absl::IsResourceExhausted(result.status)) return -1;
+  const bool came = result.status.ok() && result.code == 200;
+  return came ? static_cast<double>(body.size()) : 0;
+}
+
 }  // namespace
 
 ScrapeLoop::ScrapeLoop(Target target,
@@ -161,6 +168,7 @@ void ScrapeLoop::Fetch(std::shared_ptr<Scrape> scrape) {
     request.max_body_bytes = most;
   }
   request.accept_gzip = settings.config.enable_compression;
+  if (!request.accept_gzip) request.headers.Set("Accept-Encoding", "identity");
   request.expected_bytes = last_wire_bytes_;
   context_.client.Fetch(
       std::move(request),
@@ -228,6 +236,7 @@ void ScrapeLoop::CountRefused(const Scrape& scrape,
   if (counts.duplicates > 0) {
     metrics.duplicate_timestamp.Inc(static_cast<double>(counts.duplicates));
   }
+  if (counts.flushed) metrics.cache_flush_forced.Inc();
   if (counts.out_of_bounds > 0) {
     metrics.out_of_bounds.Inc(static_cast<double>(counts.out_of_bounds));
   }
@@ -264,13 +273,15 @@ void ScrapeLoop::Finish(Scrape& scrape, const http::FetchResult& result,
     batch.samples.clear();
     batch.histograms.clear();
     batch.exemplars.clear();
+    batch.exposed = 0;
     series_.MarkAllStale(scrape.timestamp_ms, &batch);
   }
   CountRefused(scrape, counts);
   const double seconds =
       static_cast<double>(context_.clock.MonotonicNs() - scrape.start_ns) / 1e9;
   if (status.ok()) last_wire_bytes_ = result.wire_bytes;
-  AppendReports(scrape, status, seconds, body.size(), counts, &batch);
+  AppendReports(scrape, status, seconds, BodyBytes(body, result), counts,
+                &batch);
   Send(std::move(batch));
   {
     base::MutexLock lock(mutex_);
@@ -296,7 +307,7 @@ void ScrapeLoop::Finish(Scrape& scrape, const http::FetchResult& result,
 }
 
 void ScrapeLoop::AppendReports(const Scrape& scrape, const absl::Status& status,
-                               double seconds, std::size_t body_size,
+                               double seconds, double body_bytes,
                                const IngestCounts& counts, ScrapeBatch* batch) {
   const auto append = [&](Report report, double value) {
     AppendReport(report, scrape.target->labels, scrape.timestamp_ms, value,
@@ -309,12 +320,9 @@ void ScrapeLoop::AppendReports(const Scrape& scrape, const absl::Status& status,
   append(kAdded, static_cast<double>(counts.added));
   const config::ScrapeConfig& config = scrape.settings->config;
   if (!config.extra_scrape_metrics) return;
-  const bool too_large =
-      absl::IsResourceExhausted(status) && counts.scraped == 0;
-  const double body_bytes = static_cast<double>(body_size);
   append(kTimeout, static_cast<double>(scrape.target->timeout_ms) / 1000);
   append(kSampleLimit, static_cast<double>(config.limits.samples));
-  append(kBodySize, status.ok() ? body_bytes : (too_large ? -1 : 0));
+  append(kBodySize, body_bytes);
 }
 
 void ScrapeLoop::AppendReport(Report report, const model::Labels& labels,
@@ -337,18 +345,30 @@ void ScrapeLoop::AppendReport(Report report, const model::Labels& labels,
 
 void ScrapeLoop::Send(ScrapeBatch batch, bool in_order_only) {
   Metrics& metrics = context_.metrics;
+  const std::size_t exposed = batch.exposed;
+  const std::size_t markers = batch.samples.size() - exposed;
   const std::size_t samples = batch.samples.size() + batch.histograms.size();
+  std::vector<storage::SeriesRef> exemplar_refs;
+  for (const auto& one : batch.exemplars) exemplar_refs.push_back(one.ref);
   cluster::PushBatch& push = batch;
   push.in_order_only = in_order_only;
   context_.writer.Push(
-      std::move(push),
-      [&metrics, samples](const cluster::PushOutcome& outcome) {
+      std::move(push), [=, &metrics, exemplar_refs = std::move(exemplar_refs)](
+                           const cluster::PushOutcome& outcome) {
         if (!outcome.status.ok()) {
           metrics.lost_samples.Inc(static_cast<double>(samples));
         }
+        std::vector<storage::Rejection> exemplars;
         for (const storage::Rejection& rejection : outcome.rejected) {
-          metrics.CountRejection(rejection.reason, rejection.index >= samples);
+          const std::size_t index = rejection.index;
+          if (index >= samples) {
+            exemplars.push_back({index - samples, rejection.reason});
+          } else {
+            const bool exposes = index < exposed || index >= exposed + markers;
+            metrics.CountRefusal(rejection.reason, exposes);
+          }
         }
+        metrics.CountRefusedExemplars(exemplar_refs, exemplars);
       });
   context_.writer.Release(batch.released);
 }

@@ -126,7 +126,7 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
   void CountFailure(const absl::Status& status);
   void CountRefused(const Scrape& scrape, const IngestCounts& counts);
   void AppendReports(const Scrape& scrape, const absl::Status& status,
-                     double seconds, std::size_t body_size,
+                     double seconds, double body_bytes,
                      const IngestCounts& counts, ScrapeBatch* batch);
   void AppendReport(Report report, const model::Labels& labels,
                     std::int64_t timestamp_ms, double value,

@@ -182,6 +182,15 @@ TEST_CASE("limits fail the scrape and are counted") {
   CHECK(rig.metrics.exceeded_body_size_limit.value() == 1);
   CHECK(rig.Last("scrape_body_size_bytes{job=\"j\"}") == -1);
   CHECK(rig.Last("scrape_timeout_seconds{job=\"j\"}") == 0.9);
+  rig.config.limits.body_size_bytes = 0;
+  rig.Configure();
+  rig.loop->Update(rig.loop->target(), rig.settings);
+  rig.body = "a 1\n!\n";
+  rig.Tick();
+  CHECK(rig.Last("scrape_body_size_bytes{job=\"j\"}") == 6);
+  rig.status = 500;
+  rig.Tick();
+  CHECK(rig.Last("scrape_body_size_bytes{job=\"j\"}") == 0);
 }
 
 TEST_CASE("a forced error is reported without a request") {

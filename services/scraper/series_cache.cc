@@ -19,6 +19,8 @@ namespace {
 // went away leave short gaps.
 constexpr std::size_t kLookAhead = 8;
 constexpr std::uint32_t kMostRef = (1u << 28) - 1;
+// What failed scrapes may add to twice the series of the last good one.
+constexpr std::size_t kGrowth = 1000;
 // How far ahead of the scrape a sample may be, as in Prometheus.
 constexpr std::int64_t kMostAheadMs = 10 * 60 * 1000;
 
@@ -33,9 +35,10 @@ absl::Status TakeExemplars(exposition::Parser& parser, std::uint32_t ref,
   const std::size_t first = batch->exemplars.size();
   for (exposition::Exemplar& one : exemplars) {
     if (histogram && !one.has_timestamp) continue;
-    batch->exemplars.push_back({ref,
-                                {std::move(one.labels), one.value,
-                                 one.has_timestamp ? one.timestamp_ms : time}});
+    batch->exemplars.push_back(
+        {ref,
+         {std::move(one.labels), one.value,
+          one.has_timestamp ? one.timestamp_ms : time, one.has_timestamp}});
   }
   std::sort(batch->exemplars.begin() + static_cast<std::ptrdiff_t>(first),
             batch->exemplars.end(), [](const auto& a, const auto& b) {
@@ -47,20 +50,20 @@ absl::Status TakeExemplars(exposition::Parser& parser, std::uint32_t ref,
   return absl::OkStatus();
 }
 
-absl::Status TakeHistogram(exposition::Parser& parser,
-                           const config::ScrapeConfig& config,
-                           std::uint32_t ref, std::int64_t time,
-                           ScrapeBatch* batch) {
+// False when it has more buckets than allowed, whatever their width.
+bool TakeHistogram(exposition::Parser& parser,
+                   const config::ScrapeConfig& config, std::uint32_t ref,
+                   std::int64_t time, ScrapeBatch* batch) {
   model::HistogramValue value = parser.histogram();
   model::LimitSchema(
       model::SchemaForFactor(config.native_histogram_min_bucket_factor),
       &value);
   if (config.native_histogram_bucket_limit > 0 &&
       !model::LimitBuckets(config.native_histogram_bucket_limit, &value)) {
-    return absl::ResourceExhaustedError("histogram bucket limit exceeded");
+    return false;
   }
   batch->histograms.push_back({ref, time, std::move(value)});
-  return absl::OkStatus();
+  return true;
 }
 
 }  // namespace
@@ -88,6 +91,7 @@ struct SeriesCache::Pass {
   absl::flat_hash_map<Text, std::size_t, TextHash> index = {};
   bool indexed = false;
   bool limit_exceeded = false;
+  bool bucket_limit_exceeded = false;
   // Series of the last scrape and those that are new in this one.
   std::size_t series = 0;
 };
@@ -156,7 +160,11 @@ SeriesCache::Entry* SeriesCache::Find(const Text& text, Pass& pass) {
 absl::Status SeriesCache::Learn(exposition::Parser& parser, const Text& text,
                                 Pass& pass, Entry* entry) {
   ScrapedLabels scraped;
-  NARTHEX_RETURN_IF_ERROR(parser.ParseLabels(&scraped.labels));
+  if (absl::Status malformed = parser.ParseLabels(&scraped.labels);
+      !malformed.ok()) {
+    --pass.counts->scraped;  // A malformed line is no sample.
+    return malformed;
+  }
   scraped.empty = parser.EmptyLabelNames();
   model::Labels labels;
   NARTHEX_ASSIGN_OR_RETURN(
@@ -241,11 +249,19 @@ absl::Status SeriesCache::Take(exposition::Parser& parser, bool histogram,
     return absl::OkStatus();
   }
   if (parser.has_exemplar()) {
-    NARTHEX_RETURN_IF_ERROR(
-        TakeExemplars(parser, ref, time, histogram, pass.batch));
+    if (absl::Status malformed =
+            TakeExemplars(parser, ref, time, histogram, pass.batch);
+        !malformed.ok()) {
+      --pass.counts->scraped;
+      --pass.counts->kept;
+      return malformed;
+    }
   }
   if (histogram) {
-    return TakeHistogram(parser, pass.config, ref, time, pass.batch);
+    if (!TakeHistogram(parser, pass.config, ref, time, pass.batch)) {
+      pass.bucket_limit_exceeded = true;
+    }
+    return absl::OkStatus();
   }
   pass.batch->samples.push_back({ref, time, parser.value()});
   return absl::OkStatus();
@@ -295,6 +311,8 @@ absl::Status SeriesCache::Ingest(exposition::Parser& parser,
   }
   if (status.ok() && pass.limit_exceeded) {
     status = absl::ResourceExhaustedError("sample limit exceeded");
+  } else if (status.ok() && pass.bucket_limit_exceeded) {
+    status = absl::ResourceExhaustedError("histogram bucket limit exceeded");
   }
   metadata.EndScrape(status.ok());
   if (status.ok()) {
@@ -306,8 +324,10 @@ absl::Status SeriesCache::Ingest(exposition::Parser& parser,
 }
 
 void SeriesCache::EndPass(Pass& pass) {
+  pass.batch->exposed = pass.batch->samples.size();
   if (pass.in_order && pass.expected == entries_.size()) return;
   LeaveOrder(pass);
+  most_after_failures_ = 2 * pass.ordered.size() + kGrowth;
   std::vector<const Entry*> gone;
   for (const Entry& entry : entries_) {
     if (entry.seen || entry.ref == 0) continue;
@@ -331,17 +351,33 @@ void SeriesCache::EndPass(Pass& pass) {
 }
 
 void SeriesCache::AbandonPass(Pass& pass) {
-  // All stays as it was after the last good scrape.
+  // All stays as it was after the last good scrape, and what was met for the
+  // first time is remembered: it is not new when it comes again.
   if (pass.in_order) return;
-  absl::flat_hash_set<std::uint32_t> known;
-  for (Entry& entry : entries_) {
+  absl::flat_hash_map<Text, std::size_t, TextHash> places;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    entries_[i].seen = false;
+    places.emplace(entries_[i].text, i);
+  }
+  for (Entry& entry : pass.ordered) {
+    if (entry.ref == 0 && !entry.dropped) continue;
     entry.seen = false;
-    known.insert(entry.ref);
+    entry.live = false;
+    const auto [place, is_new] =
+        places.try_emplace(entry.text, entries_.size());
+    if (is_new) {
+      entries_.push_back(entry);
+    } else if (entries_[place->second].ref == 0) {
+      entries_[place->second] = entry;
+    }
   }
-  for (const Entry& entry : pass.ordered) {
-    if (entry.ref == 0 || known.contains(entry.ref)) continue;
-    pass.batch->released.push_back(entry.ref);
-  }
+  if (entries_.size() <= most_after_failures_) return;
+  pass.counts->flushed = true;
+  std::erase_if(entries_, [&pass](const Entry& entry) {
+    if (entry.live) return false;
+    if (entry.ref != 0) pass.batch->released.push_back(entry.ref);
+    return true;
+  });
 }
 
 void SeriesCache::MarkAllStale(std::int64_t timestamp_ms, ScrapeBatch* batch) {

@@ -15,7 +15,7 @@ namespace narthex::scraper {
 
 /// What one scrape amounted to.
 struct IngestCounts {
-  std::size_t scraped = 0;     ///< Samples in the body.
+  std::size_t scraped = 0;     ///< Samples in the body, malformed ones aside.
   std::size_t kept = 0;        ///< Those left by metric relabelling.
   std::size_t added = 0;       ///< Series not seen in the scrape before.
   std::size_t duplicates = 0;  ///< Repeated series, left out.
@@ -23,11 +23,16 @@ struct IngestCounts {
   std::size_t out_of_bounds = 0;
   /// Of new series beyond the soft limit, left out.
   std::size_t over_series_limit = 0;
+  /// Failed scrapes had made too many series known: those were forgotten.
+  bool flushed = false;
 };
 
 /// What a scrape hands to the writer: first push the samples, then release.
 struct ScrapeBatch : cluster::PushBatch {
   std::vector<storage::SeriesRef> released;
+  /// How many of the samples, the first ones, the target exposed. Behind them
+  /// are markers and reports, which may well meet a newer or another sample.
+  std::size_t exposed = 0;
 };
 
 /// The series of one target, remembered from scrape to scrape. A line whose
@@ -45,7 +50,8 @@ class SeriesCache {
   /// for the series that were there in the last scrape and are gone now.
   /// On an error (malformed line, limit exceeded) the caller drops the samples
   /// and calls MarkAllStale(); the counts are those up to the error, or of the
-  /// whole body when only the sample limit is exceeded.
+  /// whole body when only the limit of samples or buckets is exceeded. Series
+  /// met until then are known from then on.
   absl::Status Ingest(exposition::Parser& parser,
                       const config::ScrapeConfig& config,
                       const model::Labels& target_labels,
@@ -114,8 +120,10 @@ class SeriesCache {
   void AbandonPass(Pass& pass);
 
   cluster::Writer& writer_;
-  // In the order of the last good scrape.
+  // In the order of the last good scrape, then those that failed ones met.
   std::vector<Entry> entries_;
+  // How many there may be after a failed scrape.
+  std::size_t most_after_failures_ = 1000;
 };
 
 }  // namespace narthex::scraper

@@ -153,6 +153,65 @@ TEST_CASE("the sample limit fails the scrape, and all samples are counted") {
   CHECK(s.Samples("a{job=\"j\"}") == "1000:1 2000:stale");
 }
 
+TEST_CASE("a malformed line is no sample, a refused one is") {
+  const struct {
+    const char* body;
+    std::size_t scraped;
+    std::size_t kept;
+  } kRows[] = {
+      {"a 1\nb{ 2\n", 1, 1},
+      {"a 1\nb{x=\"\xff\"} 2\n", 1, 1},
+      {"a 1\nb x\n", 1, 1},
+      {"{x=\"1\"} 1\n", 0, 0},
+      {"\xef\xbb\xbf"
+       "a 1\n",
+       0, 0},
+      {"a 1\nb{x=\"1\"} 2\n", 2, 1},
+  };
+  for (const auto& row : kRows) {
+    INFO(row.body);
+    Scraped s;
+    s.config.limits.labels = 2;
+    CHECK_FALSE(s.Scrape(row.body).ok());
+    CHECK(s.counts.scraped == row.scraped);
+    CHECK(s.counts.kept == row.kept);
+  }
+}
+
+TEST_CASE("series that failed scrapes met are not new when they come again") {
+  Scraped s;
+  CHECK_FALSE(s.Scrape("a 1\nb 1\nc {\n").ok());
+  CHECK(s.counts.added == 2);
+  CHECK_FALSE(s.Scrape("a 1\nb 1\nc {\n").ok());
+  CHECK(s.counts.added == 0);
+  REQUIRE(s.Scrape("b 3\nc 3\n").ok());
+  CHECK(s.counts.added == 1);
+  CHECK(s.Samples("a{job=\"j\"}").empty());
+  CHECK(s.Samples("b{job=\"j\"}") == "3000:3");
+  REQUIRE(s.Scrape("a 4\nb 4\n").ok());
+  CHECK(s.counts.added == 1);
+  CHECK(s.Samples("c{job=\"j\"}") == "3000:3 4000:stale");
+}
+
+TEST_CASE("failed scrapes do not fill the cache without end") {
+  Scraped s;
+  REQUIRE(s.Scrape("a 1\n").ok());
+  bool flushed = false;
+  for (int i = 0; i < 11; ++i) {
+    std::string body = "a 1\n";
+    for (int j = 0; j < 100; ++j) {
+      body += "m" + std::to_string(i * 100 + j) + " 1\n";
+    }
+    CHECK_FALSE(s.Scrape(body + "!\n").ok());
+    CHECK(s.cache.size() <= 1002);
+    flushed = flushed || s.counts.flushed;
+  }
+  CHECK(flushed);
+  REQUIRE(s.Scrape("a 2\n").ok());
+  CHECK(s.cache.size() == 1);
+  CHECK(s.Samples("a{job=\"j\"}") == "1000:1 2000:stale 13000:2");
+}
+
 TEST_CASE("random churn stores what a plain comparison expects") {
   Scraped s;
   std::uint32_t random = 12345;
