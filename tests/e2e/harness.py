@@ -113,8 +113,9 @@ def get(port, path, params=None, **kwargs):
 
 
 class Exposition:
-    """An exporter whose answer a test sets. `pages` maps a path to a text or to
-    a function of the number of the request that gives the text."""
+    """An exporter whose answer a test sets. `pages` maps a path to a text, to
+    (content type, text) or to a function of the number of the request that
+    gives one of these."""
 
     def __init__(self, pages=None):
         outer = self
@@ -139,10 +140,14 @@ class Exposition:
                 if callable(page):
                     page = page(number)
                 time.sleep(outer.delay)
+                kind = None
+                if isinstance(page, tuple):
+                    kind, page = page
                 body = (page or "").encode()
+                if kind is None:
+                    # A list is what http_sd_configs asks for.
+                    kind = "application/json" if body.startswith(b"[") else "text/plain; version=0.0.4"
                 self.send_response(200 if page is not None else 404)
-                # A list is what http_sd_configs asks for.
-                kind = "application/json" if body.startswith(b"[") else "text/plain; version=0.0.4"
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -62,6 +62,8 @@ scrape_configs:
   static_configs: [{{targets: ['{good}'], labels: {{__scrape_interval__: 90s, __scrape_timeout__: 1500ms}}}}]
 """
 
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
+
 PAGE = """# HELP requests_total Requests.
 # TYPE requests_total counter
 requests_total{path="/a",code="200"} 1
@@ -256,6 +258,57 @@ def samples_are_those_of_prometheus():
             check_equal(ours[name], value, name)
 
 
+ODD_PAGES = {
+    "/malformed": "a 1\nb 1\nbad{ 1\n",
+    "/no_name": '{x="1"} 1\n',
+    "/no_eof": (OPEN_METRICS, "a 1\nb 1\n"),
+    "/many": "".join(f"m{i} 1\n" for i in range(6)),
+    "/claims_up": "up 7\nscrape_samples_scraped 8\nrepeated 1\nrepeated 2\n",
+    "/exemplars": (OPEN_METRICS, '# TYPE foo counter\nfoo_total 17 # {trace_id="abc"} 0.5\n'
+                   '# TYPE h histogram\nh_bucket{le="1"} 1 # {trace_id="x"} 0.1\nh_bucket{le="+Inf"} 3\n# EOF\n'),
+}
+
+
+def odd_scrapes_are_told_as_by_prometheus():
+    exporter = Exposition(ODD_PAGES)
+    jobs = "".join(f"- job_name: {path}\n  metrics_path: {path}\n  sample_limit: 5\n"
+                   f"  static_configs: [{{targets: ['{exporter.address}']}}]\n" for path in ODD_PAGES)
+    with Suite("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n" + jobs) as suite:
+        suite.own(exporter)
+        port = free_port()
+        feature = "--enable-feature=exemplar-storage"
+        suite.peer("prometheus", [need_peer("prometheus"), f"--config.file={suite.config}", feature,
+                                  f"--storage.tsdb.path={suite.folder}/peer",
+                                  f"--web.listen-address={HOST}:{port}"], port)
+        suite.services["prometheus"].start(wait=False)
+        suite.add("ingester", flags=[feature])
+        suite.start("ingester", "querier", "scraper")
+
+        def told(server):
+            found = {}
+            for metric in ("up", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling",
+                           "scrape_series_added"):
+                for result in suite.query(metric, querier=server):
+                    found[result["metric"]["job"], metric] = result["value"][1]
+            now = time.time()
+            for series in suite.api("/query_exemplars", {"query": '{job="/exemplars"}', "start": now - 60,
+                                                         "end": now + 10}, server):
+                found["exemplars", series["seriesLabels"]["__name__"]] = [
+                    (e["labels"], e["value"]) for e in series["exemplars"]]
+            return found
+
+        for server in ("querier", "prometheus"):
+            wait_for(f"samples of {server}", lambda s=server: (suite.value(
+                'min(count_over_time(up[1m]))', querier=s) or 0) >= 4, 60)
+        ours, theirs = told("querier"), told("prometheus")
+        for key in sorted(set(ours) | set(theirs)):
+            check_equal(ours.get(key), theirs.get(key), key)
+        scrapes = suite.value('count_over_time(up{job="/claims_up"}[1m])')
+        repeated = suite.scraper.metric("prometheus_target_scrapes_sample_duplicate_timestamp_total")
+        check(abs(repeated - scrapes) <= 2, f"{repeated} duplicates in {scrapes} scrapes")
+        check_equal(suite.scraper.metric("prometheus_target_scrapes_exemplar_out_of_order_total"), 0, "exemplars")
+
+
 def relabel_steps_are_shown():
     with Suite("scrape_configs:\n- job_name: j\n  relabel_configs:\n"
                "  - {source_labels: [__address__], regex: '(.*):1', target_label: host}\n"
@@ -344,5 +397,6 @@ def shards_share_the_targets():
 
 
 if __name__ == "__main__":
-    main(targets_are_those_of_prometheus, samples_are_those_of_prometheus, relabel_steps_are_shown,
+    main(targets_are_those_of_prometheus, samples_are_those_of_prometheus,
+         odd_scrapes_are_told_as_by_prometheus, relabel_steps_are_shown,
          a_change_of_the_file_is_taken_up_and_known_targets_go_on, shards_share_the_targets)
