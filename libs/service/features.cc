@@ -50,7 +50,7 @@ constexpr std::array<Feature, 29> kKnown = {{
     {"search-api", "", "not supported: there is no search API"},
     {"st-storage", "", "not supported: start timestamps are not stored"},
     {"st-synthesis", "", "not supported: start timestamps are not stored"},
-    {"type-and-unit-labels", "scraper, querier, ruler", ""},
+    {"type-and-unit-labels", "querier, ruler", ""},
     {"use-start-timestamps", "querier, ruler",
      "start timestamps are not stored: only samples that Prometheus has stored "
      "have one"},
