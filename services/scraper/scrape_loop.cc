@@ -29,7 +29,7 @@ constexpr std::size_t kMostInPlace = 256 << 10;
 
 // Targets begin together that would begin within so many milliseconds, or a
 // hundredth of their interval: to wake up for each costs more than to ask it.
-constexpr std::uint64_t kMostSlotMs = 10;
+constexpr std::uint64_t kMostSlotMs = 20;
 
 // How soon after a tick during a scrape the next one is.
 std::int64_t RetryMs(std::int64_t interval_ms) {
