@@ -45,15 +45,20 @@ void BitChain::PutBytes(absl::string_view bytes) {
   }
 }
 
-void AppendChain(const base::BlockArena& arena, Handle block, std::size_t used,
-                 std::string* out) {
+ChainBytes::ChainBytes(const base::BlockArena& arena, Handle block,
+                       std::size_t used) {
   if (block == base::BlockArena::kNone) return;
-  Handle at = block;
-  do {
-    at = NextOf(arena, at);
-    out->append(arena.At(at) + sizeof(Handle),
-                at == block ? used : BitChain::kPayloadBytes);
-  } while (at != block);
+  Handle at = NextOf(arena, block);
+  if (at == block) {
+    bytes_ = {arena.At(block) + sizeof(Handle), used};
+    return;
+  }
+  copy_.reserve(8 * BitChain::kPayloadBytes);
+  for (; at != block; at = NextOf(arena, at)) {
+    copy_.append(arena.At(at) + sizeof(Handle), BitChain::kPayloadBytes);
+  }
+  copy_.append(arena.At(block) + sizeof(Handle), used);
+  bytes_ = copy_;
 }
 
 void FreeChain(base::BlockArena& arena, Handle block) {

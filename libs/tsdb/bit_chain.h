@@ -76,10 +76,23 @@ inline void BitChain::PutWord(std::uint64_t word, int bytes) {
             static_cast<std::size_t>(bytes)});
 }
 
-/// Appends the string to `*out`: `block` is its last block, of which `used`
-/// bytes are part of it.
-void AppendChain(const base::BlockArena& arena, base::BlockArena::Handle block,
-                 std::size_t used, std::string* out);
+/// The bytes of a string, for as long as the arena does not change: a copy
+/// unless they lie in one block.
+class ChainBytes {
+ public:
+  /// `block` is the last block, of which `used` bytes are part of the string.
+  ChainBytes(const base::BlockArena& arena, base::BlockArena::Handle block,
+             std::size_t used);
+  ChainBytes(const ChainBytes&) = delete;
+  ChainBytes& operator=(const ChainBytes&) = delete;
+
+  absl::string_view bytes() const { return bytes_; }
+
+ private:
+  std::string copy_;
+  absl::string_view bytes_;
+};
+
 /// Frees the blocks of the string.
 void FreeChain(base::BlockArena& arena, base::BlockArena::Handle block);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <string>
 
 #include "libs/base/varint.h"
 #include "libs/tsdb/bit_code.h"
@@ -24,6 +23,33 @@ int BitsOf(const std::vector<std::int64_t>& times, std::size_t i) {
 }
 
 }  // namespace
+
+// Calls `visit(i, ms, delta, n)` for the first `count` times but the first:
+// time number `i` is `ms`, and it is the first of `n` that lie `delta` apart.
+template <typename Visit>
+void TimeTracks::Walk(const Track& track, int count, const Visit& visit) const {
+  if (count == 1) return;
+  std::uint64_t delta = track.first_delta;
+  std::int64_t ms = track.first_ms + track.first_delta;
+  visit(1, ms, delta, 1);
+  const ChainBytes chain(arena_, track.dods.block, track.dods.used);
+  const BitReader bits(chain.bytes());
+  std::size_t position = 0;
+  for (int i = 2; i < count;) {
+    // Every zero bit is a time after the same delta.
+    const std::uint64_t word = bits.Peek(position);
+    int n = std::min(std::countl_zero(word | 128), count - i);
+    position += static_cast<std::size_t>(n);
+    if (n == 0) {
+      delta += static_cast<std::uint64_t>(ReadDod(bits, &position));
+      n = 1;
+    }
+    const auto step = static_cast<std::int64_t>(delta);
+    visit(i, ms + step, delta, n);
+    ms += step * n;
+    i += n;
+  }
+}
 
 TimeTracks::Handle TimeTracks::Make() {
   if (free_.empty()) {
@@ -156,10 +182,12 @@ const std::vector<std::int64_t>& TimeTracks::TimesOf(Handle handle, int count) {
 
 std::int64_t TimeTracks::LastOfEarlier(const Track& track, int count) const {
   if (count + 1 == track.count) return track.last_ms - track.delta;
-  if (count == 1) return track.first_ms;
-  std::vector<std::int64_t> times(static_cast<std::size_t>(count));
-  DecodeInto(track, count, times.data());
-  return times.back();
+  std::int64_t last_ms = track.first_ms;
+  Walk(track, count,
+       [&last_ms](int, std::int64_t ms, std::uint64_t delta, int repeated) {
+         last_ms = ms + static_cast<std::int64_t>(delta) * (repeated - 1);
+       });
+  return last_ms;
 }
 
 void TimeTracks::Decode(Handle track, int count, std::int64_t* out) const {
@@ -169,28 +197,13 @@ void TimeTracks::Decode(Handle track, int count, std::int64_t* out) const {
 void TimeTracks::DecodeInto(const Track& track, int count,
                             std::int64_t* out) const {
   out[0] = track.first_ms;
-  if (count == 1) return;
-  std::uint64_t delta = track.first_delta;
-  auto time = static_cast<std::uint64_t>(track.first_ms) + delta;
-  out[1] = static_cast<std::int64_t>(time);
-  std::string bytes;
-  AppendChain(arena_, track.dods.block, track.dods.used, &bytes);
-  const BitReader bits(bytes);
-  std::size_t position = 0;
-  for (int i = 2; i < count;) {
-    const std::uint64_t word = bits.Peek(position);
-    // Every zero bit is a time after the same delta.
-    int repeated = std::min(std::countl_zero(word | 128), count - i);
-    position += static_cast<std::size_t>(repeated);
-    if (repeated == 0) {
-      delta += static_cast<std::uint64_t>(ReadDod(bits, &position));
-      repeated = 1;
-    }
-    for (; repeated > 0; --repeated) {
-      time += delta;
-      out[i++] = static_cast<std::int64_t>(time);
-    }
-  }
+  Walk(track, count,
+       [out](int i, std::int64_t ms, std::uint64_t delta, int repeated) {
+         for (; repeated > 0; --repeated) {
+           out[i++] = ms;
+           ms += static_cast<std::int64_t>(delta);
+         }
+       });
 }
 
 std::size_t TimeTracks::allocated_bytes() const {

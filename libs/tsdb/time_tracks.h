@@ -91,6 +91,8 @@ class TimeTracks {
   static bool MustEnd(std::int64_t last_ms, std::int64_t end_ms,
                       std::int64_t ms);
   std::int64_t LastOfEarlier(const Track& track, int count) const;
+  template <typename Visit>
+  void Walk(const Track& track, int count, const Visit& visit) const;
   void DecodeInto(const Track& track, int count, std::int64_t* out) const;
   // At least `count` times of a track, decoded.
   const std::vector<std::int64_t>& TimesOf(Handle track, int count);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
-#include <string>
 #include <vector>
 
 #include "libs/tsdb/bit_chain.h"
@@ -133,9 +132,8 @@ void ValueStream::Decode(const base::BlockArena& arena, std::size_t count,
     std::fill_n(out, count, last_);
     return;
   }
-  std::string bytes;
-  AppendChain(arena, block_, used_, &bytes);
-  const BitReader bits(bytes);
+  const ChainBytes chain(arena, block_, used_);
+  const BitReader bits(chain.bytes());
   if (form_ == kXor) {
     DecodeXorValues(bits, count, last_, out);
   } else {
