@@ -15,6 +15,8 @@ constexpr std::size_t kMaxHeadBytes = 64 << 10;
 // Of a chunk's size with its extensions.
 constexpr std::size_t kMaxChunkLine = 1 << 10;
 constexpr absl::string_view kVersion = "HTTP/1.1 ";
+// Simple servers, Python's among them, speak it and close after every answer.
+constexpr absl::string_view kOldVersion = "HTTP/1.0 ";
 
 bool IsDigits(absl::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -34,7 +36,8 @@ ResponseReader::State ResponseReader::Advance(char* data, std::size_t size) {
 
 ResponseReader::State ResponseReader::ReadHead(absl::string_view data) {
   const std::size_t known = std::min(data.size(), kVersion.size());
-  if (data.substr(0, known) != kVersion.substr(0, known)) {
+  const bool old = data.substr(0, known) == kOldVersion.substr(0, known);
+  if (!old && data.substr(0, known) != kVersion.substr(0, known)) {
     return State::kIrregular;
   }
   const std::size_t end = data.find("\r\n\r\n", scanned_);
@@ -54,7 +57,8 @@ ResponseReader::State ResponseReader::ReadHead(absl::string_view data) {
     head.remove_prefix(at + 2);
     if (!TakeField(head.substr(0, head.find("\r\n")))) return State::kIrregular;
   }
-  if (chunked_ == has_length_) return State::kIrregular;
+  if (chunked_ == has_length_ || (old && chunked_)) return State::kIrregular;
+  if (old) keep_alive_ = false;
   if (code_ == 204 || code_ == 304) return State::kIrregular;
   got_head_ = true;
   begin_ = end_ = raw_ = end + 4;

@@ -9,9 +9,9 @@
 
 namespace narthex::http {
 
-/// Reads one HTTP/1.1 answer from a buffer at whose end bytes arrive. It
-/// understands what nearly all exporters send: a length or chunks. Everything
-/// else is kIrregular, for a complete client to handle.
+/// Reads one answer of HTTP/1.1 or 1.0 from a buffer at whose end bytes arrive.
+/// It understands what nearly all exporters send: a length or chunks.
+/// Everything else is kIrregular, for a complete client to handle.
 class ResponseReader {
  public:
   enum class State {

@@ -52,6 +52,13 @@ TEST_CASE("an answer is read however it is cut into pieces") {
   }
 }
 
+TEST_CASE("an answer of HTTP/1.0 is the last of its connection") {
+  const Read read = Feed("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", 1);
+  CHECK(read.state == State::kDone);
+  CHECK(read.body == "hi");
+  CHECK_FALSE(read.keep_alive);
+}
+
 TEST_CASE("the head of an answer is given with its code") {
   ResponseReader reader(0);
   std::string text =
@@ -84,7 +91,8 @@ TEST_CASE("a body over the limit is refused as soon as that is known") {
 TEST_CASE("what is out of the ordinary is left to others") {
   const std::string text = GENERATE(
       as<std::string>{}, "SSH-2.0-x\r\n",
-      "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+      "HTTP/1.0 200 OK\r\n\r\nup to the end",
+      "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
       "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n",
       "HTTP/1.1 200 OK\r\n\r\nno length",
       "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
