@@ -111,7 +111,7 @@ def a_start_from_a_snapshot_of_memory_is_complete_and_so_is_one_after_a_kill():
                 written += 1
 
         def check_all():
-            wait_for("the ingester to be found again", lambda: suite.query("load"))
+            wait_for("the ingester to be found again", lambda: suite.query("count_over_time(load[20m])"))
             counts = suite.query("count_over_time(load[20m])")
             check_equal({result["value"][1] for result in counts}, {str(written)}, "samples of each series")
             check_equal(len(counts), 50, "series")
