@@ -42,18 +42,31 @@ def need_program(name):
     return path
 
 
+reservations = []
+
+
+def reserve(port):
+    """Keeps a port for this process: others may pick it before its server
+    listens. A name that lives as long as the socket says so to all tests."""
+    taken = socket.socket(socket.AF_UNIX)
+    try:
+        taken.bind(f"\0narthex-test-port-{port}")
+        with socket.socket() as s:
+            s.bind((HOST, port))
+    except OSError:
+        taken.close()
+        return False
+    reservations.append(taken)
+    return True
+
+
 def free_port(also=()):
     """A free port, as are those at the distances `also` above it. Below those
     that the kernel gives to outgoing connections, which would take them away."""
     while True:
         port = random.randrange(10000, 32000)
-        try:
-            for distance in (0, *also):
-                with socket.socket() as s:
-                    s.bind((HOST, port + distance))
+        if all(reserve(port + distance) for distance in {0, *also}):
             return port
-        except OSError:
-            pass
 
 
 def wait_for(what, condition, timeout=30, every=0.05):
