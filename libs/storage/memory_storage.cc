@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "libs/storage/merge.h"
+#include "libs/storage/series_set.h"
 
 namespace narthex::storage {
 namespace {
@@ -50,22 +51,6 @@ class MemorySeries : public Series {
   const TimeRange range_;
 };
 
-class MemorySeriesSet : public SeriesSet {
- public:
-  explicit MemorySeriesSet(std::vector<std::unique_ptr<Series>> series)
-      : series_(std::move(series)) {}
-
-  bool Next() override { return next_++ < series_.size(); }
-  std::unique_ptr<Series> At() override {
-    return std::move(series_[next_ - 1]);
-  }
-  absl::Status status() const override { return absl::OkStatus(); }
-
- private:
-  std::vector<std::unique_ptr<Series>> series_;
-  std::size_t next_ = 0;
-};
-
 std::vector<std::string> Limited(std::set<std::string> names,
                                  std::size_t limit) {
   std::vector<std::string> list(names.begin(), names.end());
@@ -101,7 +86,7 @@ absl::StatusOr<std::unique_ptr<SeriesSet>> MemoryStorage::Select(
     selected.push_back(
         std::make_unique<MemorySeries>(labels, samples, hints.range));
   }
-  return std::make_unique<MemorySeriesSet>(std::move(selected));
+  return ListSeries(std::move(selected));
 }
 
 absl::StatusOr<std::vector<std::string>> MemoryStorage::LabelNames(
