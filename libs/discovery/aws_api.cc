@@ -69,9 +69,7 @@ void DecodeAwsApi(yaml::Decoder& d, AwsApiConfig* config) {
   d.Field("profile", &config->profile);
   d.Field("role_arn", &config->role_arn);
   d.Field("external_id", &config->external_id);
-  d.Duration("refresh_interval", &config->refresh_interval_ms);
-  d.Field("port", &config->port);
-  http::DecodeClientConfig(d, &config->client);
+  DecodePolledApi(d, config);
 }
 
 void EmitAwsCredentials(const AwsApiConfig& config, yaml::Emitter* out) {
@@ -82,8 +80,12 @@ void EmitAwsCredentials(const AwsApiConfig& config, yaml::Emitter* out) {
   yaml::EmitText("external_id", config.external_id, out);
 }
 
-void SetDirectory(const std::string& directory, AwsApiConfig* config) {
-  http::SetDirectory(directory, &config->client);
+void EmitAwsApi(const AwsApiConfig& config, yaml::Emitter* out) {
+  out->Field("endpoint", config.endpoint);
+  out->Field("region", config.region);
+  EmitAwsCredentials(config, out);
+  yaml::EmitDuration("refresh_interval", config.refresh_interval_ms, out);
+  out->Field("port", std::int64_t{config.port});
 }
 
 absl::Status Decode(const yaml::Node& node, AwsFilter* filter) {
@@ -252,18 +254,6 @@ void AddAwsFilters(const std::vector<AwsFilter>& filters,
                   filters[i].values[j], form);
     }
   }
-}
-
-std::unique_ptr<Provider> PollAws(const std::string& mechanism,
-                                  const AwsApiConfig& config,
-                                  const ProviderContext& context,
-                                  RefreshProvider::Refresh refresh) {
-  return std::make_unique<RefreshProvider>(
-      RefreshProvider::Options{
-          .mechanism = mechanism,
-          .interval_ms = config.refresh_interval_ms,
-          .client = std::make_shared<http::ClientConfig>(config.client)},
-      context, std::move(refresh));
 }
 
 }  // namespace narthex::discovery

@@ -7,15 +7,14 @@
 #include "absl/status/statusor.h"
 #include "libs/discovery/aws_credentials.h"
 #include "libs/discovery/json.h"
-#include "libs/discovery/refresh_provider.h"
-#include "libs/http/client_config.h"
+#include "libs/discovery/polled_api.h"
 #include "libs/yaml/decoder.h"
 #include "libs/yaml/emitter.h"
 
 /// What the mechanisms that ask services of AWS have in common.
 namespace narthex::discovery {
 
-struct AwsApiConfig {
+struct AwsApiConfig : PolledApiConfig {
   /// Empty: AWS's own for the service and the region.
   std::string endpoint;
   /// Empty: found out at the first refresh.
@@ -25,10 +24,6 @@ struct AwsApiConfig {
   std::string profile;
   std::string role_arn;
   std::string external_id;
-  std::int64_t refresh_interval_ms = 60 * 1000;
-  /// Of the targets.
-  int port = 80;
-  http::ClientConfig client;
 
   friend bool operator==(const AwsApiConfig&, const AwsApiConfig&) = default;
 };
@@ -37,7 +32,8 @@ struct AwsApiConfig {
 void DecodeAwsApi(yaml::Decoder& d, AwsApiConfig* config);
 /// Prints the keys, the profile and the role.
 void EmitAwsCredentials(const AwsApiConfig& config, yaml::Emitter* out);
-void SetDirectory(const std::string& directory, AwsApiConfig* config);
+/// Prints what DecodeAwsApi() takes, but for the fields of the client.
+void EmitAwsApi(const AwsApiConfig& config, yaml::Emitter* out);
 
 /// Which resources to ask for, in the words of the service.
 struct AwsFilter {
@@ -118,11 +114,5 @@ void AddAwsParam(absl::string_view name, absl::string_view value,
 void AddAwsFilters(const std::vector<AwsFilter>& filters,
                    absl::string_view list_name, absl::string_view value_name,
                    std::string* form);
-
-/// Polls with the client and the interval of `config`.
-std::unique_ptr<Provider> PollAws(const std::string& mechanism,
-                                  const AwsApiConfig& config,
-                                  const ProviderContext& context,
-                                  RefreshProvider::Refresh refresh);
 
 }  // namespace narthex::discovery

@@ -199,11 +199,7 @@ absl::Status Decode(const yaml::Node& node, Ec2Config* config) {
 
 void Emit(const Ec2Config& config, yaml::Emitter* out) {
   out->BeginMap();
-  out->Field("endpoint", config.endpoint);
-  out->Field("region", config.region);
-  EmitAwsCredentials(config, out);
-  yaml::EmitDuration("refresh_interval", config.refresh_interval_ms, out);
-  out->Field("port", std::int64_t{config.port});
+  EmitAwsApi(config, out);
   EmitAwsFilters(config.filters, out);
   http::EmitClientConfig(config.client, out);
   out->EndMap();
@@ -218,7 +214,7 @@ std::unique_ptr<Provider> MakeEc2Provider(
     const Ec2Config& config, const ProviderContext& context,
     const std::string& sts_endpoint, const std::string& metadata_endpoint) {
   auto ec2 = std::make_shared<Ec2>(config, sts_endpoint, metadata_endpoint);
-  return PollAws("ec2", config, context,
+  return PollApi("ec2", config, context,
                  [ec2](Fetcher& fetcher) { return ec2->Refresh(fetcher); });
 }
 

@@ -395,7 +395,7 @@ void Emit(const EcsConfig& config, yaml::Emitter* out) {
 std::unique_ptr<Provider> MakeProvider(const EcsConfig& config,
                                        const ProviderContext& context) {
   auto ecs = std::make_shared<Ecs>(config);
-  return PollAws("ecs", config, context,
+  return PollApi("ecs", config, context,
                  [ecs](Fetcher& fetcher) { return ecs->Refresh(fetcher); });
 }
 

@@ -258,7 +258,7 @@ void Emit(const ElastiCacheConfig& config, yaml::Emitter* out) {
 std::unique_ptr<Provider> MakeProvider(const ElastiCacheConfig& config,
                                        const ProviderContext& context) {
   auto cache = std::make_shared<ElastiCache>(config);
-  return PollAws("elasticache", config, context,
+  return PollApi("elasticache", config, context,
                  [cache](Fetcher& fetcher) { return cache->Refresh(fetcher); });
 }
 

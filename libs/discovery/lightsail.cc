@@ -65,11 +65,7 @@ absl::Status Decode(const yaml::Node& node, LightsailConfig* config) {
 
 void Emit(const LightsailConfig& config, yaml::Emitter* out) {
   out->BeginMap();
-  out->Field("endpoint", config.endpoint);
-  out->Field("region", config.region);
-  EmitAwsCredentials(config, out);
-  yaml::EmitDuration("refresh_interval", config.refresh_interval_ms, out);
-  out->Field("port", std::int64_t{config.port});
+  EmitAwsApi(config, out);
   http::EmitClientConfig(config.client, out);
   out->EndMap();
 }
@@ -78,7 +74,7 @@ std::unique_ptr<Provider> MakeProvider(const LightsailConfig& config,
                                        const ProviderContext& context) {
   auto api =
       std::make_shared<AwsApi>(config, AwsApi::Options{.service = "lightsail"});
-  return PollAws("lightsail", config, context,
+  return PollApi("lightsail", config, context,
                  [api, port = config.port](Fetcher& fetcher) {
                    return Refresh(*api, port, fetcher);
                  });

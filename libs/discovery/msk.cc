@@ -170,7 +170,7 @@ std::unique_ptr<Provider> MakeProvider(const MskConfig& config,
                                        const ProviderContext& context) {
   auto api =
       std::make_shared<AwsApi>(config, AwsApi::Options{.service = "kafka"});
-  return PollAws("msk", config, context, [api, config](Fetcher& fetcher) {
+  return PollApi("msk", config, context, [api, config](Fetcher& fetcher) {
     return Refresh(*api, config, fetcher);
   });
 }

@@ -182,7 +182,7 @@ void Emit(const RdsConfig& config, yaml::Emitter* out) {
 std::unique_ptr<Provider> MakeProvider(const RdsConfig& config,
                                        const ProviderContext& context) {
   auto rds = std::make_shared<Rds>(config);
-  return PollAws("rds", config, context,
+  return PollApi("rds", config, context,
                  [rds](Fetcher& fetcher) { return rds->Refresh(fetcher); });
 }
 
