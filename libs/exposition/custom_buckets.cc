@@ -223,6 +223,7 @@ class CustomBuckets : public Parser {
     labels_ = std::move(labels);
     stamped_ = inner_->has_timestamp();
     stamp_ms_ = inner_->timestamp_ms();
+    collected_start_ms_ = inner_->start_ms();
     switch (part) {
       case Part::kBucket:
         classic_.AddBucket(bound, inner_->value());
@@ -256,6 +257,7 @@ class CustomBuckets : public Parser {
     series_ = key_;
     has_timestamp_ = stamped_;
     timestamp_ms_ = stamp_ms_;
+    start_ms_ = collected_start_ms_;
     has_exemplar_ = !exemplars_.empty();
     return true;
   }
@@ -267,6 +269,7 @@ class CustomBuckets : public Parser {
     histogram_ = inner_->histogram();
     has_timestamp_ = inner_->has_timestamp();
     timestamp_ms_ = inner_->timestamp_ms();
+    start_ms_ = inner_->start_ms();
     has_exemplar_ = inner_->has_exemplar();
     metric_ = inner_->metric();
     text_ = inner_->text();
@@ -293,6 +296,7 @@ class CustomBuckets : public Parser {
   std::vector<Exemplar> exemplars_;
   bool stamped_ = false;
   std::int64_t stamp_ms_ = 0;
+  std::int64_t collected_start_ms_ = 0;
   bool emitting_ = false;
   std::string key_;
 };

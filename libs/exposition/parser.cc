@@ -12,7 +12,8 @@ std::unique_ptr<Parser> Parser::Create(Format format, absl::string_view body,
     case Format::kText:
       return std::make_unique<internal::TextParser>(body);
     case Format::kOpenMetrics:
-      return std::make_unique<internal::OpenMetricsParser>(body);
+      return std::make_unique<internal::OpenMetricsParser>(
+          body, options.start_timestamps);
     case Format::kProtobuf:
       return std::make_unique<internal::ProtobufParser>(body, options);
   }

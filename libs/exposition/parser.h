@@ -33,12 +33,14 @@ enum class Entry {
   kError,      // status()
 };
 
-/// What to make of histograms in the formats that have native ones.
 struct ParserOptions {
   /// Give native histograms, else the classic ones that they stand for.
   bool native_histograms = false;
   /// Of what is exposed as both, also give the classic one.
   bool classic_beside_native = false;
+  /// Give start timestamps. OpenMetrics tells them in lines of their own,
+  /// `x_created`, which then are no series.
+  bool start_timestamps = false;
 };
 
 /// Reads an exposition entry by entry from a body that stays in place; all
@@ -74,6 +76,9 @@ class Parser {
   double value() const { return value_; }
   bool has_timestamp() const { return has_timestamp_; }
   std::int64_t timestamp_ms() const { return timestamp_ms_; }
+  /// When the counter, summary or histogram that the current series belongs to
+  /// began, in Unix milliseconds. 0: not told, or not asked for in the options.
+  std::int64_t start_ms() const { return start_ms_; }
   /// Parses the labels of the current series, the metric name among them.
   /// Values of `le` and `quantile` in families of such type are normalised
   /// ("1" becomes "1.0"). kInvalidArgument with line and reason.
@@ -105,6 +110,7 @@ class Parser {
   model::HistogramValue histogram_;
   std::int64_t timestamp_ms_ = 0;
   bool has_timestamp_ = false;
+  std::int64_t start_ms_ = 0;
   bool has_exemplar_ = false;
   absl::string_view metric_;
   absl::string_view text_;

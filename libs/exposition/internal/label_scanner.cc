@@ -244,6 +244,19 @@ bool LabelScanner::Build(model::MetricType type, model::Labels* labels) {
   return false;
 }
 
+absl::string_view LabelScanner::NameAndKey(absl::string_view skipped,
+                                           std::string* key) const {
+  absl::string_view metric;
+  for (const Raw& raw : raw_) {
+    if (raw.name == model::kMetricName) {
+      metric = raw.value;
+    } else if (raw.name != skipped) {
+      absl::StrAppend(key, raw.name, "\xff", raw.value, "\xff");
+    }
+  }
+  return metric;
+}
+
 std::vector<std::string> LabelScanner::EmptyNames() const {
   std::vector<std::string> names;
   for (const model::Label& label : sorted_) {

@@ -40,6 +40,11 @@ class LabelScanner {
   /// as `type` asks. False with error() for repeated names or bad UTF-8.
   bool Build(model::MetricType type, model::Labels* labels);
 
+  /// After ScanSeries(): the metric name as it is written; the labels, as they
+  /// are written but for the one named `skipped`, are appended to `*key`.
+  absl::string_view NameAndKey(absl::string_view skipped,
+                               std::string* key) const;
+
   /// Names of the labels that Build() left out because their value is empty.
   std::vector<std::string> EmptyNames() const;
 

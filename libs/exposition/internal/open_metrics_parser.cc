@@ -13,6 +13,7 @@ namespace {
 
 constexpr absl::string_view kEnd = "# EOF";
 constexpr absl::string_view kExemplarMark = " # {";
+constexpr absl::string_view kCreated = "_created";
 
 struct TypeName {
   const char* name;
@@ -31,10 +32,75 @@ constexpr TypeName kTypes[] = {
 
 }  // namespace
 
-Entry OpenMetricsParser::Next(absl::string_view guess) {
+Entry OpenMetricsParser::TakeEntry(absl::string_view guess) {
   if (over_) return status_.ok() ? Entry::kEnd : Entry::kError;
   if (p_ == end_) return Fail(p_, "data does not end with # EOF");
   return *p_ == '#' ? TakeDescription() : TakeSeries(guess);
+}
+
+Entry OpenMetricsParser::Next(absl::string_view guess) {
+  while (true) {
+    const Entry entry = TakeEntry(guess);
+    if (!start_timestamps_ || entry != Entry::kSeries) return entry;
+    start_ms_ = 0;
+    if (!HaveStarts()) return entry;
+    bool is_created = false;
+    const std::string key = KeyOf(series_, &is_created);
+    if (is_created) continue;
+    start_ms_ = StartOf(key);
+    return entry;
+  }
+}
+
+bool OpenMetricsParser::HaveStarts() const {
+  return type_ == model::MetricType::kCounter ||
+         type_ == model::MetricType::kSummary ||
+         type_ == model::MetricType::kHistogram;
+}
+
+std::string OpenMetricsParser::KeyOf(absl::string_view series,
+                                     bool* is_created) {
+  if (!labels_.ScanSeries(series)) return "";
+  absl::string_view skipped;
+  if (type_ == model::MetricType::kHistogram) skipped = model::kBucketLabel;
+  if (type_ == model::MetricType::kSummary) skipped = model::kQuantileLabel;
+  std::string key;
+  absl::string_view name = labels_.NameAndKey(skipped, &key);
+  *is_created = absl::EndsWith(name, kCreated);
+  if (*is_created) {
+    name.remove_suffix(kCreated.size());
+  } else {
+    name = name.substr(0, family_size_);
+  }
+  return absl::StrCat(name, "\xff", key);
+}
+
+// The line that tells the start comes after the other ones of its metric, or
+// between them.
+std::int64_t OpenMetricsParser::StartOf(const std::string& key) {
+  if (key.empty()) return 0;
+  if (key == known_.key) return known_.start_ms;
+  if (no_created_before_ == nullptr || no_created_before_ < p_) LookAhead();
+  known_ = key == next_.key ? next_ : Created();
+  return known_.start_ms;
+}
+
+void OpenMetricsParser::LookAhead() {
+  next_ = Created();
+  OpenMetricsParser ahead({p_, static_cast<std::size_t>(end_ - p_)},
+                          /*start_timestamps=*/false);
+  while (true) {
+    no_created_before_ = ahead.p_;
+    if (ahead.Next("") != Entry::kSeries) return;
+    if (!absl::StrContains(ahead.series_, kCreated)) continue;
+    bool is_created = false;
+    const std::string key = KeyOf(ahead.series_, &is_created);
+    if (!is_created) continue;
+    const double start_ms = ahead.value_ * 1000;
+    if (!(std::abs(start_ms) < 9.2e18)) return;
+    next_ = {key, static_cast<std::int64_t>(start_ms)};
+    return;
+  }
 }
 
 bool OpenMetricsParser::TakeNumber(const char** p, double* value) const {
@@ -128,6 +194,7 @@ Entry OpenMetricsParser::TakeDescription() {
     return FailExpected(after, "text after metric name");
   }
   p_ = line_end + 1;
+  family_size_ = metric_.size();
   const absl::string_view text(after + 1,
                                static_cast<std::size_t>(line_end - after - 1));
   if (type) return TakeType(text, start);

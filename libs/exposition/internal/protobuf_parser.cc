@@ -207,7 +207,9 @@ bool ProtobufParser::AddValue(absl::string_view message) {
   SimpleValue simple;
   if (!ReadSimple(message, &simple)) return false;
   AddLine("", simple.value);
-  if (type_ == model::MetricType::kCounter && !simple.exemplar.empty()) {
+  if (type_ != model::MetricType::kCounter) return true;
+  metric_start_ms_ = simple.start_ms;
+  if (!simple.exemplar.empty()) {
     lines_.back().exemplars.push_back(simple.exemplar);
   }
   return true;
@@ -222,6 +224,9 @@ bool ProtobufParser::AddSummary(absl::string_view message) {
     if (!base::ReadField(&message, &field)) return false;
     if (field.number == 1) count = static_cast<double>(field.number_value);
     if (field.number == 2) sum = DoubleOf(field);
+    if (field.number == 4 && !ReadTimestamp(field.bytes, &metric_start_ms_)) {
+      return false;
+    }
     if (field.number != 3 || field.type != base::kBytes) continue;
     auto& [quantile, value] = quantiles.emplace_back();
     absl::string_view bytes = field.bytes;
@@ -245,6 +250,7 @@ bool ProtobufParser::AddHistogram(absl::string_view bytes) {
                             &message)) {
     return false;
   }
+  metric_start_ms_ = message.start_ms;
   const bool native = message.native.has_value() && options_.native_histograms;
   if (native) {
     histogram_ = *message.native;
@@ -287,6 +293,7 @@ bool ProtobufParser::ReadMetric() {
   lines_.clear();
   line_index_ = 0;
   timestamp_ms_ = 0;
+  metric_start_ms_ = 0;
   ProtoField field;
   while (!message.empty()) {
     if (!base::ReadField(&message, &field)) return false;
@@ -327,6 +334,7 @@ Entry ProtobufParser::TakeLine() {
   series_ = key_;
   value_ = std::isnan(line.value) ? model::NormalNan() : line.value;
   has_exemplar_ = !line.exemplars.empty();
+  start_ms_ = options_.start_timestamps ? metric_start_ms_ : 0;
   return line.is_histogram ? Entry::kHistogram : Entry::kSeries;
 }
 

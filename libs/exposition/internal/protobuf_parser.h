@@ -67,6 +67,7 @@ class ProtobufParser : public Parser {
   // The metric at hand.
   std::vector<Label> labels_;
   std::vector<Line> lines_;
+  std::int64_t metric_start_ms_ = 0;
   std::size_t line_index_ = 0;  // Of the one after the current one.
   std::string key_;
 };
