@@ -21,6 +21,32 @@ namespace {
 // So many samples are encoded at a time, into memory that stays at hand.
 constexpr std::size_t kPiece = 256;
 
+// Of far times, where they may not fit.
+std::int64_t Sum(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) +
+                                   static_cast<std::uint64_t>(b));
+}
+std::int64_t Difference(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) -
+                                   static_cast<std::uint64_t>(b));
+}
+
+absl::Status DecodeStarts(const v1::PushRequest& request,
+                          std::vector<RefStart>* starts) {
+  starts->clear();
+  base::ByteReader in(request.starts());
+  RefStart one;
+  while (in.remaining() > 0) {
+    one.ref += static_cast<std::uint64_t>(in.Varint());
+    one.timestamp_ms = Sum(one.timestamp_ms, in.Varint());
+    one.start_ms = Sum(one.start_ms, in.Varint());
+    if (in.ok()) starts->push_back(one);
+  }
+  return in.ok() ? absl::OkStatus()
+                 : absl::InvalidArgumentError(
+                       "push has a malformed column of start times");
+}
+
 }  // namespace
 
 std::vector<storage::SeriesRef> OtherRefs(const PushBatch& batch) {
@@ -63,6 +89,17 @@ void PushEncoder::Add(absl::Span<const RefSample> samples) {
     request_->mutable_timestamps()->append(timestamps.data(), timestamp_at);
     request_->mutable_values()->append(
         reinterpret_cast<const char*>(values.data()), count * sizeof(double));
+  }
+}
+
+void PushEncoder::AddStarts(absl::Span<const RefStart> starts) {
+  std::string* const out = request_->mutable_starts();
+  for (const RefStart& one : starts) {
+    base::PutVarint(static_cast<std::int64_t>(one.ref - last_start_.ref), out);
+    base::PutVarint(Difference(one.timestamp_ms, last_start_.timestamp_ms),
+                    out);
+    base::PutVarint(Difference(one.start_ms, last_start_.start_ms), out);
+    last_start_ = one;
   }
 }
 
@@ -114,6 +151,7 @@ void EncodeOthers(const PushBatch& batch, v1::PushRequest* request) {
     wire->set_ref(static_cast<std::uint32_t>(one.ref));
     wire->set_timestamp_ms(one.timestamp_ms);
     ToWire(one.value, wire->mutable_histogram());
+    wire->set_start_ms(one.start_ms);
   }
   for (const RefExemplar& one : batch.exemplars) {
     v1::PushedExemplar* wire = request->add_exemplars();
@@ -129,6 +167,7 @@ void EncodeOthers(const PushBatch& batch, v1::PushRequest* request) {
 }
 
 absl::Status DecodeOthers(const v1::PushRequest& request, PushBatch* batch) {
+  NARTHEX_RETURN_IF_ERROR(DecodeStarts(request, &batch->starts));
   batch->histograms.clear();
   batch->exemplars.clear();
   batch->metadata.clear();
@@ -137,6 +176,7 @@ absl::Status DecodeOthers(const v1::PushRequest& request, PushBatch* batch) {
     one.ref = wire.ref();
     one.timestamp_ms = wire.timestamp_ms();
     NARTHEX_RETURN_IF_ERROR(FromWire(wire.histogram(), &one.value));
+    one.start_ms = wire.start_ms();
   }
   for (const v1::PushedExemplar& wire : request.exemplars()) {
     RefExemplar& one = batch->exemplars.emplace_back();

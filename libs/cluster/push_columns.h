@@ -24,11 +24,19 @@ struct RefSample {
   double value = 0;
 };
 
+/// When the counter behind the sample of this series and time began.
+struct RefStart {
+  storage::SeriesRef ref = 0;
+  std::int64_t timestamp_ms = 0;
+  std::int64_t start_ms = 0;
+};
+
 /// A native histogram, an exemplar and the metadata of such a series.
 struct RefHistogram {
   storage::SeriesRef ref = 0;
   std::int64_t timestamp_ms = 0;
   model::HistogramValue value;
+  std::int64_t start_ms = 0;  ///< As in RefStart; 0: not known.
 };
 struct RefExemplar {
   storage::SeriesRef ref = 0;
@@ -43,6 +51,8 @@ struct RefMetadata {
 /// through in this order: a rejection names one of them by that number.
 struct PushBatch {
   std::vector<RefSample> samples;
+  /// Of those samples that have one, in their order.
+  std::vector<RefStart> starts;
   std::vector<RefHistogram> histograms;
   std::vector<RefExemplar> exemplars;
   std::vector<RefMetadata> metadata;
@@ -65,7 +75,7 @@ struct PushBatch {
   bool empty() const { return size() == 0 && metadata.empty(); }
   /// How much it takes to hold and to send, in samples.
   std::size_t weight() const {
-    return samples.size() +
+    return samples.size() + starts.size() +
            8 * (histograms.size() + exemplars.size() + metadata.size());
   }
 };
@@ -80,6 +90,8 @@ class PushEncoder {
   explicit PushEncoder(v1::PushRequest* request) : request_(request) {}
   /// References must fit into 32 bits.
   void Add(absl::Span<const RefSample> samples);
+  /// Those of samples that are added, in the order of these.
+  void AddStarts(absl::Span<const RefStart> starts);
   void Finish();
   std::size_t size() const { return samples_; }
 
@@ -88,6 +100,7 @@ class PushEncoder {
   std::size_t samples_ = 0;
   std::int64_t last_ref_ = 0;
   std::int64_t last_timestamp_ms_ = 0;
+  RefStart last_start_;
 };
 
 /// Replaces `*samples` by those in the columns of `request`.
@@ -95,7 +108,26 @@ class PushEncoder {
 absl::Status DecodePush(const v1::PushRequest& request,
                         std::vector<RefSample>* samples);
 
-/// Adds what is no sample to `request`.
+/// Goes through the start times of samples in step with the samples.
+class StartReader {
+ public:
+  explicit StartReader(absl::Span<const RefStart> starts) : left_(starts) {}
+  /// That of `sample`, the next one; null when it has none.
+  const RefStart* Of(const RefSample& sample) {
+    if (left_.empty() || left_[0].ref != sample.ref ||
+        left_[0].timestamp_ms != sample.timestamp_ms) {
+      return nullptr;
+    }
+    const RefStart* const start = &left_[0];
+    left_.remove_prefix(1);
+    return start;
+  }
+
+ private:
+  absl::Span<const RefStart> left_;
+};
+
+/// Adds histograms, exemplars and metadata to `request`.
 void EncodeOthers(const PushBatch& batch, v1::PushRequest* request);
 /// Replaces what is no sample in `*batch` by what `request` holds.
 /// kInvalidArgument when it is malformed.

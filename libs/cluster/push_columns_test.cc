@@ -30,6 +30,43 @@ TEST_CASE("samples round trip through columns with all bits") {
   }
 }
 
+TEST_CASE("start times round trip beside the samples that have them") {
+  PushBatch batch;
+  batch.samples = {{7, 10, 1}, {8, 10, 2}, {7, 20, 3}};
+  batch.starts = {{7, 10, 5},
+                  {7, std::numeric_limits<std::int64_t>::max(),
+                   std::numeric_limits<std::int64_t>::min()},
+                  {4'000'000'000, std::numeric_limits<std::int64_t>::min(),
+                   std::numeric_limits<std::int64_t>::max()}};
+  v1::PushRequest request;
+  PushEncoder encoder(&request);
+  // In parts, as messages are put together.
+  encoder.Add(batch.samples);
+  encoder.AddStarts(absl::MakeConstSpan(batch.starts).first(1));
+  encoder.AddStarts(absl::MakeConstSpan(batch.starts).subspan(1));
+  encoder.Finish();
+  PushBatch decoded;
+  REQUIRE(DecodeOthers(request, &decoded).ok());
+  REQUIRE(decoded.starts.size() == batch.starts.size());
+  for (std::size_t i = 0; i < batch.starts.size(); ++i) {
+    CHECK(decoded.starts[i].ref == batch.starts[i].ref);
+    CHECK(decoded.starts[i].timestamp_ms == batch.starts[i].timestamp_ms);
+    CHECK(decoded.starts[i].start_ms == batch.starts[i].start_ms);
+  }
+  request.mutable_starts()->pop_back();
+  CHECK(absl::IsInvalidArgument(DecodeOthers(request, &decoded)));
+}
+
+TEST_CASE("start times are found in step with their samples") {
+  const std::vector<RefStart> starts = {{7, 10, 5}, {7, 20, 6}};
+  StartReader reader(starts);
+  CHECK(reader.Of({7, 10, 1})->start_ms == 5);
+  CHECK(reader.Of({8, 10, 1}) == nullptr);
+  CHECK(reader.Of({7, 15, 1}) == nullptr);
+  CHECK(reader.Of({7, 20, 1})->start_ms == 6);
+  CHECK(reader.Of({7, 20, 1}) == nullptr);
+}
+
 TEST_CASE("columns that do not agree are refused") {
   v1::PushRequest request;
   PushEncoder encoder(&request);
@@ -68,7 +105,7 @@ TEST_CASE("histograms, exemplars and metadata round trip") {
   floating->count = 3.5;
   floating->sum = model::StaleNan();
   PushBatch batch;
-  batch.histograms = {{7, 1'700'000'000'000, {integer, nullptr}},
+  batch.histograms = {{7, 1'700'000'000'000, {integer, nullptr}, 1'600},
                       {8, -5, {nullptr, floating}}};
   batch.exemplars = {{9, {model::Labels({{"trace_id", "x"}}), 0.25, 12}}};
   batch.metadata = {

@@ -106,7 +106,14 @@ std::vector<std::shared_ptr<PendingPush>> TakePending(
 void TakeOne(std::size_t index, PushPart& part, PushPart* out) {
   out->positions.push_back(static_cast<std::uint32_t>(part.PositionOf(index)));
   if (index < part.samples.size()) {
-    out->samples.push_back(part.samples[index]);
+    const RefSample& sample = part.samples[index];
+    out->samples.push_back(sample);
+    const auto start = std::find_if(
+        part.starts.begin(), part.starts.end(), [&](const RefStart& one) {
+          return one.ref == sample.ref &&
+                 one.timestamp_ms == sample.timestamp_ms;
+        });
+    if (start != part.starts.end()) out->starts.push_back(*start);
     return;
   }
   index -= part.samples.size();

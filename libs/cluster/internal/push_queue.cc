@@ -54,6 +54,7 @@ void EncodeParts(const std::vector<PushPart>& parts, std::uint32_t stream,
   for (const PushPart& part : parts) {
     series.DeclareOn(stream, part, request);
     encoder.Add(part.samples);
+    if (!part.starts.empty()) encoder.AddStarts(part.starts);
     EncodeOthers(part, request);
     if (part.resent) request->set_resent(true);
     // What came through the first time would be refused as out of order.

@@ -84,9 +84,13 @@ void PushPart::ShareOut(const PartOf& part_of) && {
   const auto note = [&](PushPart& part) {
     part.positions.push_back(static_cast<std::uint32_t>(PositionOf(index++)));
   };
+  StartReader start_times(starts);
   for (const RefSample& one : samples) {
     PushPart& part = part_of(one.ref);
     part.samples.push_back(one);
+    if (const RefStart* start = start_times.Of(one)) {
+      part.starts.push_back(*start);
+    }
     note(part);
   }
   for (RefHistogram& one : histograms) {

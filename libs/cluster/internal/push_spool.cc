@@ -165,6 +165,7 @@ PushPart PushSpool::Decode(const DiskQueue::Record& record) {
   const std::size_t unknown = Translate(&part.samples, find) +
                               Translate(&part.histograms, find) +
                               Translate(&part.exemplars, find);
+  Translate(&part.starts, find);
   Translate(&part.metadata, find);
   if (unknown > 0) Lose(DiskLoss::kCorrupted, unknown);
   part.all_or_none = request.all_or_none();
