@@ -119,6 +119,14 @@ TEST_CASE("repeated label names are refused") {
               "line 2: label name \"x\" is not unique: invalid sample"});
 }
 
+TEST_CASE("labels may come in any order") {
+  CHECK(Read(Format::kText, "a{z=\"1\",b=\"2\",c=\"3\",a=\"4\"} 1\n") ==
+        Lines{"{__name__=\"a\", a=\"4\", b=\"2\", c=\"3\", z=\"1\"} "
+              "1.000000"});
+  CHECK(Read(Format::kText, "a{z=\"1\",b=\"2\",z=\"3\"} 1\n") ==
+        Lines{"line 1: label name \"z\" is not unique: invalid sample"});
+}
+
 TEST_CASE("OpenMetrics reads seconds, units and exemplars") {
   CHECK(Read(Format::kOpenMetrics,
              "# TYPE a_seconds counter\n# UNIT a_seconds seconds\n"

@@ -207,6 +207,26 @@ absl::string_view LabelScanner::Normalized(model::MetricType type,
   return normalized_;
 }
 
+// Most targets write them in order. What a line may hold is not bounded here,
+// so that the effort must not grow with its square.
+bool LabelScanner::SortByName() {
+  const auto before = [](const model::Label& a, const model::Label& b) {
+    return a.name < b.name;
+  };
+  if (!std::is_sorted(sorted_.begin(), sorted_.end(), before)) {
+    std::sort(sorted_.begin(), sorted_.end(), before);
+  }
+  const auto twice =
+      std::adjacent_find(sorted_.begin(), sorted_.end(),
+                         [](const model::Label& a, const model::Label& b) {
+                           return a.name == b.name;
+                         });
+  if (twice == sorted_.end()) return true;
+  error_ = absl::StrCat("label name ", base::Quote(twice->name),
+                        " is not unique: invalid sample");
+  return false;
+}
+
 bool LabelScanner::Build(model::MetricType type, model::Labels* labels) {
   std::size_t size = 0;
   for (const Raw& raw : raw_) size += raw.name.size() + raw.value.size();
@@ -224,15 +244,9 @@ bool LabelScanner::Build(model::MetricType type, model::Labels* labels) {
       return false;
     }
     label.value = Normalized(type, label.name, label.value);
-    auto at = sorted_.end();
-    while (at != sorted_.begin() && label.name < (at - 1)->name) --at;
-    if (at != sorted_.begin() && (at - 1)->name == label.name) {
-      error_ = absl::StrCat("label name ", base::Quote(label.name),
-                            " is not unique: invalid sample");
-      return false;
-    }
-    sorted_.insert(at, label);
+    sorted_.push_back(label);
   }
+  if (!SortByName()) return false;
   encoded_.clear();
   for (const model::Label& label : sorted_) {
     if (label.value.empty()) continue;

@@ -69,6 +69,7 @@ class LabelScanner {
   absl::string_view Plain(absl::string_view text);
   absl::string_view Normalized(model::MetricType type, absl::string_view name,
                                absl::string_view value);
+  bool SortByName();
 
   const bool lenient_;
   bool has_metric_ = false;

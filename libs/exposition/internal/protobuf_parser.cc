@@ -1,5 +1,6 @@
 #include "libs/exposition/internal/protobuf_parser.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -379,7 +380,12 @@ absl::Status ProtobufParser::ParseLabels(model::Labels* labels) {
   const Line& line = lines_[line_index_ - 1];
   model::LabelsBuilder builder;
   builder.Set(model::kMetricName, absl::StrCat(name_, line.suffix));
-  for (const Label& label : labels_) {
+  // The builder is quick only with labels in order.
+  std::vector<Label> sorted = labels_;
+  std::stable_sort(
+      sorted.begin(), sorted.end(),
+      [](const Label& a, const Label& b) { return a.name < b.name; });
+  for (const Label& label : sorted) {
     if (!model::IsUtf8Name(label.name) || !base::IsValidUtf8(label.value)) {
       return absl::InvalidArgumentError(
           absl::StrCat("invalid label name or value of metric ", name_, ": ",
