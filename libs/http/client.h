@@ -27,7 +27,7 @@ struct FetchRequest {
   std::int64_t timeout_ms = 0;
   /// Largest body, after decompression; 0 is no limit.
   std::int64_t max_body_bytes = 0;
-  /// Asks for gzip; decodes that and zstd.
+  /// Asks for gzip. What comes in gzip or zstd is decoded in any case.
   bool accept_gzip = true;
   /// Path of a Unix socket to connect to in place of the URL's host.
   std::string unix_socket = {};

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/file.h"
 #include "libs/http/fake_socket.h"
+#include "libs/http/gzip.h"
 #include "libs/http/server.h"
 
 namespace narthex::http {
@@ -66,6 +67,39 @@ TEST_CASE("a body in zstd is decoded as one in gzip, up to the limit") {
   CHECK(absl::IsResourceExhausted(bomb.status));
   CHECK(body.size() <= 1'000'000);
   CHECK_FALSE(client.Fetch({.url = site.Url("/torn")}, &body).status.ok());
+}
+
+TEST_CASE("a packed body that was cut is an error, asked for or not") {
+  std::string packed;
+  GzipStream stream;
+  stream.Add("a 1\n", /*last=*/false, &packed);
+  stream.Add("b 2\n", /*last=*/true, &packed);
+  Site site;
+  std::string sent;
+  site.router.Get("/", [&](const Request&, Response& response) {
+    response.headers().Set("Content-Encoding", "gzip");
+    response.Send(200, "text/plain", sent);
+  });
+  Client client;
+  for (const bool asked : {true, false}) {
+    for (const bool direct : {true, false}) {
+      // Only one of the two ways knows passwords.
+      auto config = std::make_shared<ClientConfig>();
+      if (!direct) config->basic_auth.emplace().username = "alice";
+      const FetchRequest request{
+          .url = site.Url("/"), .config = config, .accept_gzip = asked};
+      std::string body;
+      sent = packed;
+      CHECK(client.Fetch(request, &body).status.ok());
+      CHECK(body == "a 1\nb 2\n");
+      for (std::size_t cut = 1; cut < packed.size(); ++cut) {
+        sent = packed.substr(0, cut);
+        const auto result = client.Fetch(request, &body);
+        CHECK(result.status.message() == "unexpected EOF");
+        CHECK(body.empty());
+      }
+    }
+  }
 }
 
 TEST_CASE("a fetch brings status, headers and body") {

@@ -8,10 +8,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/clock.h"
+#include "libs/http/content_encoding.h"
 #include "libs/http/direct_connection.h"
 #include "libs/http/direct_loop.h"
 #include "libs/http/fetch_error.h"
-#include "libs/http/gzip.h"
 #include "libs/http/url.h"
 
 namespace narthex::http {
@@ -129,14 +129,10 @@ void DirectLoop::End(Connection& connection, std::unique_ptr<Exchange> exchange,
                      Progress progress, int os_error) {
   ResponseReader& reader = exchange->reader;
   if (progress == Progress::kDone) {
-    const absl::string_view encoding = reader.headers().Get("Content-Encoding");
     const bool redirect = IsRedirect(reader.code()) &&
                           (exchange->request.config == nullptr ||
                            exchange->request.config->follow_redirects);
-    if (redirect ||
-        !(encoding.empty() || encoding == "identity" || encoding == "gzip")) {
-      progress = Progress::kIrregular;
-    }
+    if (redirect) progress = Progress::kIrregular;
   }
   if (progress == Progress::kDone && reader.keep_alive()) {
     Keep(connection);
@@ -169,26 +165,22 @@ void DirectLoop::Deliver(Exchange& exchange) {
   result.wire_bytes = static_cast<std::int64_t>(reader.body_size());
   ReceivedBody body{std::move(exchange.input), reader.body_begin(),
                     reader.body_size()};
-  const bool unzip = reader.headers().Has("Content-Encoding") &&
-                     reader.headers().Get("Content-Encoding") == "gzip";
   result.headers = std::move(reader.headers());
-  if (!unzip) {
+  const absl::string_view encoding = result.headers.Get("Content-Encoding");
+  if (body.size == 0 || !IsDecodable(encoding)) {
     Report(exchange, std::move(result), body);
     Reuse(std::move(body.buffer), &received_);
     return;
   }
-  unzipped_.clear();
-  result.status = GzipDecompress(
-      body.view(), static_cast<std::size_t>(exchange.request.max_body_bytes),
-      &unzipped_);
+  decoded_.clear();
+  result.status = DecodeContent(
+      encoding, body.view(),
+      static_cast<std::size_t>(exchange.request.max_body_bytes), &decoded_);
   Reuse(std::move(body.buffer), &received_);
-  if (absl::IsResourceExhausted(result.status)) {
-    result.status = absl::ResourceExhaustedError("body size limit exceeded");
-  }
-  ReceivedBody plain{std::move(unzipped_), 0, 0};
+  ReceivedBody plain{std::move(decoded_), 0, 0};
   plain.size = plain.buffer.size();
   Report(exchange, std::move(result), plain);
-  Reuse(std::move(plain.buffer), &unzipped_);
+  Reuse(std::move(plain.buffer), &decoded_);
 }
 
 void DirectLoop::Fail(Exchange& exchange, Progress progress, int os_error) {

@@ -21,6 +21,7 @@ constexpr std::int64_t kNsPerMs = 1'000'000;
 // An answer is waited for as a whole, by the size of the last one, for so
 // long; it may be shorter.
 constexpr std::int64_t kGuessNs = 100 * kNsPerMs;
+constexpr std::int64_t kLeastGuessedMs = 5 * kGuessNs / kNsPerMs;
 // The longest sleep while requests come, which then need not wake the thread
 // for what is to be looked at later, and while none do.
 constexpr std::int64_t kBusySleepNs = 2 * kGuessNs;
@@ -63,6 +64,8 @@ void DirectLoop::Fetch(FetchRequest request, Callback done) {
   const std::int64_t now_ns = NowNs();
   const std::int64_t deadline_ns = now_ns + request.timeout_ms * kNsPerMs;
   const std::int64_t max_body = request.max_body_bytes;
+  // Waiting for the wrong size must not cost an exchange all its time.
+  if (request.timeout_ms < kLeastGuessedMs) request.expected_bytes = 0;
   const bool guess = request.expected_bytes > 0;
   auto exchange = std::make_unique<Exchange>(
       Exchange{std::move(request), std::move(done), now_ns, std::move(text), 0,

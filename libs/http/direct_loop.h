@@ -125,7 +125,7 @@ class DirectLoop {
 
   // Of the thread alone.
   std::string received_;  // Its whole size is room to receive into.
-  std::string unzipped_;
+  std::string decoded_;
   // Closed, but perhaps among the events at hand.
   std::vector<std::shared_ptr<Connection>> closed_;
   std::int64_t drop_old_at_ns_ = 0;

@@ -28,7 +28,7 @@ absl::Status InflateAll(z_stream& stream, std::size_t max_bytes,
     stream.avail_out = sizeof(chunk);
     const int result = inflate(&stream, Z_NO_FLUSH);
     if (result == Z_BUF_ERROR) {
-      return absl::InvalidArgumentError("gzip: unexpected EOF");
+      return absl::InvalidArgumentError("unexpected EOF");
     }
     if (result != Z_OK && result != Z_STREAM_END) {
       return absl::InvalidArgumentError(absl::StrCat(

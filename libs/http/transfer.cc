@@ -10,6 +10,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
+#include "libs/http/content_encoding.h"
 #include "libs/http/dial_url.h"
 #include "libs/http/proxy.h"
 #include "libs/http/url.h"
@@ -95,9 +96,6 @@ absl::Status Transfer::Configure(CURL* easy, const ClientOptions& options) {
   if (!request_.keep_connection) {
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
   }
-  if (request_.accept_gzip) {
-    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
-  }
   if (!request_.unix_socket.empty()) {
     curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH,
                      request_.unix_socket.c_str());
@@ -152,6 +150,10 @@ absl::Status Transfer::SetHeaders(const ClientOptions& options) {
     AddHeader(name, value);
   }
   if (!has_agent) AddHeader("User-Agent", options.user_agent);
+  // libcurl itself would take a body that was cut for a whole one.
+  if (request_.accept_gzip && !request_.headers.Has("Accept-Encoding")) {
+    AddHeader("Accept-Encoding", "gzip");
+  }
   // Waiting for "100 Continue" would cost a second with simple servers.
   AddHeaderLine("Expect:");
   if (!request_.headers.Has("Content-Type") && !request_.body.empty()) {
@@ -356,8 +358,20 @@ bool Transfer::Finish(CURLcode code) {
     result_.status = absl::ResourceExhaustedError("body size limit exceeded");
   } else if (code != CURLE_OK) {
     result_.status = FetchError(Failure(code));
+  } else {
+    Decode();
   }
   return false;
+}
+
+void Transfer::Decode() {
+  const absl::string_view encoding = result_.headers.Get("Content-Encoding");
+  if (body_->empty() || !IsDecodable(encoding)) return;
+  std::string content;
+  result_.status = DecodeContent(
+      encoding, *body_, static_cast<std::size_t>(request_.max_body_bytes),
+      &content);
+  *body_ = std::move(content);
 }
 
 bool Transfer::FollowRedirect() {

@@ -65,6 +65,8 @@ class Transfer {
   void SetServerName();
   absl::Status SetProxy();
   bool FollowRedirect();
+  // Replaces an encoded body by what it holds.
+  void Decode();
   FetchFailure Failure(CURLcode code) const;
   std::int64_t TimeLeftMs() const;
 
