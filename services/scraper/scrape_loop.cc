@@ -45,6 +45,16 @@ bool SameLabelling(const config::ScrapeConfig& a,
 }
 
 // What came of the body: 0 when it did not come, -1 when it was too large.
+// As in Prometheus, a body that reaches the limit is too large, while the
+// client refuses what exceeds it.
+void RefuseFullBody(std::size_t size, std::int64_t max_bytes,
+                    http::FetchResult* result) {
+  if (max_bytes > 0 && size >= static_cast<std::size_t>(max_bytes) &&
+      result->status.ok() && result->code == 200) {
+    result->status = absl::ResourceExhaustedError("body size limit exceeded");
+  }
+}
+
 double BodyBytes(absl::string_view body, const http::FetchResult& result) {
   if (absl::IsResourceExhausted(result.status)) return -1;
   const bool came = result.status.ok() && result.code == 200;
@@ -170,10 +180,12 @@ void ScrapeLoop::Fetch(std::shared_ptr<Scrape> scrape) {
   request.accept_gzip = settings.config.enable_compression;
   if (!request.accept_gzip) request.headers.Set("Accept-Encoding", "identity");
   request.expected_bytes = last_wire_bytes_;
+  const std::int64_t max_body_bytes = request.max_body_bytes;
   context_.client.Fetch(
       std::move(request),
-      [self = shared_from_this(), scrape = std::move(scrape)](
+      [self = shared_from_this(), scrape = std::move(scrape), max_body_bytes](
           http::FetchResult result, http::ReceivedBody& body) {
+        RefuseFullBody(body.size, max_body_bytes, &result);
         if (body.size <= kMostInPlace) {
           self->Finish(*scrape, result, body.view());
           return;
@@ -279,7 +291,8 @@ void ScrapeLoop::Finish(Scrape& scrape, const http::FetchResult& result,
   CountRefused(scrape, counts);
   const double seconds =
       static_cast<double>(context_.clock.MonotonicNs() - scrape.start_ns) / 1e9;
-  if (status.ok()) last_wire_bytes_ = result.wire_bytes;
+  // An error page is seldom as long as an answer.
+  last_wire_bytes_ = status.ok() ? result.wire_bytes : 0;
   AppendReports(scrape, status, seconds, BodyBytes(body, result), counts,
                 &batch);
   Send(std::move(batch));
