@@ -174,7 +174,7 @@ TEST_CASE("limits fail the scrape and are counted") {
   CHECK(rig.Last("up{job=\"j\"}") == 0);
   CHECK(rig.metrics.exceeded_sample_limit.value() == 1);
   rig.config.limits.samples = 0;
-  rig.config.limits.body_size_bytes = 4;
+  rig.config.limits.body_size_bytes = rig.body.size();
   rig.Configure();
   rig.loop->Update(rig.loop->target(), rig.settings);
   rig.Tick();

@@ -33,7 +33,7 @@ constexpr absl::string_view kParamPrefix = "__param_";
 std::string EscapedPath(absl::string_view path) {
   std::string out;
   for (const char c : path) {
-    if (absl::ascii_isalnum(c) || absl::StrContains("-_.~/$&+,:;=@%", c)) {
+    if (absl::ascii_isalnum(c) || absl::StrContains("-_.~/$&+,:;=@", c)) {
       out += c;
     } else {
       absl::StrAppendFormat(&out, "%%%02X", static_cast<unsigned char>(c));

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "absl/strings/match.h"
+
 namespace narthex::scraper {
 namespace {
 
@@ -57,6 +59,12 @@ TEST_CASE("relabelling moves the address, sets parameters and drops") {
         "http://prober:9115/metrics?module=http_2xx&module=other&target="
         "https%3A%2F%2Fx%2Fy%3Fz");
   CHECK(target.labels.Get("instance") == "https://x/y?z");
+
+  config.metrics_path = "/a%20b";
+  CHECK(absl::StartsWith(
+      std::get<Target>(*MakeTarget(config, {{"__address__", "x"}}, {})).url,
+      "http://prober:9115/a%2520b?"));
+  config.metrics_path = "/metrics";
 
   relabel::Config drop;
   drop.source_labels = {"__address__"};
