@@ -417,6 +417,7 @@ TEST_CASE("series that ended leave the head for blocks when room is needed") {
   CHECK(selected() == fixture.expected());
   for (const BlockMeta& block : fixture.db().Blocks()) {
     CHECK(block.compaction.HasHint(kHintFromStaleSeries));
+    CHECK(block.compaction.HasHint(kHintFromOutOfOrder));
   }
   // There is room again, also for the same series.
   CHECK(fixture.db().HasRoomForSeries());

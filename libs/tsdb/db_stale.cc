@@ -57,6 +57,9 @@ absl::Status DbState::WriteStaleBlock(
   meta.min_ms = min_ms;
   meta.max_ms = max_ms;
   meta.compaction.hints.emplace_back(kHintFromStaleSeries);
+  // Servers that do not know the other hint would take what the log holds of
+  // this time for written, and drop it.
+  meta.compaction.hints.emplace_back(kHintFromOutOfOrder);
   NARTHEX_ASSIGN_OR_RETURN(
       const std::unique_ptr<BlockWriter> writer,
       BlockWriter::Create(directory_, meta, WriterOptions()));
