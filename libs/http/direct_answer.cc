@@ -99,6 +99,9 @@ DirectLoop::Progress DirectLoop::Connection::Read(std::string* shared,
   const ssize_t got = ::recv(fd.get(), buffer.data() + before,
                              buffer.size() - before, MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return Progress::kMore;
+  if (got == 0 && exchange->reader.End() == ResponseReader::State::kDone) {
+    return Progress::kDone;
+  }
   if (got <= 0) {
     *os_error = got < 0 ? errno : 0;
     return exchange->reader.got_head() ? Progress::kCut : Progress::kGone;

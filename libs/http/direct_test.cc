@@ -111,6 +111,21 @@ TEST_CASE("chunks and gzip are decoded") {
   }
 }
 
+TEST_CASE("an answer without a length goes on to the end of the connection") {
+  const std::string body(300'000, 'x');
+  const Echo echo("HTTP/1.0 200 OK\r\n\r\n" + body, /*hang_up=*/true);
+  Client client;
+  for (int i = 1; i <= 3; ++i) {
+    const Answer answer = Ask(
+        client, {.url = echo.Url(), .expected_bytes = i == 1 ? 0 : 300'000});
+    CHECK(answer.result.status.ok());
+    CHECK(answer.body == body);
+    CHECK(echo.requests == i);
+  }
+  CHECK(Ask(client, {.url = echo.Url(), .max_body_bytes = 1'000})
+            .result.status.message() == "body size limit exceeded");
+}
+
 TEST_CASE("an answer that is shorter than expected is not waited for") {
   const Echo echo(WithLength("short"));
   Client client;
@@ -176,8 +191,10 @@ TEST_CASE("failures on the short way are worded as on a targets page") {
 }
 
 TEST_CASE("what is out of the ordinary takes the long way from then on") {
-  SECTION("an answer that ends with the connection") {
-    const Echo echo("HTTP/1.0 200 OK\r\n\r\na 1\n", true);
+  SECTION("a framing that is not understood") {
+    const Echo echo(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "4\r\na 1\n\r\n0\r\nTrailer: x\r\n\r\n");
     Client client;
     for (int i = 1; i <= 3; ++i) {
       CHECK(Ask(client, {.url = echo.Url()}).body == "a 1\n");

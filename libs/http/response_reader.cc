@@ -31,6 +31,7 @@ ResponseReader::State ResponseReader::Advance(char* data, std::size_t size) {
     const State state = ReadHead({data, size});
     if (!got_head_) return state;
   }
+  if (to_the_end_) return ReadToTheEnd(size);
   return chunked_ ? ReadChunks(data, size) : ReadLength(size);
 }
 
@@ -57,8 +58,9 @@ ResponseReader::State ResponseReader::ReadHead(absl::string_view data) {
     head.remove_prefix(at + 2);
     if (!TakeField(head.substr(0, head.find("\r\n")))) return State::kIrregular;
   }
-  if (chunked_ == has_length_ || (old && chunked_)) return State::kIrregular;
-  if (old) keep_alive_ = false;
+  if (chunked_ && (has_length_ || old)) return State::kIrregular;
+  to_the_end_ = !chunked_ && !has_length_;
+  if (old || to_the_end_) keep_alive_ = false;
   if (code_ == 204 || code_ == 304) return State::kIrregular;
   got_head_ = true;
   begin_ = end_ = raw_ = end + 4;
@@ -99,6 +101,13 @@ ResponseReader::State ResponseReader::ReadLength(std::size_t size) {
   // Nothing else was asked for.
   if (size != end_) keep_alive_ = false;
   return State::kDone;
+}
+
+ResponseReader::State ResponseReader::ReadToTheEnd(std::size_t size) {
+  end_ = size;
+  const bool fits =
+      max_body_ == 0 || body_size() <= static_cast<std::uint64_t>(max_body_);
+  return fits ? State::kMore : State::kTooLarge;
 }
 
 ResponseReader::State ResponseReader::ReadChunks(char* data, std::size_t size) {

@@ -10,8 +10,9 @@
 namespace narthex::http {
 
 /// Reads one answer of HTTP/1.1 or 1.0 from a buffer at whose end bytes arrive.
-/// It understands what nearly all exporters send: a length or chunks.
-/// Everything else is kIrregular, for a complete client to handle.
+/// It understands what nearly all exporters send: a length, chunks, or neither,
+/// when the body goes on to the end of the connection. Everything else is
+/// kIrregular, for a complete client to handle.
 class ResponseReader {
  public:
   enum class State {
@@ -30,6 +31,12 @@ class ResponseReader {
   /// lines between chunks are taken out in place.
   State Advance(char* data, std::size_t size);
 
+  /// The connection has ended: kDone when that is where the answer ends, else
+  /// kMore.
+  State End() const {
+    return got_head_ && to_the_end_ ? State::kDone : State::kMore;
+  }
+
   /// How many bytes are missing, when that is known; else 1.
   std::size_t wanted() const { return wanted_; }
   bool got_head() const { return got_head_; }
@@ -47,6 +54,7 @@ class ResponseReader {
   State ReadHead(absl::string_view data);
   bool TakeField(absl::string_view line);
   State ReadLength(std::size_t size);
+  State ReadToTheEnd(std::size_t size);
   State ReadChunks(char* data, std::size_t size);
   // Between two chunks. The size of the next in `*next`, 0 at the end.
   State ReadChunkLine(absl::string_view data, std::size_t* next);
@@ -58,6 +66,7 @@ class ResponseReader {
   bool keep_alive_ = true;
   bool chunked_ = false;
   bool has_length_ = false;
+  bool to_the_end_ = false;  // Of the connection.
   std::uint64_t length_ = 0;
   int code_ = 0;
   Headers headers_;

@@ -27,6 +27,7 @@ Read Feed(const std::string& text, std::size_t piece,
     buffer = std::string(buffer + more);
     read.state = reader.Advance(buffer.data(), buffer.size());
   }
+  if (read.state == State::kMore) read.state = reader.End();
   if (read.state == State::kDone) {
     read.body = buffer.substr(reader.body_begin(), reader.body_size());
     read.keep_alive = reader.keep_alive();
@@ -57,6 +58,26 @@ TEST_CASE("an answer of HTTP/1.0 is the last of its connection") {
   CHECK(read.state == State::kDone);
   CHECK(read.body == "hi");
   CHECK_FALSE(read.keep_alive);
+}
+
+TEST_CASE("an answer without a length ends with its connection") {
+  const std::string head =
+      GENERATE("HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nA: b\r\n\r\n");
+  for (const std::size_t piece : {1, 7, 100}) {
+    const Read read = Feed(head + "up to the end", piece);
+    CHECK(read.state == State::kDone);
+    CHECK(read.body == "up to the end");
+    CHECK_FALSE(read.keep_alive);
+    CHECK(Feed(head + "up to", piece, 5).state == State::kDone);
+    CHECK(Feed(head + "up to the end", piece, 5).state == State::kTooLarge);
+  }
+  CHECK(Feed(head, 100).body.empty());
+  // Other answers do not end there.
+  CHECK(Feed(head.substr(0, head.size() - 1), 100).state == State::kMore);
+  CHECK(Feed("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcd", 9).state ==
+        State::kMore);
+  CHECK(Feed(kChunked + std::string("5\r\nabcde\r\n"), 9).state ==
+        State::kMore);
 }
 
 TEST_CASE("the head of an answer is given with its code") {
@@ -91,10 +112,8 @@ TEST_CASE("a body over the limit is refused as soon as that is known") {
 TEST_CASE("what is out of the ordinary is left to others") {
   const std::string text = GENERATE(
       as<std::string>{}, "SSH-2.0-x\r\n",
-      "HTTP/1.0 200 OK\r\n\r\nup to the end",
       "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
       "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n",
-      "HTTP/1.1 200 OK\r\n\r\nno length",
       "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
