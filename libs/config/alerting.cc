@@ -1,8 +1,6 @@
 #include "libs/config/alerting.h"
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "libs/base/quote.h"
 #include "libs/config/fields.h"
 
 namespace narthex::config {
@@ -29,15 +27,7 @@ absl::Status Decode(const yaml::Node& node, relabel::NameValidation validation,
   DecodeRules(d, "relabel_configs", validation, &config->relabel_configs);
   DecodeRules(d, "alert_relabel_configs", validation,
               &config->alert_relabel_configs);
-  if (!config->relabel_configs.empty()) return d.Done();
-  for (const auto& group : config->discovery.static_groups) {
-    for (const auto& target : group.targets) {
-      const absl::string_view address = target.Get(discovery::kAddressLabel);
-      if (!absl::StrContains(address, "/")) continue;
-      d.FailField("static_configs", absl::StrCat(base::Quote(address),
-                                                 " is not a valid hostname"));
-    }
-  }
+  if (config->relabel_configs.empty()) CheckStaticTargets(d, config->discovery);
   return d.Done();
 }
 

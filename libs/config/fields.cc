@@ -1,36 +1,16 @@
 #include "libs/config/fields.h"
 
-#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "libs/base/quote.h"
+#include "libs/http/reserved_header.h"
 
 namespace narthex::config {
 namespace {
 
-constexpr const char* kReservedHeaders[] = {
-    "host",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "user-agent",
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "www-authenticate",
-    "accept-encoding",
-    "x-prometheus-remote-write-version",
-    "x-prometheus-remote-read-version",
-    "x-amz-date",
-    "x-amz-security-token",
-    "x-amz-content-sha256",
-};
-
-bool IsReservedHeader(const std::string& lower_name) {
-  for (const char* reserved : kReservedHeaders) {
-    if (lower_name == reserved) return true;
-  }
-  return false;
-}
+// Of scrapes; other requests may have it.
+constexpr absl::string_view kScrapeTimeoutHeader =
+    "X-Prometheus-Scrape-Timeout-Seconds";
 
 }  // namespace
 
@@ -67,14 +47,25 @@ void CheckHeaders(yaml::Decoder& d,
                   const std::map<std::string, std::string>& headers,
                   absl::string_view authorization_message) {
   for (const auto& [name, value] : headers) {
-    const std::string lower = absl::AsciiStrToLower(name);
-    if (lower == "authorization") {
+    if (absl::EqualsIgnoreCase(name, "Authorization")) {
       d.FailField("headers", authorization_message);
-    } else if (IsReservedHeader(lower)) {
+    } else if (http::IsReservedHeader(name) &&
+               !absl::EqualsIgnoreCase(name, kScrapeTimeoutHeader)) {
       d.FailField("headers",
                   absl::StrCat(name,
                                " is a reserved header. It must not be "
                                "changed"));
+    }
+  }
+}
+
+void CheckStaticTargets(yaml::Decoder& d, const discovery::Configs& configs) {
+  for (const auto& group : configs.static_groups) {
+    for (const auto& target : group.targets) {
+      const absl::string_view address = target.Get(discovery::kAddressLabel);
+      if (!absl::StrContains(address, "/")) continue;
+      d.FailField("static_configs", absl::StrCat(base::Quote(address),
+                                                 " is not a valid hostname"));
     }
   }
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "libs/base/file.h"
+#include "libs/discovery/config.h"
 #include "libs/relabel/relabel.h"
 #include "libs/yaml/decoder.h"
 #include "libs/yaml/emitter.h"
@@ -27,6 +28,10 @@ void DecodeRules(yaml::Decoder& d, absl::string_view field,
 void CheckHeaders(yaml::Decoder& d,
                   const std::map<std::string, std::string>& headers,
                   absl::string_view authorization_message);
+
+/// Refuses static targets that are no addresses. With relabelling they may
+/// become such: then not called.
+void CheckStaticTargets(yaml::Decoder& d, const discovery::Configs& configs);
 
 /// Prints nothing for an empty list.
 void EmitRules(absl::string_view field, const std::vector<relabel::Rule>& rules,

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/quote.h"
@@ -147,17 +146,6 @@ void SettleSchemes(yaml::Decoder& d, const GlobalConfig& global,
     d.Fail(
         "utf8 metric names requested but validation scheme is not set to "
         "UTF8");
-  }
-}
-
-void CheckStaticTargets(yaml::Decoder& d, const discovery::Configs& configs) {
-  for (const auto& group : configs.static_groups) {
-    for (const auto& target : group.targets) {
-      const absl::string_view address = target.Get(discovery::kAddressLabel);
-      if (!absl::StrContains(address, "/")) continue;
-      d.FailField("static_configs", absl::StrCat(base::Quote(address),
-                                                 " is not a valid hostname"));
-    }
   }
 }
 

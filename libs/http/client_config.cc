@@ -8,6 +8,7 @@
 #include "libs/base/file.h"
 #include "libs/base/quote.h"
 #include "libs/base/status.h"
+#include "libs/http/reserved_header.h"
 #include "libs/http/url.h"
 #include "libs/yaml/optional_fields.h"
 
@@ -74,28 +75,6 @@ std::string CanonicalHeader(const std::string& name) {
   }
   return out;
 }
-
-/// Headers that the client sets itself.
-constexpr const char* kClientHeaders[] = {
-    "authorization",
-    "host",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "user-agent",
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "www-authenticate",
-    "accept-encoding",
-    "x-prometheus-remote-write-version",
-    "x-prometheus-remote-read-version",
-    "x-prometheus-scrape-timeout-seconds",
-    "x-amz-date",
-    "x-amz-security-token",
-    "x-amz-content-sha256",
-};
 
 /// The old spelling of `authorization`, inline and without type.
 void DecodeBearerToken(yaml::Decoder& d, ClientConfig* config) {
@@ -335,14 +314,10 @@ void DecodeClientConfig(yaml::Decoder& d, ClientConfig* config) {
         "configured");
   }
   for (const auto& [name, header] : config->http_headers) {
-    const std::string lower = absl::AsciiStrToLower(name);
-    for (const char* reserved : kClientHeaders) {
-      if (lower != reserved) continue;
-      d.FailField(
-          "http_headers",
-          absl::StrCat("setting header ", base::Quote(CanonicalHeader(name)),
-                       " is not allowed"));
-    }
+    if (!IsReservedHeader(name)) continue;
+    d.FailField("http_headers", absl::StrCat("setting header ",
+                                             base::Quote(CanonicalHeader(name)),
+                                             " is not allowed"));
   }
 }
 
