@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 
+from discovery_fakes import own_name_server
 from harness import (
     HOST, PEERS, Exposition, Skipped, Suite, Webhook, check, check_equal, get, main, need_peer, free_port, request, scrape_config,
     wait_for)
@@ -214,6 +215,39 @@ alerting:
         wait_for("a notification", lambda: hook.received)
 
 
+def alertmanagers_are_resolved():
+    """By SRV records, whose names a name server knows, too."""
+    rules = "groups: [{name: g, interval: 1s, rules: [{alert: Always, expr: vector(1)}]}]"
+    with Suite() as suite:
+        name_server, wrap = own_name_server(suite)
+        hook = suite.own(Webhook())
+        suite.write("rules.yml", rules)
+        suite.write("prometheus.yml", scrape_config([], extra="""
+rule_files: [rules.yml]
+alerting:
+  alertmanagers:
+  - dns_sd_configs: [{names: [_am._tcp.example.test], refresh_interval: 1s}]
+"""))
+        suite.write("alertmanager.yml", ROUTES % hook.url)
+        ruler = suite.add("ruler", flags=["--rules.alert.resend-delay=1s"])
+        ruler.command = wrap(ruler.command)
+        suite.add("alertmanager")
+        name_server.records.update({
+            "_am._tcp.example.test.": [("SRV", (suite.alertmanager.port, "am.example.test")),
+                                       ("SRV", (1, "other.example.test"))],
+            "am.example.test.": [("A", HOST)]})
+        suite.start("ingester", "querier", "ruler", "alertmanager")
+
+        def urls():
+            return sorted(one["url"] for one in suite.api("/alertmanagers")["activeAlertmanagers"])
+        ours = f"http://am.example.test:{suite.alertmanager.port}/api/v2/alerts"
+        wait_for("both to be found", lambda: urls() == sorted([
+            ours, "http://other.example.test:1/api/v2/alerts"]), timeout=15)
+        wait_for("a notification", lambda: hook.received)
+        name_server.records["_am._tcp.example.test."].pop()
+        wait_for("one to be gone", lambda: urls() == [ours], timeout=15)
+
+
 if __name__ == "__main__":
     main(an_exporter_dies_is_told_silenced_and_returns, the_real_alertmanager_takes_our_alerts,
-         pending_time_survives_a_restart_of_the_ruler, alertmanagers_are_discovered)
+         pending_time_survives_a_restart_of_the_ruler, alertmanagers_are_discovered, alertmanagers_are_resolved)

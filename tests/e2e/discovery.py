@@ -6,13 +6,11 @@ left out of the comparison, and said so."""
 
 import json
 import os
-import random
 import re
-import shutil
 import subprocess
 
-from discovery_fakes import Kubernetes, NameServer, Pages, ZooKeeper
-from harness import HOST, Skipped, Suite, check, free_port, get, main, need_peer, wait_for
+from discovery_fakes import Kubernetes, Pages, ZooKeeper, own_name_server
+from harness import HOST, Suite, check, free_port, get, main, need_peer, wait_for
 
 # ----------------------------------------------------------------------- cases
 
@@ -463,18 +461,10 @@ def discovers_as_prometheus():
 
 
 def resolves_as_prometheus():
-    """With a resolv.conf of its own, which needs a mount namespace, and port 53."""
-    if os.geteuid() != 0 or not shutil.which("unshare"):
-        raise Skipped("only root can give processes a resolv.conf of their own")
     with Suite() as suite:
-        address = f"127.53.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
-        resolv_conf = suite.write("resolv.conf", f"nameserver {address}\nsearch nowhere.test example.test\n")
-        wrapper = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', resolv_conf]
-        if subprocess.run([*wrapper, "true"], capture_output=True).returncode != 0:
-            raise Skipped("no mount namespaces here")
         fakes = Fakes(suite)
-        fakes.name_server = suite.own(NameServer(address))
-        compare(suite, DNS_CASES, fakes, lambda command: [*wrapper, *command])
+        fakes.name_server, wrap = own_name_server(suite)
+        compare(suite, DNS_CASES, fakes, wrap)
 
 
 main(discovers_as_prometheus, resolves_as_prometheus)

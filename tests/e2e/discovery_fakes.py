@@ -4,15 +4,18 @@ ZooKeeper. All change at will."""
 import http.server
 import json
 import os
+import random
 import re
 import select
+import shutil
 import socket
 import socketserver
 import struct
+import subprocess
 import threading
 import urllib.parse
 
-from harness import HOST
+from harness import HOST, Skipped
 
 
 class Pages:
@@ -126,6 +129,21 @@ class NameServer:
         self.thread.join()
         for each in (self.udp, self.wake, self.stop):
             each.close()
+
+
+def own_name_server(suite):
+    """A name server that only some processes ask, with what makes the command
+    of such a process: it gets a resolv.conf of its own, which needs a mount
+    namespace, and the server port 53."""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        raise Skipped("only root can give processes a resolv.conf of their own")
+    address = f"127.53.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
+    resolv_conf = suite.write("resolv.conf", f"nameserver {address}\nsearch nowhere.test example.test\n")
+    wrapper = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', resolv_conf]
+    if subprocess.run([*wrapper, "true"], capture_output=True).returncode != 0:
+        raise Skipped("no mount namespaces here")
+    return suite.own(NameServer(address)), lambda command: [*wrapper, *command]
+
 
 
 class ZooKeeper:
