@@ -20,8 +20,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from harness import Suite, free_port, get, wait_for  # noqa: E402
 
 
-def serve(port, series):
-    """Answers any request on any address with the same page."""
+def serve(port, series, count=None):
+    """Answers any request on any address with the same page, counting them."""
     lines = "".join(f'bench_metric_{n % 10}_total{{path="/api/{n}",code="200"}} {n}\n' for n in range(series))
     body = lines.encode()
     answer = (b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: %d\r\n\r\n"
@@ -33,6 +33,8 @@ def serve(port, series):
 
         def data_received(self, data):
             for _ in range(data.count(b"\r\n\r\n")):
+                if count is not None:
+                    count.value += 1
                 self.transport.write(answer)
 
     async def run():
