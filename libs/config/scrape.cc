@@ -26,14 +26,6 @@ const std::vector<Protocol>& DefaultProtocols() {
   return protocols;
 }
 
-const std::vector<Protocol>& ProtobufFirstProtocols() {
-  static const auto& protocols = *new std::vector<Protocol>{
-      Protocol::kPrometheusProto, Protocol::kOpenMetricsText100,
-      Protocol::kOpenMetricsText001, Protocol::kPrometheusText100,
-      Protocol::kPrometheusText004};
-  return protocols;
-}
-
 absl::Status Decode(const yaml::Node& node, Protocol* protocol) {
   std::string name;
   NARTHEX_RETURN_IF_ERROR(Decode(node, &name));
@@ -51,6 +43,7 @@ void DecodeProtocols(yaml::Decoder& d, std::vector<Protocol>* protocols) {
   const yaml::Node* list = d.Take("scrape_protocols");
   if (list == nullptr || list->is_null()) return;
   if (!list->is_sequence()) d.Fail(list->Error("expected a list"));
+  protocols->clear();
   for (const auto& item : list->items()) {
     Protocol protocol{};
     d.Fail(item->is_null() ? item->Error("empty or null entry in a list")
@@ -70,6 +63,7 @@ void DecodeLimits(yaml::Decoder& d, ScrapeLimits* limits) {
   d.Size("body_size_limit", &limits->body_size_bytes);
   d.Field("sample_limit", &limits->samples);
   d.Field("series_soft_limit", &limits->series);
+  d.Field("pool_series_soft_limit", &limits->pool_series);
   d.Field("target_limit", &limits->targets);
   d.Field("label_limit", &limits->labels);
   d.Field("label_name_length_limit", &limits->label_name_length);
@@ -116,6 +110,7 @@ void InheritLimits(const ScrapeLimits& from, ScrapeLimits* to) {
   Inherit(from.body_size_bytes, &to->body_size_bytes);
   Inherit(from.samples, &to->samples);
   Inherit(from.series, &to->series);
+  Inherit(from.pool_series, &to->pool_series);
   Inherit(from.targets, &to->targets);
   Inherit(from.labels, &to->labels);
   Inherit(from.label_name_length, &to->label_name_length);
@@ -168,6 +163,7 @@ void EmitLimits(const ScrapeLimits& limits, yaml::Emitter* out) {
   }
   EmitCount("sample_limit", limits.samples, out);
   EmitCount("series_soft_limit", limits.series, out);
+  EmitCount("pool_series_soft_limit", limits.pool_series, out);
   EmitCount("target_limit", limits.targets, out);
   EmitCount("label_limit", limits.labels, out);
   EmitCount("label_name_length_limit", limits.label_name_length, out);
@@ -175,6 +171,14 @@ void EmitLimits(const ScrapeLimits& limits, yaml::Emitter* out) {
 }
 
 }  // namespace
+
+const std::vector<Protocol>& ProtobufFirstProtocols() {
+  static const auto& protocols = *new std::vector<Protocol>{
+      Protocol::kPrometheusProto, Protocol::kOpenMetricsText100,
+      Protocol::kOpenMetricsText001, Protocol::kPrometheusText100,
+      Protocol::kPrometheusText004};
+  return protocols;
+}
 
 relabel::NameValidation GlobalConfig::validation() const {
   return ValidationNamed(metric_name_validation_scheme);

@@ -21,6 +21,8 @@ struct ScrapeLimits {
   /// Ours: series of one target. Known ones go on beyond it, new ones are
   /// refused one by one; the scrape does not fail.
   std::uint64_t series = 0;
+  /// The same for the series of all targets that a scraper has of the pool.
+  std::uint64_t pool_series = 0;
   std::uint64_t targets = 0;
   std::uint64_t labels = 0;
   std::uint64_t label_name_length = 0;
@@ -91,6 +93,10 @@ struct ScrapeConfig {
   relabel::NameValidation validation() const;
   friend bool operator==(const ScrapeConfig&, const ScrapeConfig&) = default;
 };
+
+/// What is asked for where native histograms or start times are wanted, which
+/// come by protobuf.
+const std::vector<exposition::Protocol>& ProtobufFirstProtocols();
 
 absl::Status Decode(const yaml::Node& node, GlobalConfig* config);
 absl::Status Decode(const yaml::Node& node, const GlobalConfig& global,

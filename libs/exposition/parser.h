@@ -81,7 +81,8 @@ class Parser {
   std::int64_t start_ms() const { return start_ms_; }
   /// Parses the labels of the current series, the metric name among them.
   /// Values of `le` and `quantile` in families of such type are normalised
-  /// ("1" becomes "1.0"). kInvalidArgument with line and reason.
+  /// ("1" becomes "1.0"). kInvalidArgument with line and reason; kAlreadyExists
+  /// when only the names of its labels are not unique.
   virtual absl::Status ParseLabels(model::Labels* labels) = 0;
   /// Names of labels that stand in the series with an empty value, after
   /// ParseLabels(), which leaves them out.

@@ -24,8 +24,7 @@ constexpr std::array<Feature, 29> kKnown = {{
     {"auto-reload-config", "scraper, ingester, querier, ruler", ""},
     {"concurrent-rule-eval", "",
      "not supported: the rules of a group are evaluated in order"},
-    {"created-timestamp-zero-ingestion", "",
-     "not supported: start timestamps are not stored"},
+    {"created-timestamp-zero-ingestion", "scraper", ""},
     {"delayed-compaction", "", "not supported: compaction is never delayed"},
     {"exemplar-storage", "ingester", ""},
     {"extra-scrape-metrics", "scraper", ""},
@@ -50,7 +49,7 @@ constexpr std::array<Feature, 29> kKnown = {{
     {"search-api", "", "not supported: there is no search API"},
     {"st-storage", "", "not supported: start timestamps are not stored"},
     {"st-synthesis", "", "not supported: start timestamps are not stored"},
-    {"type-and-unit-labels", "querier, ruler", ""},
+    {"type-and-unit-labels", "scraper, querier, ruler", ""},
     {"use-start-timestamps", "querier, ruler",
      "start timestamps are not stored: only samples that Prometheus has stored "
      "have one"},

@@ -127,6 +127,9 @@ int ScraperApp::grpc_port() const { return running_->server->port(); }
 config::GlobalConfig ScraperApp::Defaults() const {
   config::GlobalConfig defaults;
   defaults.extra_scrape_metrics = features_.Has("extra-scrape-metrics");
+  if (features_.Has(kStartZeros)) {
+    defaults.scrape_protocols = config::ProtobufFirstProtocols();
+  }
   return defaults;
 }
 
@@ -178,6 +181,9 @@ absl::Status ScraperApp::Start(service::Process& process) {
   running_->context.timestamp_tolerance_ms =
       adjust_timestamps_ ? timestamp_tolerance_ms_ : 0;
   running_->context.max_body_bytes = max_body_bytes_;
+  running_->context.series.family_labels =
+      features_.Has("type-and-unit-labels");
+  running_->context.series.start_zeros = features_.Has(kStartZeros);
   process.OnStop("scrapes", [this] {
     running_->scheduler.Stop();
     // Ends running requests; their outcomes go through the workers.

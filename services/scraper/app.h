@@ -29,6 +29,8 @@ class ScraperApp : public service::App {
   int grpc_port() const;
 
  private:
+  static constexpr char kStartZeros[] = "created-timestamp-zero-ingestion";
+
   struct Running;
   /// What a configuration leaves out.
   config::GlobalConfig Defaults() const;
@@ -40,8 +42,9 @@ class ScraperApp : public service::App {
   std::string ingesters_ = "127.0.0.1:9201";
   std::string shard_ = "0/1";
   std::string storage_path_ = "data/";
-  service::Features features_{
-      {"extra-scrape-metrics", service::kAutoReloadFeature}};
+  service::Features features_{{kStartZeros, "extra-scrape-metrics",
+                               "type-and-unit-labels",
+                               service::kAutoReloadFeature}};
   service::AutoReload auto_reload_;
   bool adjust_timestamps_ = true;
   std::int64_t discovery_interval_ms_ = 5'000;

@@ -53,10 +53,11 @@ Metrics::Metrics(metrics::Registry& registry)
       exceeded_sample_limit(registry.NewCounter(
           "prometheus_target_scrapes_exceeded_sample_limit_total",
           "Scrapes refused for too many samples.")),
-      exceeded_series_soft_limit(registry.NewCounter(
+      exceeded_series_soft_limit(registry.NewCounterFamily(
           "narthex_scraper_samples_over_series_soft_limit_total",
           "Samples refused: their series is new and the target's "
-          "series_soft_limit is reached.")),
+          "series_soft_limit or the pool_series_soft_limit is reached.",
+          {"scrape_job"})),
       exceeded_label_limits(registry.NewCounter(
           "prometheus_target_scrape_pool_exceeded_label_limits_total",
           "Scrapes refused for too many or too long labels.")),

@@ -29,7 +29,7 @@ struct Metrics {
   metrics::CounterFamily& sync_failed;  ///< By scrape_job.
   metrics::Counter& exceeded_target_limit;
   metrics::Counter& exceeded_sample_limit;
-  metrics::Counter& exceeded_series_soft_limit;
+  metrics::CounterFamily& exceeded_series_soft_limit;  ///< By scrape_job.
   metrics::Counter& exceeded_label_limits;
   metrics::Counter& exceeded_bucket_limit;
   metrics::Counter& exemplar_out_of_order;

@@ -62,7 +62,8 @@ TEST_CASE("scrapes go on when the wall clock is set back or forward") {
   target.timeout_ms = 1000;
   auto settings = std::make_shared<ScrapeSettings>();
   settings->client = std::make_shared<http::ClientConfig>();
-  const auto loop = std::make_shared<ScrapeLoop>(target, settings, context);
+  const auto loop = std::make_shared<ScrapeLoop>(
+      target, settings, std::make_shared<SeriesBudget>(), context);
   {
     Scheduler scheduler(clock);
     scheduler.Add(loop);

@@ -65,11 +65,12 @@ double BodyBytes(absl::string_view body, const http::FetchResult& result) {
 
 ScrapeLoop::ScrapeLoop(Target target,
                        std::shared_ptr<const ScrapeSettings> settings,
+                       std::shared_ptr<SeriesBudget> budget,
                        LoopContext& context)
     : context_(context),
       metadata_(context.metadata,
                 context.metrics.MetadataOf(settings->config.job_name)),
-      series_(context.writer),
+      series_(context.writer, std::move(budget), context.series),
       target_(std::make_shared<const Target>(std::move(target))),
       settings_(std::move(settings)) {}
 
@@ -217,6 +218,7 @@ absl::Status ScrapeLoop::Ingest(Scrape& scrape, const http::FetchResult& result,
   const Target& target = *scrape.target;
   options.native_histograms = target.native_histograms;
   options.classic_beside_native = target.classic_beside_native;
+  options.start_timestamps = context_.series.start_zeros;
   auto parser = exposition::Parser::Create(*choice.format, body, options);
   if (target.custom_buckets) {
     parser = exposition::WithCustomBuckets(std::move(parser),
@@ -253,8 +255,8 @@ void ScrapeLoop::CountRefused(const Scrape& scrape,
     metrics.out_of_bounds.Inc(static_cast<double>(counts.out_of_bounds));
   }
   if (counts.over_series_limit > 0) {
-    metrics.exceeded_series_soft_limit.Inc(
-        static_cast<double>(counts.over_series_limit));
+    metrics.exceeded_series_soft_limit.With({scrape.settings->config.job_name})
+        .Inc(static_cast<double>(counts.over_series_limit));
   }
   const bool over = counts.over_series_limit > 0;
   if (over && !over_series_limit_) {
@@ -263,6 +265,7 @@ void ScrapeLoop::CountRefused(const Scrape& scrape,
                       {{"scrape_pool", config.job_name},
                        {"target", scrape.target->url},
                        {"series_soft_limit", config.limits.series},
+                       {"pool_series_soft_limit", config.limits.pool_series},
                        {"refused", counts.over_series_limit}});
   }
   over_series_limit_ = over;
@@ -286,6 +289,7 @@ void ScrapeLoop::Finish(Scrape& scrape, const http::FetchResult& result,
     batch.histograms.clear();
     batch.exemplars.clear();
     batch.exposed = 0;
+    batch.zeros = {};
     series_.MarkAllStale(scrape.timestamp_ms, &batch);
   }
   CountRefused(scrape, counts);
@@ -356,7 +360,16 @@ void ScrapeLoop::AppendReport(Report report, const model::Labels& labels,
   batch->samples.push_back({ref, timestamp_ms, value});
 }
 
+void ScrapeLoop::SendZeros(cluster::PushBatch zeros) {
+  if (zeros.empty()) return;
+  // Most are of counters that were known before this process: these have
+  // later samples, and need no zero.
+  zeros.in_order_only = true;
+  context_.writer.Push(std::move(zeros), [](const cluster::PushOutcome&) {});
+}
+
 void ScrapeLoop::Send(ScrapeBatch batch, bool in_order_only) {
+  SendZeros(std::move(batch.zeros));
   Metrics& metrics = context_.metrics;
   const std::size_t exposed = batch.exposed;
   const std::size_t markers = batch.samples.size() - exposed;

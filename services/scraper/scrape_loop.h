@@ -39,6 +39,7 @@ struct LoopContext {
   std::int64_t timestamp_tolerance_ms = 2;
   /// No body is larger, whatever the configuration says; 0 is no limit.
   std::int64_t max_body_bytes = 0;
+  SeriesCacheOptions series = {};
 };
 
 /// How the last scrape of a target went.
@@ -55,8 +56,9 @@ struct ScrapeState {
 /// workers when it is a large one.
 class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
  public:
+  /// `budget` counts the series of the loop's pool.
   ScrapeLoop(Target target, std::shared_ptr<const ScrapeSettings> settings,
-             LoopContext& context);
+             std::shared_ptr<SeriesBudget> budget, LoopContext& context);
 
   /// The first tick after `now_ms`: a place in the interval that follows from
   /// the target alone, so that restarts do not move it.
@@ -133,6 +135,7 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
                     ScrapeBatch* batch);
   void End(std::int64_t timestamp_ms);
   void Send(ScrapeBatch batch, bool in_order_only = false);
+  void SendZeros(cluster::PushBatch zeros);
 
   LoopContext& context_;
   MetadataCache metadata_;

@@ -26,7 +26,8 @@ struct Rig {
     target.url = "http://" + server->address() + "/metrics";
     target.interval_ms = 1000;
     target.timeout_ms = 900;
-    loop = std::make_shared<ScrapeLoop>(target, settings, context);
+    loop = std::make_shared<ScrapeLoop>(
+        target, settings, std::make_shared<SeriesBudget>(), context);
   }
 
   void Configure() {

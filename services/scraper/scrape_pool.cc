@@ -37,6 +37,7 @@ ScrapePool::ScrapePool(std::shared_ptr<const ScrapeSettings> settings,
     : shard_(shard),
       scheduler_(scheduler),
       context_(context),
+      budget_(std::make_shared<SeriesBudget>()),
       settings_(std::move(settings)) {}
 
 void ScrapePool::Update(std::shared_ptr<const ScrapeSettings> settings) {
@@ -95,10 +96,16 @@ void ScrapePool::Sync(const discovery::TargetGroups& groups) {
       if (loop->Update(target, settings_)) scheduler_.Add(loop);
       continue;
     }
-    loop = std::make_shared<ScrapeLoop>(std::move(target), settings_, context_);
+    loop = std::make_shared<ScrapeLoop>(std::move(target), settings_, budget_,
+                                        context_);
     scheduler_.Add(loop);
   }
   const std::string& job = settings_->config.job_name;
+  const config::ScrapeLimits& limits = settings_->config.limits;
+  if (limits.series > 0 || limits.pool_series > 0) {
+    // So that it is there, as zero, before the limit is reached.
+    context_.metrics.exceeded_series_soft_limit.With({job});
+  }
   context_.metrics.pool_syncs.With({job}).Inc();
   context_.metrics.pool_targets.With({job}).Set(
       static_cast<double>(loops_.size()));

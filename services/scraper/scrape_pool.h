@@ -69,6 +69,7 @@ class ScrapePool {
   const Shard shard_;
   Scheduler& scheduler_;
   LoopContext& context_;
+  const std::shared_ptr<SeriesBudget> budget_;
   mutable base::Mutex mutex_;
   std::shared_ptr<const ScrapeSettings> settings_ ABSL_GUARDED_BY(mutex_);
   // By the target's hash.

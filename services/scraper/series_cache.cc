@@ -10,6 +10,7 @@
 #include "libs/base/hash.h"
 #include "libs/base/status.h"
 #include "libs/model/histogram_resolution.h"
+#include "services/scraper/family_labels.h"
 #include "services/scraper/sample_labels.h"
 
 namespace narthex::scraper {
@@ -68,9 +69,10 @@ bool TakeHistogram(exposition::Parser& parser,
 
 }  // namespace
 
-SeriesCache::Text SeriesCache::Text::Of(absl::string_view series) {
+SeriesCache::Text SeriesCache::Text::Of(absl::string_view series,
+                                        std::uint32_t family) {
   const base::Hash128 hash = base::XxHash128(series);
-  return {{static_cast<std::uint32_t>(hash.low),
+  return {{static_cast<std::uint32_t>(hash.low) ^ family,
            static_cast<std::uint32_t>(hash.low >> 32),
            static_cast<std::uint32_t>(hash.high)}};
 }
@@ -92,13 +94,32 @@ struct SeriesCache::Pass {
   bool indexed = false;
   bool limit_exceeded = false;
   bool bucket_limit_exceeded = false;
+  FamilyLabels family = {};
   // Series of the last scrape and those that are new in this one.
   std::size_t series = 0;
 };
 
-bool SeriesCache::HasRoom(const Pass& pass) {
+bool SeriesCache::HasRoom(const Pass& pass) const {
   const std::uint64_t limit = pass.config.limits.series;
-  return limit == 0 || pass.series < limit;
+  return (limit == 0 || pass.series < limit) &&
+         pool_->HasRoom(pass.config.limits.pool_series);
+}
+
+// One that is to be looked at anew counts when it has been.
+bool SeriesCache::Counts(const Entry& entry) {
+  return entry.ref != 0 && !(entry.text == Text{});
+}
+
+std::size_t SeriesCache::CountKnown() const {
+  return static_cast<std::size_t>(
+      std::count_if(entries_.begin(), entries_.end(), Counts));
+}
+
+void SeriesCache::Release(const Entry& entry, ScrapeBatch* batch) {
+  if (entry.ref == 0) return;
+  batch->released.push_back(entry.ref);
+  if (options_.start_zeros) start_zeros_.Forget(entry.ref);
+  if (Counts(entry)) pool_->Return(1);
 }
 
 bool SeriesCache::Full(const Pass& pass) {
@@ -162,10 +183,12 @@ absl::Status SeriesCache::Learn(exposition::Parser& parser, const Text& text,
   ScrapedLabels scraped;
   if (absl::Status malformed = parser.ParseLabels(&scraped.labels);
       !malformed.ok()) {
-    --pass.counts->scraped;  // A malformed line is no sample.
+    // A malformed line is no sample.
+    if (!absl::IsAlreadyExists(malformed)) --pass.counts->scraped;
     return malformed;
   }
   scraped.empty = parser.EmptyLabelNames();
+  if (options_.family_labels) pass.family.AddTo(&scraped.labels);
   model::Labels labels;
   NARTHEX_ASSIGN_OR_RETURN(
       const bool keep,
@@ -173,11 +196,15 @@ absl::Status SeriesCache::Learn(exposition::Parser& parser, const Text& text,
   entry->text = text;
   entry->dropped = !keep;
   // Beyond a limit it is only counted.
-  if (!keep || Full(pass) || !HasRoom(pass)) return absl::OkStatus();
+  if (!keep || Full(pass) || !HasRoom(pass) ||
+      !pool_->Take(pass.config.limits.pool_series)) {
+    return absl::OkStatus();
+  }
   ++pass.series;
   const storage::SeriesRef ref = writer_.Declare(labels);
   // Samples of reference 0 are rejected and counted.
   entry->ref = ref <= kMostRef ? static_cast<std::uint32_t>(ref) & kMostRef : 0;
+  if (entry->ref == 0) pool_->Return(1);
   return absl::OkStatus();
 }
 
@@ -218,7 +245,7 @@ absl::Status SeriesCache::TakeOutOfOrder(exposition::Parser& parser,
 absl::Status SeriesCache::Take(exposition::Parser& parser, bool histogram,
                                Pass& pass) {
   ++pass.counts->scraped;
-  const Text text = Text::Of(parser.series());
+  const Text text = Text::Of(parser.series(), pass.family.hash());
   const bool stamped = pass.config.honor_timestamps && parser.has_timestamp();
   const bool tracked = !stamped || pass.config.track_timestamps_staleness;
   bool repeated = false;
@@ -240,7 +267,8 @@ absl::Status SeriesCache::Take(exposition::Parser& parser, bool histogram,
   }
   const std::int64_t time = stamped ? parser.timestamp_ms() : pass.timestamp_ms;
   const std::uint32_t ref = known->ref;
-  if (ref == 0 && pass.config.limits.series > 0) {
+  if (ref == 0 &&
+      (pass.config.limits.series > 0 || pass.config.limits.pool_series > 0)) {
     ++pass.counts->over_series_limit;
     return absl::OkStatus();
   }
@@ -260,10 +288,17 @@ absl::Status SeriesCache::Take(exposition::Parser& parser, bool histogram,
   if (histogram) {
     if (!TakeHistogram(parser, pass.config, ref, time, pass.batch)) {
       pass.bucket_limit_exceeded = true;
+    } else if (options_.start_zeros) {
+      start_zeros_.Note(ref, parser.start_ms(), time,
+                        pass.batch->histograms.back().value,
+                        &pass.batch->zeros);
     }
     return absl::OkStatus();
   }
   pass.batch->samples.push_back({ref, time, parser.value()});
+  if (options_.start_zeros) {
+    start_zeros_.Note(ref, parser.start_ms(), time, &pass.batch->zeros);
+  }
   return absl::OkStatus();
 }
 
@@ -275,9 +310,7 @@ absl::Status SeriesCache::Ingest(exposition::Parser& parser,
                                  IngestCounts* counts) {
   Pass pass{config, target_labels, timestamp_ms, batch, counts};
   if (config.limits.series > 0) {
-    pass.series = static_cast<std::size_t>(
-        std::count_if(entries_.begin(), entries_.end(),
-                      [](const Entry& entry) { return entry.ref != 0; }));
+    pass.series = CountKnown();
   }
   metadata.BeginScrape();
   absl::Status status;
@@ -295,9 +328,15 @@ absl::Status SeriesCache::Ingest(exposition::Parser& parser,
         break;
       case exposition::Entry::kType:
         metadata.Type(parser.metric(), parser.type());
+        if (options_.family_labels) {
+          pass.family.SetType(parser.metric(), parser.type());
+        }
         break;
       case exposition::Entry::kUnit:
         metadata.Unit(parser.metric(), parser.text());
+        if (options_.family_labels) {
+          pass.family.SetUnit(parser.metric(), parser.text());
+        }
         break;
       case exposition::Entry::kComment:
         break;
@@ -331,7 +370,7 @@ void SeriesCache::EndPass(Pass& pass) {
   std::vector<const Entry*> gone;
   for (const Entry& entry : entries_) {
     if (entry.seen || entry.ref == 0) continue;
-    pass.batch->released.push_back(entry.ref);
+    Release(entry, pass.batch);
     if (entry.live && entry.tracked) gone.push_back(&entry);
   }
   if (!gone.empty()) {
@@ -351,6 +390,8 @@ void SeriesCache::EndPass(Pass& pass) {
 }
 
 void SeriesCache::AbandonPass(Pass& pass) {
+  // The zeros of this one are not sent.
+  start_zeros_.Clear();
   // All stays as it was after the last good scrape, and what was met for the
   // first time is remembered: it is not new when it comes again.
   if (pass.in_order) return;
@@ -373,9 +414,9 @@ void SeriesCache::AbandonPass(Pass& pass) {
   }
   if (entries_.size() <= most_after_failures_) return;
   pass.counts->flushed = true;
-  std::erase_if(entries_, [&pass](const Entry& entry) {
+  std::erase_if(entries_, [&](const Entry& entry) {
     if (entry.live) return false;
-    if (entry.ref != 0) pass.batch->released.push_back(entry.ref);
+    Release(entry, pass.batch);
     return true;
   });
 }
@@ -390,13 +431,12 @@ void SeriesCache::MarkAllStale(std::int64_t timestamp_ms, ScrapeBatch* batch) {
 }
 
 void SeriesCache::Relearn() {
+  pool_->Return(CountKnown());
   for (Entry& entry : entries_) entry.text = Text{};
 }
 
 void SeriesCache::Forget(ScrapeBatch* batch) {
-  for (const Entry& entry : entries_) {
-    if (entry.ref != 0) batch->released.push_back(entry.ref);
-  }
+  for (const Entry& entry : entries_) Release(entry, batch);
   entries_.clear();
 }
 

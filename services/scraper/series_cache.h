@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -10,6 +12,8 @@
 #include "libs/config/scrape.h"
 #include "libs/exposition/parser.h"
 #include "services/scraper/metadata_cache.h"
+#include "services/scraper/series_budget.h"
+#include "services/scraper/start_zeros.h"
 
 namespace narthex::scraper {
 
@@ -21,7 +25,7 @@ struct IngestCounts {
   std::size_t duplicates = 0;  ///< Repeated series, left out.
   /// Too far in the future, left out.
   std::size_t out_of_bounds = 0;
-  /// Of new series beyond the soft limit, left out.
+  /// Of new series beyond the soft limits, left out.
   std::size_t over_series_limit = 0;
   /// Failed scrapes had made too many series known: those were forgotten.
   bool flushed = false;
@@ -33,6 +37,16 @@ struct ScrapeBatch : cluster::PushBatch {
   /// How many of the samples, the first ones, the target exposed. Behind them
   /// are markers and reports, which may well meet a newer or another sample.
   std::size_t exposed = 0;
+  /// What goes before all that: a zero for each counter that begins.
+  cluster::PushBatch zeros;
+};
+
+/// What a cache does beside taking samples.
+struct SeriesCacheOptions {
+  /// Series are labelled with the type and the unit that the exposition tells.
+  bool family_labels = false;
+  /// Counters begin with a zero at the start time that the exposition tells.
+  bool start_zeros = false;
 };
 
 /// The series of one target, remembered from scrape to scrape. A line whose
@@ -43,8 +57,11 @@ struct ScrapeBatch : cluster::PushBatch {
 /// known by 96 bits of their hashes alone. Not thread-safe.
 class SeriesCache {
  public:
-  /// `writer` must outlive the cache.
-  explicit SeriesCache(cluster::Writer& writer) : writer_(writer) {}
+  /// `writer` must outlive the cache. `pool` counts the series of this and
+  /// other targets.
+  SeriesCache(cluster::Writer& writer, std::shared_ptr<SeriesBudget> pool,
+              SeriesCacheOptions options)
+      : writer_(writer), pool_(std::move(pool)), options_(options) {}
 
   /// Reads all of `parser` and appends its samples to `*batch`, then markers
   /// for the series that were there in the last scrape and are gone now.
@@ -80,7 +97,8 @@ class SeriesCache {
       return ((a.hash[0] ^ b.hash[0]) | (a.hash[1] ^ b.hash[1]) |
               (a.hash[2] ^ b.hash[2])) == 0;
     }
-    static Text Of(absl::string_view series);
+    // `family` stands for what else decides on its labels.
+    static Text Of(absl::string_view series, std::uint32_t family);
   };
   struct TextHash {
     std::size_t operator()(const Text& text) const { return text.hash[0]; }
@@ -107,8 +125,13 @@ class SeriesCache {
   // From here on the scrape gets a list of entries of its own.
   void LeaveOrder(Pass& pass);
   Entry* Find(const Text& text, Pass& pass);
-  // Whether another series would not exceed the soft limit.
-  static bool HasRoom(const Pass& pass);
+  // Whether another series would not exceed the soft limits.
+  bool HasRoom(const Pass& pass) const;
+  // It counts as one of the target's series.
+  static bool Counts(const Entry& entry);
+  std::size_t CountKnown() const;
+  // Its series is not one of the target's any more.
+  void Release(const Entry& entry, ScrapeBatch* batch);
   absl::Status Learn(exposition::Parser& parser, const Text& text, Pass& pass,
                      Entry* entry);
   // Finds or makes the entry of a line when it is not the expected one.
@@ -120,6 +143,9 @@ class SeriesCache {
   void AbandonPass(Pass& pass);
 
   cluster::Writer& writer_;
+  const std::shared_ptr<SeriesBudget> pool_;
+  const SeriesCacheOptions options_;
+  StartZeros start_zeros_;
   // In the order of the last good scrape, then those that failed ones met.
   std::vector<Entry> entries_;
   // How many there may be after a failed scrape.

@@ -10,19 +10,28 @@ namespace {
 
 // One target with its cache.
 struct Scraped {
+  explicit Scraped(SeriesCacheOptions options = {})
+      : cache(storage.writer(), pool_series, options) {}
+
   TestStorage storage;
   MetadataPool pool;
   MetadataCache metadata{pool};
-  SeriesCache cache{storage.writer()};
+  std::shared_ptr<SeriesBudget> pool_series = std::make_shared<SeriesBudget>();
+  SeriesCache cache;
   config::ScrapeConfig config;
   IngestCounts counts;
+  ScrapeBatch batch;
   std::int64_t now_ms = 0;
 
-  absl::Status Scrape(const std::string& body) {
+  absl::Status Scrape(const std::string& body, bool open_metrics = false) {
     now_ms += 1000;
-    const auto parser =
-        exposition::Parser::Create(exposition::Format::kText, body);
-    ScrapeBatch batch;
+    exposition::ParserOptions options;
+    options.start_timestamps = open_metrics;
+    const auto parser = exposition::Parser::Create(
+        open_metrics ? exposition::Format::kOpenMetrics
+                     : exposition::Format::kText,
+        body, options);
+    batch = {};
     counts = {};
     const absl::Status status =
         cache.Ingest(*parser, config, model::Labels{{"job", "j"}}, now_ms,
@@ -31,8 +40,7 @@ struct Scraped {
       batch.samples.clear();
       cache.MarkAllStale(now_ms, &batch);
     }
-    storage.writer().Push(std::move(batch.samples),
-                          [](const cluster::PushOutcome&) {});
+    storage.writer().Push(batch.samples, [](const cluster::PushOutcome&) {});
     storage.writer().Release(batch.released);
     return status;
   }
@@ -104,6 +112,18 @@ TEST_CASE("tracked timestamps leave markers") {
   REQUIRE(s.Scrape("a 1 500\n").ok());
   REQUIRE(s.Scrape("b 1\n").ok());
   CHECK(s.Samples("a{job=\"j\"}") == "500:1 2000:stale");
+}
+
+TEST_CASE("a series whose type changes goes on as another") {
+  Scraped s({.family_labels = true});
+  REQUIRE(s.Scrape("# TYPE a counter\na 1\nb 1\n").ok());
+  REQUIRE(s.Scrape("# TYPE a counter\na 2\nb 2\n").ok());
+  CHECK(s.counts.added == 0);
+  REQUIRE(s.Scrape("# TYPE a gauge\na 3\nb 3\n").ok());
+  CHECK(s.Samples("a{__type__=\"counter\", job=\"j\"}") ==
+        "1000:1 2000:2 3000:stale");
+  CHECK(s.Samples("a{__type__=\"gauge\", job=\"j\"}") == "3000:3");
+  CHECK(s.Samples("b{job=\"j\"}") == "1000:1 2000:2 3000:3");
 }
 
 TEST_CASE("of a repeated series the first sample counts") {
@@ -265,6 +285,82 @@ TEST_CASE("beyond the soft limit known series go on and new ones are refused") {
   CHECK(s.Samples("b{job=\"j\"}") == "1000:1 2000:2 3000:stale");
   CHECK(s.Samples("c{job=\"j\"}") == "4000:4");
   CHECK(s.Samples("d{job=\"j\"}").empty());
+}
+
+TEST_CASE("series that are looked at anew have their place within the limit") {
+  Scraped s;
+  s.config.limits.series = 2;
+  REQUIRE(s.Scrape("a 1\nb 1\n").ok());
+  s.cache.Relearn();
+  REQUIRE(s.Scrape("a 2\nb 2\nc 2\n").ok());
+  CHECK(s.counts.over_series_limit == 1);
+  CHECK(s.Samples("a{job=\"j\"}") == "1000:1 2000:2");
+  CHECK(s.Samples("b{job=\"j\"}") == "1000:1 2000:2");
+}
+
+TEST_CASE("targets of a pool share its soft limit of series") {
+  Scraped s;
+  s.config.limits.pool_series = 3;
+  // Of another target.
+  REQUIRE(s.pool_series->Take(3));
+  REQUIRE(s.Scrape("a 1\nb 1\nc 1\n").ok());
+  CHECK(s.counts.over_series_limit == 1);
+  CHECK(s.pool_series->used() == 3);
+  s.pool_series->Return(1);
+  s.cache.Relearn();
+  REQUIRE(s.Scrape("a 2\nb 2\nc 2\nd 2\n").ok());
+  CHECK(s.counts.over_series_limit == 1);
+  CHECK(s.pool_series->used() == 3);
+  REQUIRE_FALSE(s.Scrape("a 3\nb 3\n!\n").ok());
+  CHECK(s.pool_series->used() == 3);
+  REQUIRE(s.Scrape("d 4\n").ok());
+  CHECK(s.counts.over_series_limit == 1);
+  CHECK(s.pool_series->used() == 0);
+  REQUIRE(s.Scrape("d 5\n").ok());
+  CHECK(s.pool_series->used() == 1);
+  ScrapeBatch batch;
+  s.cache.Forget(&batch);
+  CHECK(s.pool_series->used() == 0);
+  CHECK(batch.released.size() == 1);
+  CHECK(s.Samples("c{job=\"j\"}") == "2000:2 3000:stale");
+}
+
+TEST_CASE("a counter begins with a zero, once for each start") {
+  Scraped s({.start_zeros = true});
+  const auto scrape = [&](const std::string& seconds, const char* end = "") {
+    return s.Scrape("# TYPE a counter\na_total 5\na_created " + seconds +
+                        "\n# TYPE b gauge\nb 1\n" + end + "# EOF\n",
+                    /*open_metrics=*/true);
+  };
+  const auto zeros = [&] {
+    std::string times;
+    for (const auto& zero : s.batch.zeros.samples) {
+      CHECK(zero.value == 0);
+      times += std::to_string(zero.timestamp_ms) + " ";
+    }
+    return times;
+  };
+  REQUIRE(scrape("0.5").ok());
+  CHECK(zeros() == "500 ");
+  CHECK(s.counts.scraped == 2);
+  REQUIRE(scrape("0.5").ok());
+  CHECK(zeros().empty());
+  REQUIRE(scrape("2.5").ok());
+  CHECK(zeros() == "2500 ");
+  // One that begins in the future has none, and a failed scrape sends nothing.
+  REQUIRE(scrape("9").ok());
+  CHECK(zeros().empty());
+  REQUIRE_FALSE(scrape("4.5", "!\n").ok());
+  REQUIRE(scrape("4.5").ok());
+  CHECK(zeros() == "4500 ");
+}
+
+TEST_CASE("a line is a sample even when a label is given twice") {
+  Scraped s;
+  CHECK_FALSE(s.Scrape("a 1\nb{x=\"1\",x=\"2\"} 1\nc 1\n").ok());
+  CHECK(s.counts.scraped == 2);
+  CHECK_FALSE(s.Scrape("a 1\nb{x=1} 1\nc 1\n").ok());
+  CHECK(s.counts.scraped == 1);
 }
 
 TEST_CASE("samples of the far future are left out and counted") {

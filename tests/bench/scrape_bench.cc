@@ -41,7 +41,8 @@ struct World {
                    .value()) {
     for (std::int64_t i = 0; i < targets; ++i) {
       bodies.push_back(MakeBody(i, lines));
-      caches.push_back(std::make_unique<SeriesCache>(*writer));
+      caches.push_back(std::make_unique<SeriesCache>(
+          *writer, std::make_shared<SeriesBudget>(), SeriesCacheOptions()));
       metadata.push_back(std::make_unique<MetadataCache>(pool));
     }
   }

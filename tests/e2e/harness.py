@@ -126,8 +126,8 @@ def get(port, path, params=None, **kwargs):
 
 
 class Exposition:
-    """An exporter whose answer a test sets. `pages` maps a path to a text, to
-    (content type, text) or to a function of the number of the request that
+    """An exporter whose answer a test sets. `pages` maps a path to a text or bytes, to
+    (content type, one of these) or to a function of the number of the request that
     gives one of these."""
 
     def __init__(self, pages=None):
@@ -156,7 +156,7 @@ class Exposition:
                 kind = None
                 if isinstance(page, tuple):
                     kind, page = page
-                body = (page or "").encode()
+                body = page if isinstance(page, bytes) else (page or "").encode()
                 if kind is None:
                     # A list is what http_sd_configs asks for.
                     kind = "application/json" if body.startswith(b"[") else "text/plain; version=0.0.4"

@@ -224,6 +224,7 @@ bool LabelScanner::SortByName() {
   if (twice == sorted_.end()) return true;
   error_ = absl::StrCat("label name ", base::Quote(twice->name),
                         " is not unique: invalid sample");
+  repeated_ = true;
   return false;
 }
 

@@ -49,6 +49,8 @@ class LabelScanner {
   std::vector<std::string> EmptyNames() const;
 
   const std::string& error() const { return error_; }
+  /// Whether Build() failed because two labels have the same name.
+  bool repeated() const { return repeated_; }
   /// Where something other than expected was found, which error() does not
   /// quote: it may go on behind what was scanned. Null for other errors.
   const char* error_at() const { return error_at_; }
@@ -79,6 +81,7 @@ class LabelScanner {
   std::string normalized_;
   std::string encoded_;
   std::string error_;
+  bool repeated_ = false;
   const char* error_at_ = nullptr;
 };
 

@@ -113,7 +113,8 @@ absl::Status LineParser::ParseLabels(model::Labels* labels) {
   if (labels_.ScanSeries(series_) && labels_.Build(type_, labels)) {
     return absl::OkStatus();
   }
-  return ErrorAt(series_.data(), LabelError());
+  const absl::Status error = ErrorAt(series_.data(), LabelError());
+  return labels_.repeated() ? absl::AlreadyExistsError(error.message()) : error;
 }
 
 absl::Status LineParser::ParseExemplar(Exemplar* exemplar) {
