@@ -29,6 +29,9 @@ struct FetchRequest {
   std::int64_t max_body_bytes = 0;
   /// Asks for gzip. What comes in gzip or zstd is decoded in any case.
   bool accept_gzip = true;
+  /// A packed body that holds more is handed over packed, as FetchResult says:
+  /// it would hold up the others. 0: all are decoded.
+  std::int64_t most_decoded_bytes = 0;
   /// Path of a Unix socket to connect to in place of the URL's host.
   std::string unix_socket = {};
   /// How long the body was the last time, as it came over the wire; 0 when
@@ -55,6 +58,8 @@ struct FetchResult {
   double seconds = 0;
   /// Bytes of the body as they came over the wire.
   std::int64_t wire_bytes = 0;
+  /// How the body is packed still, for DecodeContent(); empty: it is not.
+  std::string packed = {};
   /// The address of who answered; empty when that is of no interest.
   std::string remote_ip;
 };

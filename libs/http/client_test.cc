@@ -102,6 +102,52 @@ TEST_CASE("a packed body that was cut is an error, asked for or not") {
   }
 }
 
+TEST_CASE("a body that is large when unpacked can be left packed") {
+  const std::string text(1'000'000, 'x');
+  Site site;
+  std::string sent;
+  std::string encoding;
+  site.router.Get("/", [&](const Request&, Response& response) {
+    response.headers().Set("Content-Encoding", encoding);
+    response.Send(200, "text/plain", sent);
+  });
+  std::string zipped;
+  GzipCompress(text, &zipped);
+  std::string two = zipped;  // The end tells of the second only.
+  GzipCompress("y", &two);
+  std::string zstd(ZSTD_compressBound(text.size()), '\0');
+  zstd.resize(
+      ZSTD_compress(zstd.data(), zstd.size(), text.data(), text.size(), 1));
+  const struct {
+    std::string encoding;
+    std::string sent;
+  } kRows[] = {{"gzip", zipped}, {"gzip", two}, {"zstd", zstd}};
+  Client client;
+  for (const auto& row : kRows) {
+    sent = row.sent;
+    encoding = row.encoding;
+    for (const bool direct : {true, false}) {
+      auto config = std::make_shared<ClientConfig>();
+      if (!direct) config->basic_auth.emplace().username = "alice";
+      std::promise<void> done;
+      client.Fetch({.url = site.Url("/"),
+                    .config = config,
+                    .most_decoded_bytes = 999'999},
+                   [&](FetchResult result, ReceivedBody& body) {
+                     CHECK(result.status.ok());
+                     CHECK(result.packed == row.encoding);
+                     CHECK(body.view() == row.sent);
+                     done.set_value();
+                   });
+      done.get_future().wait();
+    }
+  }
+  encoding = "zstd";
+  const auto result = client.Fetch(
+      {.url = site.Url("/"), .most_decoded_bytes = 1'000'000}, &sent);
+  CHECK(result.packed.empty());
+}
+
 TEST_CASE("a fetch brings status, headers and body") {
   Site site;
   site.router.Post("/a", [](const Request& request, Response& response) {

@@ -2,6 +2,7 @@
 
 #include <zstd.h>
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -40,11 +41,16 @@ absl::Status ZstdDecompress(absl::string_view data, std::size_t max_bytes,
                    : absl::InvalidArgumentError("unexpected EOF");
 }
 
-}  // namespace
-
-bool IsDecodable(absl::string_view encoding) {
-  return encoding == "gzip" || encoding == "zstd";
+// What a gzip stream of one member says to hold (RFC 1952, ISIZE).
+std::size_t SizeInTrailer(absl::string_view data) {
+  std::size_t size = 0;
+  for (std::size_t i = 1; i <= 4 && i <= data.size(); ++i) {
+    size = size << 8 | static_cast<std::uint8_t>(data[data.size() - i]);
+  }
+  return size;
 }
+
+}  // namespace
 
 absl::Status DecodeContent(absl::string_view encoding, absl::string_view data,
                            std::size_t max_bytes, std::string* out) {
@@ -55,6 +61,28 @@ absl::Status DecodeContent(absl::string_view encoding, absl::string_view data,
   if (!status.ok()) out->resize(start);
   if (!absl::IsResourceExhausted(status)) return status;
   return absl::ResourceExhaustedError("body size limit exceeded");
+}
+
+bool DecodeReceived(const FetchRequest& request, absl::string_view body,
+                    FetchResult* result, std::string* out) {
+  const std::string encoding(result->headers.Get("Content-Encoding"));
+  const bool gzip = encoding == "gzip";
+  // Any other encoding is taken as it is, as Prometheus does.
+  if (body.empty() || !(gzip || encoding == "zstd")) return false;
+  const auto limit = static_cast<std::size_t>(request.max_body_bytes);
+  const auto at_once = static_cast<std::size_t>(request.most_decoded_bytes);
+  if (at_once == 0 || (limit > 0 && limit <= at_once)) {
+    result->status = DecodeContent(encoding, body, limit, out);
+    return true;
+  }
+  // The trailer may lie, and spares the attempt when it does not.
+  if (!gzip || SizeInTrailer(body) <= at_once) {
+    result->status = DecodeContent(encoding, body, at_once, out);
+    if (!absl::IsResourceExhausted(result->status)) return true;
+    result->status = absl::OkStatus();
+  }
+  result->packed = encoding;
+  return false;
 }
 
 }  // namespace narthex::http

@@ -169,16 +169,12 @@ void DirectLoop::Deliver(Exchange& exchange) {
   ReceivedBody body{std::move(exchange.input), reader.body_begin(),
                     reader.body_size()};
   result.headers = std::move(reader.headers());
-  const absl::string_view encoding = result.headers.Get("Content-Encoding");
-  if (body.size == 0 || !IsDecodable(encoding)) {
+  decoded_.clear();
+  if (!DecodeReceived(exchange.request, body.view(), &result, &decoded_)) {
     Report(exchange, std::move(result), body);
     Reuse(std::move(body.buffer), &received_);
     return;
   }
-  decoded_.clear();
-  result.status = DecodeContent(
-      encoding, body.view(),
-      static_cast<std::size_t>(exchange.request.max_body_bytes), &decoded_);
   Reuse(std::move(body.buffer), &received_);
   ReceivedBody plain{std::move(decoded_), 0, 0};
   plain.size = plain.buffer.size();

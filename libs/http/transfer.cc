@@ -365,13 +365,10 @@ bool Transfer::Finish(CURLcode code) {
 }
 
 void Transfer::Decode() {
-  const absl::string_view encoding = result_.headers.Get("Content-Encoding");
-  if (body_->empty() || !IsDecodable(encoding)) return;
   std::string content;
-  result_.status = DecodeContent(
-      encoding, *body_, static_cast<std::size_t>(request_.max_body_bytes),
-      &content);
-  *body_ = std::move(content);
+  if (DecodeReceived(request_, *body_, &result_, &content)) {
+    *body_ = std::move(content);
+  }
 }
 
 bool Transfer::FollowRedirect() {

@@ -7,6 +7,7 @@
 #include "libs/base/float_format.h"
 #include "libs/base/status.h"
 #include "libs/exposition/custom_buckets.h"
+#include "libs/http/content_encoding.h"
 #include "services/scraper/failure_log.h"
 
 namespace narthex::scraper {
@@ -53,6 +54,17 @@ void RefuseFullBody(std::size_t size, std::int64_t max_bytes,
       result->status.ok() && result->code == 200) {
     result->status = absl::ResourceExhaustedError("body size limit exceeded");
   }
+}
+
+void Unpack(std::int64_t max_bytes, http::FetchResult* result,
+            http::ReceivedBody* body) {
+  if (result->packed.empty()) return;
+  std::string content;
+  result->status =
+      http::DecodeContent(result->packed, body->view(),
+                          static_cast<std::size_t>(max_bytes), &content);
+  const std::size_t size = content.size();
+  *body = {std::move(content), 0, size};
 }
 
 double BodyBytes(absl::string_view body, const http::FetchResult& result) {
@@ -181,21 +193,25 @@ void ScrapeLoop::Fetch(std::shared_ptr<Scrape> scrape) {
   request.accept_gzip = settings.config.enable_compression;
   if (!request.accept_gzip) request.headers.Set("Accept-Encoding", "identity");
   request.expected_bytes = last_wire_bytes_;
+  request.most_decoded_bytes = kMostInPlace;
   const std::int64_t max_body_bytes = request.max_body_bytes;
   context_.client.Fetch(
       std::move(request),
       [self = shared_from_this(), scrape = std::move(scrape), max_body_bytes](
           http::FetchResult result, http::ReceivedBody& body) {
-        RefuseFullBody(body.size, max_body_bytes, &result);
-        if (body.size <= kMostInPlace) {
+        if (result.packed.empty() && body.size <= kMostInPlace) {
+          RefuseFullBody(body.size, max_body_bytes, &result);
           self->Finish(*scrape, result, body.view());
           return;
         }
         auto shared = std::make_shared<http::FetchResult>(std::move(result));
         auto kept = std::make_shared<http::ReceivedBody>(std::move(body));
-        self->context_.workers.Submit([self, scrape, shared, kept] {
-          self->Finish(*scrape, *shared, kept->view());
-        });
+        self->context_.workers.Submit(
+            [self, scrape, shared, kept, max_body_bytes] {
+              Unpack(max_body_bytes, shared.get(), kept.get());
+              RefuseFullBody(kept->size, max_body_bytes, shared.get());
+              self->Finish(*scrape, *shared, kept->view());
+            });
       });
 }
 

@@ -164,6 +164,25 @@ TEST_CASE("another interval calls for another plan, other settings do not") {
   CHECK(rig.loop->FirstTick(1'000'000) == 1'020'000);
 }
 
+TEST_CASE("a large packed body is unpacked by a worker, up to the limit") {
+  Rig rig;
+  rig.config.extra_scrape_metrics = true;
+  rig.body.clear();
+  for (int i = 0; i < 30'000; ++i) absl::StrAppend(&rig.body, "a_", i, " 1\n");
+  rig.config.limits.body_size_bytes = rig.body.size() + 1;
+  rig.Configure();
+  rig.loop->Update(rig.loop->target(), rig.settings);
+  rig.Tick();
+  CHECK(rig.Last("scrape_samples_scraped{job=\"j\"}") == 30'000);
+  CHECK(rig.Last("scrape_body_size_bytes{job=\"j\"}") ==
+        static_cast<double>(rig.body.size()));
+  rig.config.limits.body_size_bytes = rig.body.size();
+  rig.Configure();
+  rig.loop->Update(rig.loop->target(), rig.settings);
+  rig.Tick();
+  CHECK(rig.loop->state().last_error == "body size limit exceeded");
+}
+
 TEST_CASE("limits fail the scrape and are counted") {
   Rig rig;
   rig.config.limits.samples = 1;
