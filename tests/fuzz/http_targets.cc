@@ -129,7 +129,7 @@ void RunUrl(absl::string_view input) {
   const auto url = http::SplitDirectUrl(request.url);
   Require(url.has_value(), "a direct request without its parts");
   const std::string text = http::DirectRequestText(request, *url, "fuzz");
-  Require(std::count(text.begin(), text.end(), '\n') == 4,
+  Require(std::count(text.begin(), text.end(), '\n') == 5,
           "a line too many in a request");
   http::SocketAddress::Of(http::UrlHost(request.url),
                           http::UrlPort(request.url));

@@ -27,8 +27,12 @@ using Lines = std::vector<absl::string_view>;
 
 // All that a parser gives, with or without guessing right.
 std::string Parsed(exposition::Format format, absl::string_view body,
-                   bool guess) {
-  const auto parser = exposition::Parser::Create(format, body);
+                   bool guess, bool start_timestamps = false) {
+  exposition::ParserOptions options;
+  options.start_timestamps = start_timestamps;
+  options.native_histograms = start_timestamps;
+  options.classic_beside_native = start_timestamps;
+  const auto parser = exposition::Parser::Create(format, body, options);
   std::string all;
   std::string last;
   model::Labels labels;
@@ -36,33 +40,36 @@ std::string Parsed(exposition::Format format, absl::string_view body,
   while (true) {
     const exposition::Entry entry =
         parser->Next(guess ? absl::string_view(last) : absl::string_view());
-    absl::StrAppend(&all, static_cast<int>(entry), " ");
+    if (entry == exposition::Entry::kEnd) return all;
+    const bool series = entry == exposition::Entry::kSeries;
+    // A malformed series may be noticed here or there.
     if (entry == exposition::Entry::kError ||
-        entry == exposition::Entry::kEnd) {
-      break;
+        (series && !parser->ParseLabels(&labels).ok())) {
+      return all + "error";
     }
-    if (entry != exposition::Entry::kSeries) continue;
+    absl::StrAppend(&all, static_cast<int>(entry), " ");
+    if (!series) continue;
     last = std::string(parser->series());
     absl::StrAppend(&all, last, " ", parser->value(), " ",
-                    parser->has_timestamp() ? parser->timestamp_ms() : 0);
-    const absl::Status status = parser->ParseLabels(&labels);
-    if (status.ok()) absl::StrAppend(&all, labels.encoded());
+                    parser->has_timestamp() ? parser->timestamp_ms() : 0,
+                    labels.encoded());
     if (parser->has_exemplar() && parser->ParseExemplar(&exemplar).ok()) {
       absl::StrAppend(&all, exemplar.labels.encoded(), exemplar.value);
     }
-    if (!status.ok()) break;
   }
-  return all;
 }
 
 template <exposition::Format format>
 void RunExposition(absl::string_view input) {
   Require(Parsed(format, input, false) == Parsed(format, input, true),
           "a guess changes what is parsed");
+  Parsed(format, input, false, /*start_timestamps=*/true);
 }
 
 void RunProtobuf(absl::string_view input) {
   Parsed(exposition::Format::kProtobuf, input, false);
+  Parsed(exposition::Format::kProtobuf, input, false,
+         /*start_timestamps=*/true);
 }
 
 std::vector<std::string> TextExpositions() {
@@ -80,7 +87,8 @@ std::vector<std::string> OpenMetricsExpositions() {
       "# TYPE a counter\n# UNIT a seconds\n# HELP a Help.\n"
       "a_total{x=\"y\"} 1 1700000000.5 # {trace_id=\"abc\"} 0.5 1.25\n"
       "a_created{x=\"y\"} 17\n# TYPE h histogram\nh_bucket{le=\"1\"} 2\n"
-      "h_bucket{le=\"+Inf\"} 3\nh_sum 4\nh_count 3\n# EOF\n");
+      "h_bucket{le=\"+Inf\"} 3\nh_sum 4\nh_count 3\nh_created 9.5\n"
+      "# EOF\n");
   return seeds;
 }
 
