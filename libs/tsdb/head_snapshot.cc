@@ -91,13 +91,14 @@ Tombstones Head::tombstones() const {
 std::vector<RefExemplar> Head::ListExemplars() const {
   std::vector<RefExemplar> exemplars;
   if (exemplars_ == nullptr) return exemplars;
-  base::ReaderMutexLock lock(index_mutex_);
-  exemplars_->ForEach(
-      [&](const model::Labels& labels, const model::Exemplar& one) {
-        const auto id = index_.Find(labels);
-        if (!id.has_value()) return;
-        exemplars.push_back({*id, one.timestamp_ms, one.value, one.labels});
-      });
+  WithIndex([&](const LabelIndex& index) {
+    exemplars_->ForEach(
+        [&](const model::Labels& labels, const model::Exemplar& one) {
+          const auto id = index.Find(labels);
+          if (!id.has_value()) return;
+          exemplars.push_back({*id, one.timestamp_ms, one.value, one.labels});
+        });
+  });
   return exemplars;
 }
 
