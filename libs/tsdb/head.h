@@ -453,6 +453,24 @@ class Head : public std::enable_shared_from_this<Head> {
   absl::StatusOr<Postings> FindSeries(
       const std::vector<model::Matcher>& matchers) const
       ABSL_LOCKS_EXCLUDED(index_mutex_);
+  // Calls `visit(shard, id, series)` for each that is there, its shard locked.
+  // Not analysed: the lock that a lambda requires is not known to be this one.
+  template <typename Visit>
+  void ForEachOf(const Postings& ids,
+                 const Visit& visit) const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    for (std::size_t i = 0; i < ids.size();) {
+      // Neighbours of one page share a shard, hence its lock.
+      const Shard& shard = shards_[ShardOf(ids[i])];
+      const std::uint32_t page = PagedArray<MemSeries>::PageOf(ids[i]);
+      base::ReaderMutexLock lock(shard.mutex);
+      PagedArray<MemSeries>::Cursor cursor(shard.series);
+      for (; i < ids.size() && PagedArray<MemSeries>::PageOf(ids[i]) == page;
+           ++i) {
+        const MemSeries* series = cursor.Find(ids[i]);
+        if (series != nullptr) visit(shard, ids[i], *series);
+      }
+    }
+  }
   std::vector<Selected> Measure(const Postings& ids,
                                 const storage::TimeRange& in_order,
                                 const storage::TimeRange& out_of_order,

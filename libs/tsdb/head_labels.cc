@@ -12,18 +12,17 @@ bool Head::HasChunkWithin(const storage::TimeRange& range,
     const std::int64_t last = series.max_ms(shard.blocks);
     if (last >= range.min_ms && last <= range.max_ms) return true;
   }
-  std::vector<storage::Chunk> chunks;
-  series.CopyChunks(shard.blocks, range, &chunks);
+  std::vector<storage::TimeRange> chunks;
+  series.ListChunks(shard.blocks, range, &chunks);
   if (const HistogramSeries* own = HistogramsOf(shard.histograms, id, series)) {
-    own->CopyChunks(range, &chunks);
+    own->ListChunks(range, &chunks);
   }
   if (const auto it = shard.out_of_order.find(id);
       it != shard.out_of_order.end()) {
-    it->second.Copy(range, &chunks);
+    it->second.ListChunks(range, &chunks);
   }
   return std::any_of(chunks.begin(), chunks.end(), [&](const auto& chunk) {
-    return deleted == nullptr ||
-           !Covers(*deleted, {chunk.min_ms, chunk.max_ms});
+    return deleted == nullptr || !Covers(*deleted, chunk);
   });
 }
 
@@ -45,23 +44,15 @@ absl::StatusOr<storage::LabelTable> Head::SelectLabels(
   const Tombstones deleted = DeletedOf(ids);
   Postings found;
   found.reserve(ids.size());
-  for (std::size_t i = 0; i < ids.size();) {
-    // Neighbours of one page share a shard, hence its lock.
-    const Shard& shard = shards_[ShardOf(ids[i])];
-    const std::uint32_t page = PagedArray<MemSeries>::PageOf(ids[i]);
-    base::ReaderMutexLock lock(shard.mutex);
-    PagedArray<MemSeries>::Cursor cursor(shard.series);
-    for (; i < ids.size() && PagedArray<MemSeries>::PageOf(ids[i]) == page;
-         ++i) {
-      const MemSeries* series = cursor.Find(ids[i]);
-      if (series == nullptr) continue;
-      const auto it = deleted.find(ids[i]);
-      if (HasChunkWithin(range, it == deleted.end() ? nullptr : &it->second,
-                         shard, ids[i], *series)) {
-        found.push_back(ids[i]);
-      }
-    }
-  }
+  ForEachOf(ids, [&](const Shard& shard, SeriesId id, const MemSeries& series)
+                     ABSL_SHARED_LOCKS_REQUIRED(shard.mutex) {
+                       const auto it = deleted.find(id);
+                       const Intervals* its =
+                           it == deleted.end() ? nullptr : &it->second;
+                       if (HasChunkWithin(range, its, shard, id, series)) {
+                         found.push_back(id);
+                       }
+                     });
   base::ReaderMutexLock lock(index_mutex_);
   return index_.TableOf(found);
 }

@@ -106,39 +106,32 @@ std::vector<Head::Selected> Head::Measure(
     const storage::TimeRange& out_of_order, ChunkLists* chunks) const {
   std::vector<Selected> selected;
   const ApplyGate::Measuring measuring(gate_);
-  for (std::size_t i = 0; i < ids.size();) {
-    // Neighbours of one page share a shard, hence its lock.
-    const Shard& shard = shards_[ShardOf(ids[i])];
-    const std::uint32_t page = PagedArray<MemSeries>::PageOf(ids[i]);
-    base::ReaderMutexLock lock(shard.mutex);
-    PagedArray<MemSeries>::Cursor cursor(shard.series);
-    for (; i < ids.size() && PagedArray<MemSeries>::PageOf(ids[i]) == page;
-         ++i) {
-      const MemSeries* series = cursor.Find(ids[i]);
-      if (series == nullptr) continue;
-      Selected one{ids[i], 0, kNoMaxTime};
-      if (const auto last = LastWithin(in_order, shard.histograms, shard.blocks,
-                                       ids[i], *series)) {
-        one.visible_ms = *last;
-        one.only_floats = !series->has_histograms();
-        if (one.only_floats) one.newest = series->last_value();
-      }
-      const auto it = shard.out_of_order.empty()
-                          ? shard.out_of_order.end()
-                          : shard.out_of_order.find(ids[i]);
-      if (it != shard.out_of_order.end()) {
-        std::vector<storage::Chunk> copied;
-        it->second.Copy(out_of_order, &copied);
-        if (!copied.empty()) {
-          chunks->push_back(std::move(copied));
-          one.out_of_order = static_cast<std::uint32_t>(chunks->size());
-        }
-      }
-      if (one.visible_ms != kNoMaxTime || one.out_of_order != 0) {
-        selected.push_back(one);
-      }
-    }
-  }
+  const auto measure =
+      [&](const Shard& shard, SeriesId id, const MemSeries& series)
+          ABSL_SHARED_LOCKS_REQUIRED(shard.mutex) {
+            Selected one{id, 0, kNoMaxTime};
+            if (const auto last = LastWithin(in_order, shard.histograms,
+                                             shard.blocks, id, series)) {
+              one.visible_ms = *last;
+              one.only_floats = !series.has_histograms();
+              if (one.only_floats) one.newest = series.last_value();
+            }
+            const auto it = shard.out_of_order.empty()
+                                ? shard.out_of_order.end()
+                                : shard.out_of_order.find(id);
+            if (it != shard.out_of_order.end()) {
+              std::vector<storage::Chunk> copied;
+              it->second.Copy(out_of_order, &copied);
+              if (!copied.empty()) {
+                chunks->push_back(std::move(copied));
+                one.out_of_order = static_cast<std::uint32_t>(chunks->size());
+              }
+            }
+            if (one.visible_ms != kNoMaxTime || one.out_of_order != 0) {
+              selected.push_back(one);
+            }
+          };
+  ForEachOf(ids, measure);
   return selected;
 }
 

@@ -37,6 +37,11 @@ std::int64_t PredictEnd(std::int64_t start, std::int64_t current,
                                    span / std::floor(chunks));
 }
 
+bool Overlap(std::int64_t min_ms, std::int64_t max_ms,
+             const storage::TimeRange& range) {
+  return min_ms <= range.max_ms && max_ms >= range.min_ms;
+}
+
 // Whether two histograms say the same, however their spans are cut and
 // whatever is known of the counter before.
 bool Same(model::FloatHistogram a, model::FloatHistogram b) {
@@ -64,6 +69,11 @@ Result HistogramSeries::WithOpen(const Use& use) const {
     return use(*chunk);
   }
   return Result();
+}
+
+std::int64_t HistogramSeries::OpenMin() const {
+  return WithOpen<std::int64_t>(
+      [](const auto& chunk) { return chunk.min_ms(); });
 }
 
 storage::Chunk HistogramSeries::OpenAsFull() const {
@@ -224,16 +234,25 @@ std::size_t HistogramSeries::Truncate(std::int64_t min_ms) {
 
 void HistogramSeries::CopyChunks(const storage::TimeRange& range,
                                  std::vector<storage::Chunk>* chunks) const {
-  const auto overlaps = [&range](std::int64_t min_ms, std::int64_t max_ms) {
-    return min_ms <= range.max_ms && max_ms >= range.min_ms;
-  };
   for (const storage::Chunk& chunk : full_) {
-    if (overlaps(chunk.min_ms, chunk.max_ms)) chunks->push_back(chunk);
+    if (Overlap(chunk.min_ms, chunk.max_ms, range)) chunks->push_back(chunk);
   }
   if (open_.index() == 0) return;
-  const std::int64_t open_min_ms =
-      WithOpen<std::int64_t>([](const auto& chunk) { return chunk.min_ms(); });
-  if (overlaps(open_min_ms, max_ms_)) chunks->push_back(OpenAsFull());
+  if (Overlap(OpenMin(), max_ms_, range)) chunks->push_back(OpenAsFull());
+}
+
+void HistogramSeries::ListChunks(
+    const storage::TimeRange& range,
+    std::vector<storage::TimeRange>* bounds) const {
+  for (const storage::Chunk& chunk : full_) {
+    if (Overlap(chunk.min_ms, chunk.max_ms, range)) {
+      bounds->push_back({chunk.min_ms, chunk.max_ms});
+    }
+  }
+  if (open_.index() == 0) return;
+  if (Overlap(OpenMin(), max_ms_, range)) {
+    bounds->push_back({OpenMin(), max_ms_});
+  }
 }
 
 storage::TimeRange MixedSeries::range() const {

@@ -67,6 +67,9 @@ class HistogramSeries {
   /// Appends copies of the chunks that overlap `range` to `*chunks`.
   void CopyChunks(const storage::TimeRange& range,
                   std::vector<storage::Chunk>* chunks) const;
+  /// Appends the bounds of these chunks to `*bounds`.
+  void ListChunks(const storage::TimeRange& range,
+                  std::vector<storage::TimeRange>* bounds) const;
 
  private:
   template <typename Chunk, typename Histogram>
@@ -82,6 +85,7 @@ class HistogramSeries {
   template <typename Result, typename Use>
   Result WithOpen(const Use& use) const;
   storage::Chunk OpenAsFull() const;
+  std::int64_t OpenMin() const;
 
   std::variant<std::monostate, HistogramChunk, FloatHistogramChunk> open_;
   std::vector<storage::Chunk> full_;  // Ascending.

@@ -246,6 +246,19 @@ absl::Status MemSeries::Read(const Arena& arena,
   return absl::OkStatus();
 }
 
+void MemSeries::ListChunks(const Arena& arena, const storage::TimeRange& range,
+                           std::vector<storage::TimeRange>* bounds) const {
+  const auto add = [&](std::int64_t min, std::int64_t max) {
+    if (min <= range.max_ms && max >= range.min_ms) {
+      bounds->push_back({min, max});
+    }
+  };
+  for (const Handle h : Ascending(arena, full_, range.min_ms)) {
+    add(At(arena, h).min_ms, At(arena, h).max_ms());
+  }
+  if (!open_.empty()) add(open_.min_ms(arena), open_.max_ms(arena));
+}
+
 void MemSeries::CopyChunks(const Arena& arena, const storage::TimeRange& range,
                            std::vector<storage::Chunk>* chunks) const {
   if (empty()) return;

@@ -90,6 +90,9 @@ class MemSeries {
   /// Appends copies of the chunks that overlap `range` to `*chunks`.
   void CopyChunks(const Arena& arena, const storage::TimeRange& range,
                   std::vector<storage::Chunk>* chunks) const;
+  /// Appends the bounds of these chunks to `*bounds`, at far less cost.
+  void ListChunks(const Arena& arena, const storage::TimeRange& range,
+                  std::vector<storage::TimeRange>* bounds) const;
 
   /// Its declaration is in the write-ahead log.
   bool logged() const { return open_.marked(kLogged); }

@@ -124,6 +124,18 @@ void OutOfOrderSeries::Copy(const storage::TimeRange& range,
   }
 }
 
+void OutOfOrderSeries::ListChunks(
+    const storage::TimeRange& range,
+    std::vector<storage::TimeRange>* bounds) const {
+  for (const storage::Chunk& chunk : full_) {
+    if (Overlaps(chunk, range)) bounds->push_back({chunk.min_ms, chunk.max_ms});
+  }
+  const storage::TimeRange buffered = BufferedRange();
+  if (buffered.min_ms <= range.max_ms && buffered.max_ms >= range.min_ms) {
+    bounds->push_back(buffered);
+  }
+}
+
 void OutOfOrderSeries::Cut() {
   EncodeBuffered(&full_);
   floats_.clear();

@@ -42,6 +42,10 @@ class OutOfOrderSeries {
   /// Appends what overlaps `range` to `*chunks`, in no order.
   void Copy(const storage::TimeRange& range,
             std::vector<storage::Chunk>* chunks) const;
+  /// Appends the bounds of these chunks to `*bounds`; of the buffer those of
+  /// all its samples.
+  void ListChunks(const storage::TimeRange& range,
+                  std::vector<storage::TimeRange>* bounds) const;
 
   /// The full chunks that are on the heap, in the order they were cut.
   absl::Span<const storage::Chunk> heap_chunks() const {
