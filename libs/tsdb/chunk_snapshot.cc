@@ -26,6 +26,8 @@ namespace {
 constexpr absl::string_view kTemporarySuffix = ".tmp";
 // Beside the segments, where Prometheus does not see it.
 constexpr absl::string_view kReferencesName = "narthex-references";
+// Among references, all of which are above it.
+constexpr storage::SeriesRef kFullBytesKey = 0;
 constexpr std::size_t kExemplarsPerRecord = 10000;
 
 std::string PathOf(const std::string& directory, const WalPosition& position) {
@@ -56,12 +58,14 @@ absl::Status RemoveSnapshot(const std::string& path) {
   return base::RemoveAll(going);
 }
 
-absl::Status WriteReferences(const std::string& path, const Head& head,
-                             const OtherRefs& other_refs) {
+absl::Status WriteReferences(const std::string& path,
+                             const SnapshotReferences& references) {
   std::string content;
-  base::PutUvarint(head.last_id(), &content);
-  base::PutVarint(head.min_valid_time(), &content);
-  for (const auto& [other, ref] : other_refs) {
+  base::PutUvarint(references.last_id, &content);
+  base::PutVarint(references.min_valid_ms, &content);
+  base::PutUvarint(kFullBytesKey, &content);
+  base::PutUvarint(references.full_bytes, &content);
+  for (const auto& [other, ref] : references.others) {
     base::PutUvarint(other, &content);
     base::PutUvarint(ref, &content);
   }
@@ -165,24 +169,27 @@ absl::StatusOr<SnapshotReferences> ReadSnapshotReferences(
   references.min_valid_ms = reader.Varint();
   while (reader.ok() && reader.remaining() > 0) {
     const storage::SeriesRef other = reader.Uvarint();
-    references.others[other] = reader.Uvarint();
+    const std::uint64_t value = reader.Uvarint();
+    if (other == kFullBytesKey) {
+      references.full_bytes = value;
+    } else {
+      references.others[other] = value;
+    }
   }
   if (!reader.ok()) return absl::DataLossError(absl::StrCat(path, ": cut off"));
   return references;
 }
 
-absl::StatusOr<ChunkSnapshot> WriteChunkSnapshot(const std::string& directory,
-                                                 const WalPosition& position,
-                                                 const Head& head,
-                                                 const OtherRefs& other_refs,
-                                                 const WalOptions& options,
-                                                 const base::Logger& logger) {
+absl::StatusOr<ChunkSnapshot> WriteChunkSnapshot(
+    const std::string& directory, const WalPosition& position, const Head& head,
+    const SnapshotReferences& references, const WalOptions& options,
+    const base::Logger& logger) {
   const ChunkSnapshot snapshot{position, PathOf(directory, position)};
   const std::string temporary = absl::StrCat(snapshot.path, kTemporarySuffix);
   const auto write = [&]() -> absl::Status {
     NARTHEX_RETURN_IF_ERROR(base::RemoveAll(temporary));
     NARTHEX_RETURN_IF_ERROR(WriteRecords(head, temporary, options, logger));
-    NARTHEX_RETURN_IF_ERROR(WriteReferences(temporary, head, other_refs));
+    NARTHEX_RETURN_IF_ERROR(WriteReferences(temporary, references));
     if (base::Exists(snapshot.path)) {
       NARTHEX_RETURN_IF_ERROR(RemoveSnapshot(snapshot.path));
     }

@@ -44,6 +44,9 @@ struct SnapshotReferences {
   SeriesId last_id = 0;
   /// What is before is not the head's any more, even if no block tells so.
   std::int64_t min_valid_ms = Head::kNoMaxTime;
+  /// What the files of full chunks hold; 0 when it does not say. They do not
+  /// tell when their end is missing.
+  std::uint64_t full_bytes = 0;
   OtherRefs others;
 };
 
@@ -53,11 +56,9 @@ absl::StatusOr<SnapshotReferences> ReadSnapshotReferences(
 
 /// Writes a snapshot of the head, which is prepared for it and does not change
 /// any more, and removes older ones. `position` is the end of the log.
-absl::StatusOr<ChunkSnapshot> WriteChunkSnapshot(const std::string& directory,
-                                                 const WalPosition& position,
-                                                 const Head& head,
-                                                 const OtherRefs& other_refs,
-                                                 const WalOptions& options,
-                                                 const base::Logger& logger);
+absl::StatusOr<ChunkSnapshot> WriteChunkSnapshot(
+    const std::string& directory, const WalPosition& position, const Head& head,
+    const SnapshotReferences& references, const WalOptions& options,
+    const base::Logger& logger);
 
 }  // namespace narthex::tsdb

@@ -228,6 +228,10 @@ TEST_CASE("a snapshot of memory that is not good is passed over") {
     content[100] ^= 1;
     std::ofstream(chunks, std::ios::binary) << content;
   }
+  SECTION("a file of chunks that has lost its chunks") {
+    fs::resize_file(chunks, 8);
+  }
+  SECTION("a lost file of chunks") { fs::remove(chunks); }
   SECTION("a log that goes on") {
     metrics::Registry registry;
     TsdbMetrics metrics(registry);

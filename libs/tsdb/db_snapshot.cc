@@ -71,7 +71,10 @@ absl::Status DbState::WriteMemorySnapshot() {
   const auto write = [&]() -> absl::StatusOr<ChunkSnapshot> {
     NARTHEX_RETURN_IF_ERROR(head_->MoveFullChunks(*head_chunks_));
     NARTHEX_RETURN_IF_ERROR(head_chunks_->ForceToDisk());
-    return WriteChunkSnapshot(directory_, wal_->Position(), *head_, other_refs_,
+    const SnapshotReferences references{
+        head_->last_id(), head_->min_valid_time(), head_chunks_->size_bytes(),
+        other_refs_};
+    return WriteChunkSnapshot(directory_, wal_->Position(), *head_, references,
                               options_.wal, logger_);
   };
   const absl::StatusOr<ChunkSnapshot> snapshot = write();

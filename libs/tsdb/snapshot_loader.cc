@@ -241,6 +241,11 @@ absl::Status SnapshotLoader::LoadFiles() {
   NARTHEX_ASSIGN_OR_RETURN(
       files_, HeadChunkFiles::Load(
                   absl::StrCat(data_directory_, "/chunks_head"), &chunks));
+  if (files_->size_bytes() < references_.full_bytes) {
+    return absl::DataLossError(absl::StrCat("chunks_head: holds ",
+                                            files_->size_bytes(), " bytes of ",
+                                            references_.full_bytes));
+  }
   for (HeadChunk& chunk : chunks) {
     head_.RaiseLastId(IdOf(chunk.ref));
     // The log of samples out of order has them all.
