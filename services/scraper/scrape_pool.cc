@@ -2,9 +2,11 @@
 
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/clock.h"
+#include "libs/base/hash.h"
 
 namespace narthex::scraper {
 
@@ -49,6 +51,7 @@ ScrapePool::Targets ScrapePool::MakeTargets(
     const discovery::TargetGroups& groups) {
   const config::ScrapeConfig& config = settings_->config;
   Targets targets;
+  absl::flat_hash_set<std::uint64_t> of_all_shards;
   dropped_.clear();
   dropped_count_ = 0;
   for (const auto& group : groups) {
@@ -62,6 +65,10 @@ ScrapePool::Targets ScrapePool::MakeTargets(
         continue;
       }
       if (auto* dropped = std::get_if<Dropped>(&*made)) {
+        // Each is told by one shard.
+        if (!shard_.Owns(base::XxHash64(dropped->discovered.encoded()))) {
+          continue;
+        }
         ++dropped_count_;
         if (config.keep_dropped_targets == 0 ||
             dropped_.size() < config.keep_dropped_targets) {
@@ -71,9 +78,11 @@ ScrapePool::Targets ScrapePool::MakeTargets(
       }
       Target& target = std::get<Target>(*made);
       const std::uint64_t hash = target.hash;
+      of_all_shards.insert(hash);
       if (shard_.Owns(hash)) targets.emplace(hash, std::move(target));
     }
   }
+  target_count_ = of_all_shards.size();
   return targets;
 }
 
@@ -120,10 +129,10 @@ void ScrapePool::Sync(const discovery::TargetGroups& groups) {
 void ScrapePool::EnforceTargetLimit() {
   const std::uint64_t limit = settings_->config.limits.targets;
   absl::Status error;
-  if (limit > 0 && loops_.size() > limit) {
+  if (limit > 0 && target_count_ > limit) {
     context_.metrics.exceeded_target_limit.Inc();
     error = absl::FailedPreconditionError(absl::StrCat(
-        "target_limit exceeded (number of targets: ", loops_.size(),
+        "target_limit exceeded (number of targets: ", target_count_,
         ", limit: ", limit, ")"));
   }
   for (auto& [hash, loop] : loops_) loop->SetForcedError(error);

@@ -77,6 +77,8 @@ class ScrapePool {
       ABSL_GUARDED_BY(mutex_);
   std::vector<model::Labels> dropped_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t dropped_count_ ABSL_GUARDED_BY(mutex_) = 0;
+  // With those of other shards, which count for the limit, too.
+  std::uint64_t target_count_ ABSL_GUARDED_BY(mutex_) = 0;
   bool retired_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -106,6 +106,39 @@ TEST_CASE("a shorter interval takes effect without the longer one's end") {
   CHECK(loop->state().last_scrape_ms < 1'600'000);
 }
 
+TEST_CASE("shards share what is dropped and one limit of targets") {
+  Pool p;
+  auto group = std::make_shared<discovery::TargetGroup>();
+  for (int port = 1; port <= 40; ++port) {
+    group->targets.push_back(
+        model::Labels{{"__address__", "127.0.0.1:" + std::to_string(port)},
+                      {"drop", port % 2 == 0 ? "yes" : "no"}});
+  }
+  p.groups = {group};
+  auto settings = std::make_shared<ScrapeSettings>(*p.Settings(3'600'000));
+  relabel::Config drop;
+  drop.source_labels = {"drop"};
+  drop.regex = "yes";
+  drop.action = "drop";
+  settings->config.relabel_configs = {
+      relabel::Rule::Create(drop, relabel::NameValidation::kUtf8).value()};
+  std::size_t scraped = 0;
+  std::uint64_t dropped = 0;
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    settings->config.limits.targets = 19;
+    ScrapePool shard(settings, Shard(i, 3), p.scheduler, p.context);
+    shard.Sync(p.groups);
+    scraped += shard.loops().size();
+    dropped += shard.dropped_count();
+    CHECK(shard.dropped().size() == shard.dropped_count());
+    CHECK(p.metrics.exceeded_target_limit.value() ==
+          static_cast<double>(i + 1));
+    shard.Retire();
+  }
+  CHECK(scraped == 20);
+  CHECK(dropped == 20);
+}
+
 TEST_CASE("a retired pool starts no more loops") {
   Pool p;
   p.pool.Sync(p.groups);
