@@ -202,7 +202,9 @@ void RunRelabel(absl::string_view input) {
     if (rule->Apply(&labels)) {
       const model::Labels built = labels.Build();
       model::Labels checked;
-      Require(model::Labels::FromEncoded(built.encoded(), &checked),
+      // As in Prometheus a name may come out empty: no series takes that.
+      Require(built.Has("") ||
+                  model::Labels::FromEncoded(built.encoded(), &checked),
               "labels that are none");
     }
   }
