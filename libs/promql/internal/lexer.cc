@@ -1,124 +1,23 @@
 #include "libs/promql/internal/lexer.h"
 
-#include <array>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "libs/base/quote.h"
 #include "libs/promql/internal/rune.h"
 
 namespace narthex::promql::internal {
 namespace {
 
-struct Keyword {
-  TokenType type = TokenType::kIdentifier;
-  BinaryOp op = BinaryOp::kAdd;
-  AggregateOp aggregate = AggregateOp::kSum;
-};
-
-using KeywordMap = absl::flat_hash_map<std::string, Keyword>;
-
-KeywordMap MakeKeywords() {
-  KeywordMap keywords = {
-      {"offset", {TokenType::kOffset}},
-      {"smoothed", {TokenType::kSmoothed}},
-      {"anchored", {TokenType::kAnchored}},
-      {"by", {TokenType::kBy}},
-      {"without", {TokenType::kWithout}},
-      {"on", {TokenType::kOn}},
-      {"ignoring", {TokenType::kIgnoring}},
-      {"group_left", {TokenType::kGroupLeft}},
-      {"group_right", {TokenType::kGroupRight}},
-      {"fill", {TokenType::kFill}},
-      {"fill_left", {TokenType::kFillLeft}},
-      {"fill_right", {TokenType::kFillRight}},
-      {"bool", {TokenType::kBool}},
-      {"start", {TokenType::kStart}},
-      {"end", {TokenType::kEnd}},
-      {"step", {TokenType::kStep}},
-      {"range", {TokenType::kRange}},
-      {"max_of", {TokenType::kMaxOf}},
-      {"min_of", {TokenType::kMinOf}},
-      {"inf", {TokenType::kNumber}},
-      {"nan", {TokenType::kNumber}},
-  };
-  for (const BinaryOp op :
-       {BinaryOp::kAnd, BinaryOp::kOr, BinaryOp::kUnless, BinaryOp::kAtan2}) {
-    keywords[std::string(BinaryOpText(op))] = {TokenType::kOperator, op};
-  }
-  for (int i = 0; i <= static_cast<int>(AggregateOp::kLimitRatio); ++i) {
-    const auto op = static_cast<AggregateOp>(i);
-    keywords[std::string(AggregateOpText(op))] = {TokenType::kAggregate,
-                                                  BinaryOp::kAdd, op};
-  }
-  return keywords;
-}
-
-const KeywordMap& Keywords() {
-  static const auto* const keywords = new KeywordMap(MakeKeywords());
-  return *keywords;
-}
-
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-
-bool IsAlpha(std::int32_t rune) {
-  return rune == '_' || (rune >= 'a' && rune <= 'z') ||
-         (rune >= 'A' && rune <= 'Z');
-}
-
-bool IsDigit(std::int32_t rune) { return rune >= '0' && rune <= '9'; }
-
-bool IsAlphaNumeric(std::int32_t rune) {
-  return IsAlpha(rune) || IsDigit(rune);
-}
 
 bool StartsDurationKeyword(char c) {
   const char lower = absl::ascii_tolower(static_cast<unsigned char>(c));
   return lower == 's' || lower == 'r' || lower == 'm';
 }
 
-constexpr absl::string_view kDigits = "0123456789";
-constexpr absl::string_view kHexDigits = "0123456789abcdefABCDEF";
-
 }  // namespace
-
-std::string Token::Describe() const {
-  const auto quoted = [this] {
-    const absl::string_view head = FirstRunes(text, 10);
-    return text.size() > 10 ? base::Quote(head) + "..." : base::Quote(head);
-  };
-  switch (type) {
-    case TokenType::kEof:
-      return "end of input";
-    case TokenType::kIdentifier:
-      return absl::StrCat("identifier ", base::Quote(text));
-    case TokenType::kMetricIdentifier:
-      return absl::StrCat("metric identifier ", base::Quote(text));
-    case TokenType::kString:
-      return absl::StrCat("string ", quoted());
-    case TokenType::kNumber:
-      return absl::StrCat("number ", quoted());
-    case TokenType::kDuration:
-      return absl::StrCat("duration ", quoted());
-    case TokenType::kOperator:
-    case TokenType::kRegex:
-    case TokenType::kNotRegex:
-    case TokenType::kAt:
-      return absl::StrCat("<op:", text, ">");
-    case TokenType::kAggregate:
-      return absl::StrCat("<aggr:", text, ">");
-    default:
-      break;
-  }
-  if (type >= TokenType::kBool && type <= TokenType::kSmoothed) {
-    return absl::StrCat("<", text, ">");
-  }
-  return quoted();
-}
 
 std::int32_t Lexer::PeekRune(std::size_t* width) const {
   return DecodeRune(text_.substr(pos_), width);
@@ -387,143 +286,14 @@ Token Lexer::LexInsideBraces() {
   }
 }
 
-Token Lexer::LexString() {
-  const char quote = text_[start_];
-  while (true) {
-    if (pos_ >= text_.size() || text_[pos_] == '\n') {
-      return Error("unterminated quoted string");
-    }
-    std::size_t width = 1;
-    const std::int32_t rune = PeekRune(&width);
-    pos_ += width;
-    if (rune == kInvalidRune) return Error("invalid UTF-8 rune");
-    if (rune == quote) return Emit(TokenType::kString);
-    if (rune != '\\') continue;
-    std::string error;
-    if (!SkipEscape(quote, &error)) return Error(std::move(error));
-  }
-}
-
-bool Lexer::SkipEscape(char quote, std::string* error) {
-  *error = "escape sequence not terminated";
-  if (pos_ >= text_.size()) return false;
-  std::size_t width = 1;
-  const std::int32_t kind = PeekRune(&width);
-  if (kind == quote ||
-      (kind < 0x80 && absl::StrContains("abfnrtv\\", char(kind)))) {
-    ++pos_;
-    return true;
-  }
-  int digits = 3;
-  std::int32_t base = 8;
-  std::uint32_t largest = 255;
-  if (kind == 'x') {
-    digits = 2, base = 16;
-  } else if (kind == 'u' || kind == 'U') {
-    digits = kind == 'u' ? 4 : 8, base = 16, largest = 0x10ffff;
-  } else if (kind < '0' || kind > '7') {
-    *error = absl::StrCat("unknown escape sequence ", DescribeRune(kind));
-    return false;
-  }
-  if (base == 16) ++pos_;
-  std::uint32_t value = 0;
-  for (int i = 0; i < digits; ++i) {
-    if (pos_ >= text_.size()) return false;
-    const std::int32_t rune = PeekRune(&width);
-    const std::int32_t digit = HexDigit(rune);
-    if (digit >= base) {
-      *error = absl::StrCat("illegal character ", DescribeRune(rune),
-                            " in escape sequence");
-      return false;
-    }
-    value = value * static_cast<std::uint32_t>(base) +
-            static_cast<std::uint32_t>(digit);
-    ++pos_;
-  }
-  if (value > largest || (value >= 0xd800 && value < 0xe000)) {
-    *error = "escape sequence is an invalid Unicode code point";
-    return false;
-  }
-  return true;
-}
-
-Token Lexer::LexRawString() {
-  while (true) {
-    if (pos_ >= text_.size()) return Error("unterminated raw string");
-    std::size_t width = 1;
-    const std::int32_t rune = PeekRune(&width);
-    pos_ += width;
-    if (rune == kInvalidRune) return Error("invalid UTF-8 rune");
-    if (rune == '`') return Emit(TokenType::kString);
-  }
-}
-
-Token Lexer::LexNumberOrDuration() {
-  if (ScanNumber()) return Emit(TokenType::kNumber);
-  if (ScanDurationRest()) return Emit(TokenType::kDuration);
-  return Error(absl::StrCat("bad number or duration syntax: ",
-                            base::Quote(text_.substr(start_, pos_ - start_))));
-}
-
-bool Lexer::ScanNumber() {
-  absl::string_view digits = kDigits;
-  if (Accept("0") && Accept("xX")) {
-    Accept("_");
-    digits = kHexDigits;
-  }
-  const bool hex = digits == kHexDigits;
-  Accept(".");
-  Accept(digits);
-  bool got_dot = false;
-  bool got_exponent = false;
-  while (pos_ < text_.size()) {
-    const char c = text_[pos_];
-    if (absl::StrContains(digits, c) && !(hex && (c == 'e' || c == 'E'))) {
-      AcceptRun(digits);
-    } else if (c == '.') {
-      ++pos_;
-      if (got_dot || Accept("_.") || hex) return false;
-      got_dot = true;
-    } else if (c == 'e' || c == 'E') {
-      ++pos_;
-      if (got_exponent) return false;
-      got_exponent = true;
-      Accept("+-");
-      if (Accept("._eE") || pos_ >= text_.size()) return false;
-    } else if (c == '_') {
-      ++pos_;
-      if (Accept("._eE") || pos_ >= text_.size()) return false;
-    } else {
-      break;
-    }
-  }
-  return !IsAlphaNumeric(PeekRune());
-}
-
-bool Lexer::ScanDurationRest() {
-  // Wrong units like "hs" are found when the duration is parsed.
-  if (!Accept("smhdwy")) return false;
-  Accept("s");
-  while (Accept(kDigits)) {
-    AcceptRun(kDigits);
-    if (!Accept("smhdw")) return false;
-    Accept("s");
-  }
-  if (!IsAlphaNumeric(PeekRune())) return true;
-  ++pos_;
-  return false;
-}
-
 bool Lexer::ScanDurationKeyword(TokenType* type) {
   std::size_t end = pos_;
   while (end < text_.size() && IsAlpha(text_[end])) ++end;
   const std::string word =
       absl::AsciiStrToLower(text_.substr(pos_, end - pos_));
-  const auto it = Keywords().find(word);
-  if (it == Keywords().end() || it->second.type < TokenType::kStep) {
-    return false;
-  }
-  *type = it->second.type;
+  const Keyword* keyword = FindKeyword(word);
+  if (keyword == nullptr || keyword->type < TokenType::kStep) return false;
+  *type = keyword->type;
   pos_ = end;
   return true;
 }
@@ -538,17 +308,16 @@ Token Lexer::LexKeywordOrIdentifier() {
     }
   }
   const absl::string_view word = text_.substr(start_, pos_ - start_);
-  const auto it = Keywords().find(absl::AsciiStrToLower(word));
-  if (it == Keywords().end()) {
+  const Keyword* keyword = FindKeyword(absl::AsciiStrToLower(word));
+  if (keyword == nullptr) {
     return Emit(colon ? TokenType::kMetricIdentifier : TokenType::kIdentifier);
   }
-  const Keyword& keyword = it->second;
-  const bool fill =
-      keyword.type >= TokenType::kFill && keyword.type <= TokenType::kFillRight;
+  const bool fill = keyword->type >= TokenType::kFill &&
+                    keyword->type <= TokenType::kFillRight;
   if (fill && !ParenFollows()) return Emit(TokenType::kIdentifier);
-  Token token = Emit(keyword.type);
-  token.op = keyword.op;
-  token.aggregate = keyword.aggregate;
+  Token token = Emit(keyword->type);
+  token.op = keyword->op;
+  token.aggregate = keyword->aggregate;
   return token;
 }
 

@@ -27,4 +27,14 @@ std::string DescribeRune(std::int32_t rune);
 /// Value of a hexadecimal digit, 16 when it is none.
 std::int32_t HexDigit(std::int32_t rune);
 
+/// Of ASCII, and the underscore.
+inline bool IsAlpha(std::int32_t rune) {
+  return rune == '_' || (rune >= 'a' && rune <= 'z') ||
+         (rune >= 'A' && rune <= 'Z');
+}
+inline bool IsDigit(std::int32_t rune) { return rune >= '0' && rune <= '9'; }
+inline bool IsAlphaNumeric(std::int32_t rune) {
+  return IsAlpha(rune) || IsDigit(rune);
+}
+
 }  // namespace narthex::promql::internal
