@@ -121,7 +121,6 @@ absl::Status EvaluateMatrix(Evaluation& evaluation, const Expr& wrapped,
   const auto take = [&](RangeSeries& series) -> absl::Status {
     const std::size_t size = SizeInSamples(series.samples);
     NARTHEX_RETURN_IF_ERROR(held.Add(size));
-    evaluation.stats().total += static_cast<std::int64_t>(size);
     if (geometry.anchored || geometry.smoothed) {
       if (!series.samples.histograms.empty()) {
         return absl::FailedPreconditionError(
@@ -137,7 +136,7 @@ absl::Status EvaluateMatrix(Evaluation& evaluation, const Expr& wrapped,
     series = {};
     return absl::OkStatus();
   };
-  NARTHEX_RETURN_IF_ERROR(EvaluateRange(evaluation, root, grid, take));
+  NARTHEX_RETURN_IF_ERROR(EvaluateRangeResult(evaluation, root, grid, take));
   SortByLabels(&value->matrix);
   return absl::OkStatus();
 }
@@ -366,11 +365,6 @@ absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
   if (query.per_step_stats) {
     NARTHEX_ASSIGN_OR_RETURN(result.stats.steps,
                              CountSteps(storage, *root, times, settings));
-    // What does not depend on the step was evaluated once, but is seen by all.
-    result.stats.total_samples = 0;
-    for (const QueryStats::Step& step : result.stats.steps) {
-      result.stats.total_samples += step.total_samples;
-    }
   }
   return result;
 }

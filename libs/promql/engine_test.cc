@@ -402,5 +402,41 @@ TEST_CASE("every thread of a query stops soon when it is cancelled") {
         kSeriesOfThread * (1 + static_cast<int>(helpers)));
 }
 
+TEST_CASE("samples are counted as seen at each step that sees them") {
+  struct Row {
+    const char* query;
+    std::int64_t steps;  // 0: an instant query.
+    std::int64_t samples;
+  };
+  const Row row = GENERATE(
+      Row{"x", 4, 4}, Row{"count_over_time(x[2m])", 4, 8},
+      // Evaluated once.
+      Row{"x @ end()", 4, 4}, Row{"count_over_time(x[2m] @ 300)", 4, 8},
+      Row{"scalar(x @ 300) + x", 4, 8}, Row{"sum(x @ 300) > x", 4, 8},
+      // What the expression of a subquery looks at does not count, but where
+      // it is the result.
+      Row{"max_over_time(x[3m:1m])", 4, 12},
+      Row{"max_over_time(rate(x[2m])[3m:1m])", 4, 12},
+      Row{"absent_over_time(x[2m:1m])", 4, 8},
+      Row{"max_over_time(x[3m:1m] @ 500)", 4, 12}, Row{"x[3m]", 0, 3},
+      Row{"x[3m:1m]", 0, 3}, Row{"rate(x[2m])[3m:1m]", 0, 6});
+  INFO(row.query);
+  Fixture f({"x 0+1x20"});
+  QueryOptions options;
+  options.per_step_stats = true;
+  const auto result =
+      row.steps == 0
+          ? f.engine.Instant(f.storage, row.query, 10 * kStepMs, options)
+          : f.engine.Range(f.storage, row.query, 6 * kStepMs,
+                           (5 + row.steps) * kStepMs, kStepMs, options);
+  REQUIRE(result.ok());
+  CHECK(result->stats.total_samples == row.samples);
+  std::int64_t of_steps = 0;
+  for (const QueryStats::Step& step : result->stats.steps) {
+    of_steps += step.total_samples;
+  }
+  CHECK(of_steps == row.samples);
+}
+
 }  // namespace
 }  // namespace narthex::promql

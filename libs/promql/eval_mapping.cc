@@ -121,11 +121,10 @@ absl::Status Evaluation::MapHere(storage::SeriesSet& set, SeriesMapper& mapper,
   return absl::OkStatus();
 }
 
-absl::Status Evaluation::Map(const VectorSelector& selector,
-                             const SelectorReading& reading,
-                             NewSeriesMapper new_mapper, ColumnSink sink) {
-  NARTHEX_ASSIGN_OR_RETURN(const auto set, Open(selector, reading));
-  const std::unique_ptr<SeriesMapper> mapper = new_mapper(&tally_);
+absl::Status Evaluation::MapAlone(const SeriesReading& from, ColumnSink sink) {
+  const SelectorReading& reading = from.reading;
+  NARTHEX_ASSIGN_OR_RETURN(const auto set, Open(*from.selector, reading));
+  const std::unique_ptr<SeriesMapper> mapper = from.new_mapper(&tally_);
   base::TaskPool* const helpers = settings_.helpers;
   const bool may_share = helpers != nullptr && helpers->size() > 0;
   const std::int64_t begin_ns = may_share ? clock_.MonotonicNs() : 0;
@@ -146,8 +145,8 @@ absl::Status Evaluation::Map(const VectorSelector& selector,
     NARTHEX_RETURN_IF_ERROR(held.Add(0, bytes));
     const auto check = [this] { return CheckAlive(); };
     const auto count = [this](Tally& tally) { return Count(tally); };
-    NARTHEX_RETURN_IF_ERROR(
-        MapInParallel(*set, new_mapper, {*helpers, batch, check, count}, sink));
+    NARTHEX_RETURN_IF_ERROR(MapInParallel(
+        *set, from.new_mapper, {*helpers, batch, check, count}, sink));
     done = true;
   }
   CountStorage(*set);

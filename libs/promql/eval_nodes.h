@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,6 +18,18 @@
 /// How the kinds of nodes are evaluated; each streams its vector to `sink`.
 namespace narthex::promql {
 
+/// The times a selector looks at: first_ms, then step_ms apart.
+struct References {
+  std::int64_t first_ms = 0;
+  std::int64_t step_ms = 0;  // 0 under @.
+};
+
+References ReferencesOf(const TimeModifiers& time, const StepGrid& grid);
+
+/// How EvaluateSelector() reads and maps. It refers to both arguments.
+SeriesReading ReadingOfSelector(const Evaluation& evaluation,
+                                const VectorSelector& selector,
+                                const StepGrid& grid);
 absl::Status EvaluateSelector(Evaluation& evaluation,
                               const VectorSelector& selector,
                               const StepGrid& grid, ColumnSink sink);
@@ -71,6 +84,12 @@ absl::Status EvaluateRange(
     Evaluation& evaluation, const Expr& expr, const StepGrid& grid,
     absl::FunctionRef<absl::Status(RangeSeries& series)> sink);
 
+/// The same of a range vector that is itself the result. Counts its samples as
+/// seen; of a subquery those that its expression looks at.
+absl::Status EvaluateRangeResult(
+    Evaluation& evaluation, const Expr& expr, const StepGrid& grid,
+    absl::FunctionRef<absl::Status(RangeSeries& series)> sink);
+
 /// As SeriesMapper, of the series of a range vector.
 class RangeMapper {
  public:
@@ -78,14 +97,27 @@ class RangeMapper {
   virtual absl::StatusOr<bool> Map(RangeSeries& series, Column* out) = 0;
 };
 using NewRangeMapper =
-    absl::FunctionRef<std::unique_ptr<RangeMapper>(Tally* tally)>;
+    std::function<std::unique_ptr<RangeMapper>(Tally* tally)>;
+
+/// How the series of a matrix selector are read and mapped. With `newest_only`,
+/// the newest sample of a window is all that is looked at.
+SeriesReading ReadingOfMatrix(const Evaluation& evaluation,
+                              const MatrixSelector& matrix,
+                              const StepGrid& grid, bool newest_only,
+                              NewRangeMapper new_mapper);
 
 /// Streams what mappers make of those series; those of a matrix selector on
-/// several threads when they are many. With `newest_only`, the newest sample
-/// of a window is all that is looked at.
+/// several threads when they are many.
 absl::Status MapRange(Evaluation& evaluation, const Expr& expr,
                       const StepGrid& grid, bool newest_only,
-                      NewRangeMapper new_mapper, ColumnSink sink);
+                      const NewRangeMapper& new_mapper, ColumnSink sink);
+
+/// How EvaluateRangeCall() reads and maps the matrix selector that is argument
+/// `range_arg`. It refers to both arguments.
+absl::StatusOr<SeriesReading> ReadingOfCall(Evaluation& evaluation,
+                                            const Call& call,
+                                            std::size_t range_arg,
+                                            const StepGrid& grid);
 
 /// Evaluates a function whose argument `range_arg` is a range vector.
 absl::Status EvaluateRangeCall(Evaluation& evaluation, const Call& call,

@@ -150,6 +150,19 @@ class CallMapper : public RangeMapper {
   Tally* const tally_;
 };
 
+NewRangeMapper MappersOf(const Evaluation& evaluation, const Call& call,
+                         const RangeFunction& function, RangeContext context) {
+  return [&evaluation, name = absl::string_view(call.function->name), &function,
+          context = std::move(context)](Tally* tally) {
+    return std::make_unique<CallMapper>(name, function, evaluation.settings(),
+                                        context, tally);
+  };
+}
+
+bool LooksAtNewestOnly(const Call& call) {
+  return call.function->name == "last_over_time";
+}
+
 }  // namespace
 
 absl::Status EvaluateRangeCall(Evaluation& evaluation, const Call& call,
@@ -169,16 +182,26 @@ absl::Status EvaluateRangeCall(Evaluation& evaluation, const Call& call,
     return EvaluateAbsentOverTime(evaluation, range, *function, context, sink);
   }
   NameDropper dropper(evaluation, range, NameDropper::Repeats::kRefuse, sink);
-  const auto new_mapper = [&](Tally* tally) -> std::unique_ptr<RangeMapper> {
-    return std::make_unique<CallMapper>(name, *function, evaluation.settings(),
-                                        context, tally);
-  };
   const auto take = [&](Column& column) {
     return function->keeps_name ? sink(column) : dropper.Add(column);
   };
-  NARTHEX_RETURN_IF_ERROR(MapRange(evaluation, range, grid,
-                                   name == "last_over_time", new_mapper, take));
+  NARTHEX_RETURN_IF_ERROR(MapRange(
+      evaluation, range, grid, LooksAtNewestOnly(call),
+      MappersOf(evaluation, call, *function, std::move(context)), take));
   return dropper.Finish();
+}
+
+absl::StatusOr<SeriesReading> ReadingOfCall(Evaluation& evaluation,
+                                            const Call& call,
+                                            std::size_t range_arg,
+                                            const StepGrid& grid) {
+  NARTHEX_ASSIGN_OR_RETURN(RangeContext context,
+                           MakeContext(evaluation, call, range_arg, grid));
+  return ReadingOfMatrix(
+      evaluation, Unwrap(*call.args[range_arg]).As<MatrixSelector>(), grid,
+      LooksAtNewestOnly(call),
+      MappersOf(evaluation, call, *FindRangeFunction(call.function->name),
+                std::move(context)));
 }
 
 }  // namespace narthex::promql

@@ -4,25 +4,12 @@
 #include <utility>
 
 #include "libs/base/status.h"
-#include "libs/model/histogram_arithmetic.h"
 #include "libs/promql/eval_nodes.h"
 #include "libs/promql/interpolate_histogram.h"
+#include "libs/promql/trim_samples.h"
 
 namespace narthex::promql {
 namespace {
-
-/// The times a selector looks at: first_ms, then step_ms apart.
-struct References {
-  std::int64_t first_ms = 0;
-  std::int64_t step_ms = 0;
-};
-
-References ReferencesOf(const TimeModifiers& time, const StepGrid& grid) {
-  if (time.at == TimeModifiers::At::kNone) {
-    return {grid.start_ms - time.offset_ms, grid.step_ms};
-  }
-  return {time.at_ms - time.offset_ms, 0};
-}
 
 /// The position of the newest sample not after each reference, provided it is
 /// younger than `lookback_ms`: calls found(step, sample) or missed(step).
@@ -136,62 +123,6 @@ void TakeSmoothed(const model::SampleColumns& samples,
   }
 }
 
-void DropStaleMarkers(model::SampleColumns* samples) {
-  std::size_t kept = 0;
-  while (kept < samples->size() && !model::IsStaleNan(samples->values[kept])) {
-    ++kept;
-  }
-  for (std::size_t i = kept; i < samples->size(); ++i) {
-    if (model::IsStaleNan(samples->values[i])) continue;
-    samples->timestamps_ms[kept] = samples->timestamps_ms[i];
-    samples->values[kept] = samples->values[i];
-    if (!samples->histograms.empty()) {
-      samples->histograms[kept] = std::move(samples->histograms[i]);
-    }
-    if (!samples->starts_ms.empty()) {
-      samples->starts_ms[kept] = samples->starts_ms[i];
-    }
-    ++kept;
-  }
-  samples->timestamps_ms.resize(kept);
-  samples->values.resize(kept);
-  if (!samples->histograms.empty()) samples->histograms.resize(kept);
-  if (!samples->starts_ms.empty()) samples->starts_ms.resize(kept);
-}
-
-/// Drops all of histograms but their counts and sums, after the buckets have
-/// told whether the counter began anew.
-void KeepCounts(model::SampleColumns* samples) {
-  model::HistogramPtr previous;
-  for (model::HistogramPtr& histogram : samples->histograms) {
-    if (histogram == nullptr) continue;
-    auto counts = std::make_shared<model::FloatHistogram>();
-    counts->schema = histogram->schema;
-    counts->count = histogram->count;
-    counts->sum = histogram->sum;
-    counts->counter_reset = histogram->counter_reset;
-    if (histogram->counter_reset == model::CounterReset::kUnknown &&
-        previous != nullptr) {
-      counts->counter_reset = model::DetectReset(*previous, *histogram)
-                                  ? model::CounterReset::kReset
-                                  : model::CounterReset::kNotReset;
-    }
-    previous = std::exchange(histogram, std::move(counts));
-  }
-}
-
-/// What a subquery passes on of a histogram. Its steps are not neighbours in
-/// storage, so that what was known of the one before does not hold.
-model::HistogramPtr WithoutReset(const model::HistogramPtr& histogram) {
-  if (histogram->counter_reset == model::CounterReset::kUnknown ||
-      histogram->counter_reset == model::CounterReset::kGauge) {
-    return histogram;
-  }
-  auto result = std::make_shared<model::FloatHistogram>(*histogram);
-  result->counter_reset = model::CounterReset::kUnknown;
-  return result;
-}
-
 /// Fills the values of a column from those at the references, as TakeValues().
 using Take = void (*)(const model::SampleColumns& samples,
                       const References& references, std::int64_t lookback_ms,
@@ -249,10 +180,9 @@ class SelectorMapper : public SeriesMapper {
   Tally* const tally_;
 };
 
-absl::Status SelectColumns(Evaluation& evaluation,
-                           const VectorSelector& selector, const StepGrid& grid,
-                           Take take, ColumnSink sink,
-                           std::int64_t shift_ms = 0) {
+SeriesReading ReadingOf(const Evaluation& evaluation,
+                        const VectorSelector& selector, const StepGrid& grid,
+                        Take take, std::int64_t shift_ms) {
   const std::int64_t lookback_ms = evaluation.settings().lookback_delta_ms;
   const References references = ReferencesOf(selector.time, grid);
   SelectorReading reading;
@@ -265,137 +195,41 @@ absl::Status SelectColumns(Evaluation& evaluation,
   const bool one_time = grid.count == 1 || references.step_ms == 0;
   reading.newest_only = one_time && !selector.smoothed;
   reading.steps = grid.count;
-  const auto new_mapper = [&](Tally* tally) -> std::unique_ptr<SeriesMapper> {
-    return std::make_unique<SelectorMapper>(evaluation, selector, grid, take,
-                                            shift_ms, tally);
-  };
-  return evaluation.Map(selector, reading, new_mapper, sink);
+  return {&selector, reading, grid,
+          [&evaluation, &selector, grid, take, shift_ms](Tally* tally) {
+            return std::make_unique<SelectorMapper>(evaluation, selector, grid,
+                                                    take, shift_ms, tally);
+          }};
 }
 
-using RangeSink = absl::FunctionRef<absl::Status(RangeSeries& series)>;
-
-SelectorReading ReadingOf(const Evaluation& evaluation,
-                          const MatrixSelector& matrix, const StepGrid& grid,
-                          bool newest_only) {
-  const std::int64_t lookback_ms = evaluation.settings().lookback_delta_ms;
-  const RangeGeometry geometry = GeometryOf(matrix, grid);
-  SelectorReading reading;
-  reading.range = {
-      geometry.first_end_ms - geometry.range_ms + 1,
-      geometry.first_end_ms +
-          geometry.step_ms * static_cast<std::int64_t>(grid.count - 1)};
-  if (geometry.anchored || geometry.smoothed) {
-    reading.range.min_ms -= lookback_ms;
-  }
-  if (geometry.smoothed) reading.range.max_ms += lookback_ms;
-  reading.step_ms = grid.step_ms;
-  reading.range_ms = geometry.range_ms;
-  const bool one_time = grid.count == 1 || geometry.step_ms == 0;
-  reading.newest_only = newest_only && one_time;
-  reading.steps = grid.count;
-  return reading;
-}
-
-/// Takes what was read of a series for a range vector. False when it is empty.
-bool TakeSeries(bool counts_only, model::Labels& labels,
-                model::SampleColumns& samples, Tally* tally,
-                RangeSeries* series) {
-  std::swap(series->samples, samples);
-  if (counts_only) KeepCounts(&series->samples);
-  DropStaleMarkers(&series->samples);
-  if (series->samples.empty()) return false;
-  const std::size_t size = SizeInSamples(series->samples);
-  tally->largest = std::max(tally->largest, size);
-  tally->stats.read += static_cast<std::int64_t>(size);
-  std::swap(series->labels, labels);
-  series->drop_name = false;
-  return true;
-}
-
-absl::Status ReadMatrix(Evaluation& evaluation, const MatrixSelector& matrix,
-                        const StepGrid& grid, RangeSink sink) {
-  const bool counts_only = evaluation.CountsOnly(*matrix.selector);
-  RangeSeries series;
-  const auto read = [&](model::Labels& labels,
-                        model::SampleColumns& samples) -> absl::Status {
-    if (!TakeSeries(counts_only, labels, samples, &evaluation.tally(),
-                    &series)) {
-      return absl::OkStatus();
-    }
-    return sink(series);
-  };
-  return evaluation.Select(*matrix.selector,
-                           ReadingOf(evaluation, matrix, grid, false), read);
-}
-
-class MatrixMapper : public SeriesMapper {
- public:
-  MatrixMapper(bool counts_only, std::unique_ptr<RangeMapper> mapper,
-               Tally* tally)
-      : counts_only_(counts_only), mapper_(std::move(mapper)), tally_(tally) {}
-
-  absl::StatusOr<bool> Map(model::Labels& labels, model::SampleColumns& samples,
-                           Column* out) override {
-    if (!TakeSeries(counts_only_, labels, samples, tally_, &series_)) {
-      return false;
-    }
-    return mapper_->Map(series_, out);
-  }
-
- private:
-  const bool counts_only_;
-  const std::unique_ptr<RangeMapper> mapper_;
-  Tally* const tally_;
-  RangeSeries series_;
-};
-
-/// The steps of the inner expression: multiples of the step, so that they do
-/// not move with the time of the query.
-StepGrid InnerGrid(const RangeGeometry& geometry, std::int64_t step_ms,
-                   std::size_t windows) {
-  const std::int64_t begin_ms = geometry.first_end_ms - geometry.range_ms;
-  std::int64_t start_ms = begin_ms / step_ms * step_ms;
-  if (start_ms <= begin_ms) start_ms += step_ms;
-  const std::int64_t end_ms =
-      geometry.first_end_ms +
-      geometry.step_ms * static_cast<std::int64_t>(windows - 1);
-  return StepGrid::Between(start_ms, end_ms, step_ms);
-}
-
-absl::Status ReadSubquery(Evaluation& evaluation, const SubqueryExpr& subquery,
-                          const StepGrid& grid, RangeSink sink) {
-  const std::int64_t step_ms =
-      subquery.step_ms != 0 ? subquery.step_ms
-                            : evaluation.settings().default_subquery_step_ms;
-  const StepGrid inner =
-      InnerGrid(GeometryOf(subquery, grid), step_ms, grid.count);
-  RangeSeries series;
-  const auto forward = [&](Column& column) -> absl::Status {
-    series.samples.clear();
-    for (std::size_t i = 0; i < column.values.size(); ++i) {
-      if (column.HasHistogram(i)) {
-        series.samples.Append(inner.At(i), WithoutReset(column.histograms[i]));
-      } else if (IsPresent(column.values[i])) {
-        series.samples.Append(inner.At(i), column.values[i]);
-      }
-    }
-    if (series.samples.empty()) return absl::OkStatus();
-    SampleReservation held(&evaluation.budget());
-    NARTHEX_RETURN_IF_ERROR(held.Add(SizeInSamples(series.samples)));
-    series.labels = column.labels;
-    series.drop_name = column.drop_name;
-    return sink(series);
-  };
-  return evaluation.Vector(*subquery.expr, inner, forward);
+absl::Status SelectColumns(Evaluation& evaluation,
+                           const VectorSelector& selector, const StepGrid& grid,
+                           Take take, ColumnSink sink,
+                           std::int64_t shift_ms = 0) {
+  return evaluation.Map(ReadingOf(evaluation, selector, grid, take, shift_ms),
+                        sink);
 }
 
 }  // namespace
 
+References ReferencesOf(const TimeModifiers& time, const StepGrid& grid) {
+  if (time.at == TimeModifiers::At::kNone) {
+    return {grid.start_ms - time.offset_ms, grid.step_ms};
+  }
+  return {time.at_ms - time.offset_ms, 0};
+}
+
+SeriesReading ReadingOfSelector(const Evaluation& evaluation,
+                                const VectorSelector& selector,
+                                const StepGrid& grid) {
+  return ReadingOf(evaluation, selector, grid,
+                   selector.smoothed ? TakeSmoothed : TakeValues, 0);
+}
+
 absl::Status EvaluateSelector(Evaluation& evaluation,
                               const VectorSelector& selector,
                               const StepGrid& grid, ColumnSink sink) {
-  return SelectColumns(evaluation, selector, grid,
-                       selector.smoothed ? TakeSmoothed : TakeValues, sink);
+  return evaluation.Map(ReadingOfSelector(evaluation, selector, grid), sink);
 }
 
 namespace {
@@ -426,58 +260,6 @@ absl::Status EvaluateSelectorStartTimes(Evaluation& evaluation,
                                         const StepGrid& grid, ColumnSink sink) {
   return SelectColumns(evaluation, selector, grid, TakeStartTimes, sink,
                        ShiftOfTimes(selector.time));
-}
-
-RangeGeometry GeometryOf(const Expr& expr, const StepGrid& grid) {
-  const bool is_matrix = expr.kind == ExprKind::kMatrixSelector;
-  const TimeModifiers& time = is_matrix
-                                  ? expr.As<MatrixSelector>().selector->time
-                                  : expr.As<SubqueryExpr>().time;
-  const References references = ReferencesOf(time, grid);
-  RangeGeometry geometry;
-  geometry.first_end_ms = references.first_ms;
-  geometry.step_ms = references.step_ms;
-  geometry.range_ms = is_matrix ? expr.As<MatrixSelector>().range_ms
-                                : expr.As<SubqueryExpr>().range_ms;
-  if (is_matrix) {
-    geometry.anchored = expr.As<MatrixSelector>().selector->anchored;
-    geometry.smoothed = expr.As<MatrixSelector>().selector->smoothed;
-  }
-  return geometry;
-}
-
-absl::Status EvaluateRange(Evaluation& evaluation, const Expr& expr,
-                           const StepGrid& grid, RangeSink sink) {
-  if (grid.count == 0) return absl::OkStatus();
-  if (expr.kind == ExprKind::kMatrixSelector) {
-    return ReadMatrix(evaluation, expr.As<MatrixSelector>(), grid, sink);
-  }
-  return ReadSubquery(evaluation, expr.As<SubqueryExpr>(), grid, sink);
-}
-
-absl::Status MapRange(Evaluation& evaluation, const Expr& expr,
-                      const StepGrid& grid, bool newest_only,
-                      NewRangeMapper new_mapper, ColumnSink sink) {
-  if (expr.kind == ExprKind::kMatrixSelector) {
-    const auto& matrix = expr.As<MatrixSelector>();
-    const bool counts_only = evaluation.CountsOnly(*matrix.selector);
-    const auto new_matrix_mapper =
-        [&](Tally* tally) -> std::unique_ptr<SeriesMapper> {
-      return std::make_unique<MatrixMapper>(counts_only, new_mapper(tally),
-                                            tally);
-    };
-    return evaluation.Map(*matrix.selector,
-                          ReadingOf(evaluation, matrix, grid, newest_only),
-                          new_matrix_mapper, sink);
-  }
-  const std::unique_ptr<RangeMapper> mapper = new_mapper(&evaluation.tally());
-  Column column;
-  return ReadSubquery(evaluation, expr.As<SubqueryExpr>(), grid,
-                      [&](RangeSeries& series) -> absl::Status {
-                        NARTHEX_ASSIGN_OR_RETURN(const bool kept,
-                                                 mapper->Map(series, &column));
-                        return kept ? sink(column) : absl::OkStatus();
-                      });
 }
 
 }  // namespace narthex::promql

@@ -45,6 +45,10 @@ void Evaluation::ShareNodes(const Expr& expr) {
   if (uses_.size() < 2) return;
   shared_.emplace(expr, fragments_ == nullptr ? nullptr : &fragments_->plan);
   if (shared_->empty()) shared_.reset();
+  shared_reads_.emplace(expr,
+                        fragments_ == nullptr ? nullptr : &fragments_->plan,
+                        shared_.has_value() ? &*shared_ : nullptr);
+  if (shared_reads_->empty()) shared_reads_.reset();
 }
 
 absl::Status Evaluation::Shared(const Expr& expr, const StepGrid& grid,

@@ -270,7 +270,10 @@ absl::Status Evaluation::Evaluated(const Expr& expr, const StepGrid& grid,
 absl::Status Evaluation::Invariant(const Expr& expr, const StepGrid& grid,
                                    ColumnSink sink) {
   if (grid.count == 1) return Vector(expr, grid, sink);
-  return Vector(expr, grid.First(), [&](Column& column) {
+  // What the consumer looks at meanwhile is its own.
+  std::int64_t consumed = 0;
+  const std::int64_t before = stats().total;
+  const auto repeat = [&](Column& column) {
     const double value = column.values[0];
     column.values.assign(grid.count, value);
     if (column.HasHistogram(0)) {
@@ -279,8 +282,19 @@ absl::Status Evaluation::Invariant(const Expr& expr, const StepGrid& grid,
     } else {
       column.histograms.clear();
     }
-    return sink(column);
-  });
+    const std::int64_t handed = stats().total;
+    const absl::Status taken = sink(column);
+    consumed += stats().total - handed;
+    return taken;
+  };
+  NARTHEX_RETURN_IF_ERROR(Vector(expr, grid.First(), repeat));
+  SeeAtAllSteps(stats().total - before - consumed, grid);
+  return absl::OkStatus();
+}
+
+/// Evaluated once, it is seen by every step.
+void Evaluation::SeeAtAllSteps(std::int64_t samples, const StepGrid& grid) {
+  stats().total += samples * static_cast<std::int64_t>(grid.count - 1);
 }
 
 absl::Status Evaluation::Unary(const UnaryExpr& expr, const StepGrid& grid,
@@ -322,9 +336,11 @@ absl::StatusOr<std::vector<double>> Evaluation::Scalar(const Expr& expr,
     case ExprKind::kParen:
       return Scalar(*expr.As<ParenExpr>().expr, grid);
     case ExprKind::kStepInvariant: {
+      const std::int64_t before = stats().total;
       NARTHEX_ASSIGN_OR_RETURN(
           std::vector<double> values,
           Scalar(*expr.As<StepInvariantExpr>().expr, grid.First()));
+      SeeAtAllSteps(stats().total - before, grid);
       values.resize(grid.count, values[0]);
       return values;
     }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,7 @@
 #include "libs/promql/progress.h"
 #include "libs/promql/series_mapper.h"
 #include "libs/promql/shared_nodes.h"
+#include "libs/promql/shared_reads.h"
 #include "libs/promql/step_grid.h"
 #include "libs/storage/storage.h"
 
@@ -139,6 +141,14 @@ struct SelectorReading {
   std::size_t steps = 1;  // For which a column has values.
 };
 
+/// How the series of a selector become the columns of a node.
+struct SeriesReading {
+  const VectorSelector* selector = nullptr;
+  SelectorReading reading;
+  StepGrid grid;
+  std::function<std::unique_ptr<SeriesMapper>(Tally* tally)> new_mapper;
+};
+
 class FragmentEvaluator;
 class Plan;
 struct Fragment;
@@ -164,8 +174,9 @@ class Evaluation {
              const base::Clock& clock, const Expr& root,
              const FragmentContext* fragments = nullptr);
 
-  /// Evaluates nodes that say the same once. `expr` is what will be evaluated;
-  /// to be called before.
+  /// Evaluates nodes that say the same once, and reads series once for nodes
+  /// that take the same ones. `expr` is what will be evaluated; to be called
+  /// before.
   void ShareNodes(const Expr& expr);
 
   /// Streams the instant vector `expr`. Errors: kFailedPrecondition when it
@@ -191,9 +202,7 @@ class Evaluation {
                       const SelectorReading& reading, SeriesSink sink);
   /// Streams what mappers make of those series; when these are many, with the
   /// help of other threads.
-  absl::Status Map(const VectorSelector& selector,
-                   const SelectorReading& reading, NewSeriesMapper new_mapper,
-                   ColumnSink sink);
+  absl::Status Map(const SeriesReading& reading, ColumnSink sink);
 
   /// Whether only the counts and sums of the selector's histograms matter.
   bool CountsOnly(const VectorSelector& selector) const;
@@ -222,6 +231,13 @@ class Evaluation {
   /// Takes over what the tally of some mapper says, and begins a new one.
   absl::Status Count(Tally& tally);
   void CountStorage(const storage::SeriesSet& set);
+  /// Map() for one node alone.
+  absl::Status MapAlone(const SeriesReading& reading, ColumnSink sink);
+  /// Map() for all nodes of a group; the columns of the others are held.
+  absl::Status MapTogether(const SeriesReading& own,
+                           const SharedReads::Group& group, ColumnSink sink);
+  struct HeldColumns;
+  absl::Status TakeHeld(HeldColumns& held, ColumnSink sink);
   absl::Status MapHere(storage::SeriesSet& set, SeriesMapper& mapper,
                        std::size_t series, ColumnSink sink, bool* done);
   absl::Status Node(const Expr& expr, const StepGrid& grid, ColumnSink sink);
@@ -238,6 +254,7 @@ class Evaluation {
                         ColumnSink sink);
   absl::Status Invariant(const Expr& expr, const StepGrid& grid,
                          ColumnSink sink);
+  void SeeAtAllSteps(std::int64_t samples, const StepGrid& grid);
   absl::Status Unary(const UnaryExpr& expr, const StepGrid& grid,
                      ColumnSink sink);
   absl::StatusOr<std::vector<double>> ScalarCall(const Call& call,
@@ -278,6 +295,16 @@ class Evaluation {
   // Of groups under way.
   absl::flat_hash_map<const SharedNodes::Group*, std::unique_ptr<SharedResult>>
       shared_results_;
+  std::optional<SharedReads> shared_reads_;
+  /// What was made for a node when the series were read for another one.
+  struct HeldColumns {
+    const SharedReads::Member* member = nullptr;
+    const SharedReads::Member* read_with = nullptr;
+    StepGrid grid;
+    Columns columns;
+  };
+  absl::flat_hash_map<const VectorSelector*, std::unique_ptr<HeldColumns>>
+      held_;
   // The vector of an aggregation whose parts were made elsewhere.
   const Expr* part_of_ = nullptr;
   bool in_parts_ = false;

@@ -20,7 +20,8 @@ struct NodeTrace {
   /// Read from storage for it and the nodes below.
   std::int64_t series_read = 0;
   std::int64_t samples_read = 0;
-  /// The node that says the same and whose result was taken.
+  /// The node with which it was evaluated: one that says the same, or that
+  /// looks at the same series.
   std::optional<std::uint32_t> same_as = {};
 };
 
