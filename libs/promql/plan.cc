@@ -1,6 +1,9 @@
 #include "libs/promql/plan.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "libs/promql/evaluation.h"
 
@@ -33,6 +36,37 @@ bool IsNumber(const Expr& expr) {
   return Unwrap(expr).kind == ExprKind::kNumber;
 }
 
+/// Adds the names of the metrics that are read; of a selector that does not
+/// fix it an empty one.
+void AddNamesRead(const Expr& expr, std::set<std::string>* names) {
+  if (expr.kind == ExprKind::kVectorSelector) {
+    std::string name;
+    for (const model::Matcher& matcher : expr.As<VectorSelector>().matchers) {
+      if (matcher.type() == model::MatchType::kEqual &&
+          matcher.name() == model::kMetricName) {
+        name = matcher.value();
+      }
+    }
+    names->insert(std::move(name));
+  }
+  for (const Expr* child : Children(expr)) AddNamesRead(*child, names);
+}
+
+/// Whether the sides can only match where they come from the same stored
+/// series: all labels are matched, and the name is the same.
+bool MatchesItself(const BinaryExpr& binary) {
+  const VectorMatching& matching = *binary.matching;
+  using Cardinality = VectorMatching::Cardinality;
+  if (matching.on || !matching.labels.empty() || binary.op == BinaryOp::kOr ||
+      matching.cardinality == Cardinality::kManyToOne ||
+      matching.cardinality == Cardinality::kOneToMany) {
+    return false;
+  }
+  std::set<std::string> names;
+  AddNamesRead(binary, &names);
+  return names.size() == 1 && !names.begin()->empty();
+}
+
 /// Whether each series of the result comes from one stored series, and equal
 /// labels cannot arise.
 bool IsSeriesBySeries(const Expr& wrapped) {
@@ -45,6 +79,11 @@ bool IsSeriesBySeries(const Expr& wrapped) {
              IsSeriesBySeries(*expr.As<UnaryExpr>().expr);
     case ExprKind::kBinary: {
       const auto& binary = expr.As<BinaryExpr>();
+      if (binary.lhs->type() == ValueType::kVector &&
+          binary.rhs->type() == ValueType::kVector) {
+        return MatchesItself(binary) && IsSeriesBySeries(*binary.lhs) &&
+               IsSeriesBySeries(*binary.rhs);
+      }
       const bool right = IsNumber(*binary.lhs);
       const Expr& vector = right ? *binary.rhs : *binary.lhs;
       const Expr& other = right ? *binary.lhs : *binary.rhs;

@@ -25,8 +25,9 @@ enum class Merge {
 /// data: the highest ones whose result, merged, is exactly that of evaluating
 /// them in one place.
 ///
-/// With several places that holds for functions of single series, and of the
-/// aggregations over those:
+/// With several places that holds for functions of single series, for binary
+/// operators whose sides are made of the same ones (`rate(x[5m]) / x`), and of
+/// the aggregations over those:
 ///  - min, max, group, topk and bottomk of the results are those of the whole;
 ///  - counts add up, those of count_values by value;
 ///  - of sum and avg the compensated sums are merged with what rounding has

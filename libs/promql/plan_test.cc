@@ -130,6 +130,12 @@ TEST_CASE("what is evaluated in places is what one storage would give") {
       "requests_total > 2", "2 * requests_total", "-requests_total",
       "requests_total + on (instance) group_left () errors_total",
       "requests_total and on (job, instance) errors_total > 0.5",
+      "requests_total / rate(requests_total[5m])",
+      "sum by (job) (errors_total > errors_total offset 1m)",
+      "requests_total{job!=\"job1\"} unless (2 + requests_total) > 3",
+      "topk(2, max_over_time(errors_total[3m]) - "
+      "min_over_time(errors_total[3m]))",
+      "{__name__=~\".*_total\",instance=\"i1\"} + requests_total",
       "absent(nothing)", "absent_over_time(requests_total[1m])",
       "max_over_time(sum(rate(requests_total[2m]))[5m:30s])",
       "sum(requests_total @ 300)", "sum(requests_total offset 2m)",
@@ -243,6 +249,24 @@ TEST_CASE("with one place the whole vector is evaluated there") {
   CHECK(result.fragments[0].node == 0);
   CHECK(result.fragments[0].columns == 1);
   CHECK(result.stats.series_read == 12);
+}
+
+TEST_CASE("operators on the same series are evaluated where these are") {
+  struct Row {
+    const char* query;
+    std::size_t fragments;
+  };
+  const Row row = GENERATE(
+      Row{"sum(requests_total / rate(requests_total[5m]))", 1},
+      Row{"requests_total{job=\"job1\"} - requests_total offset 1m", 1},
+      Row{"requests_total and rate(requests_total[5m]) > 0", 1},
+      Row{"requests_total - errors_total", 2},
+      Row{"requests_total or rate(requests_total[5m])", 2},
+      Row{"requests_total - on (job, instance) requests_total offset 1m", 2});
+  INFO(row.query);
+  World world(3);
+  const QueryResult result = world.Range(row.query, true);
+  CHECK(result.fragments.size() == row.fragments);
 }
 
 TEST_CASE("a query that places refuse is evaluated over selections") {
