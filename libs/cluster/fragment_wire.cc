@@ -29,6 +29,7 @@ void ToWire(const promql::Fragment& fragment, v1::EvaluateRequest* out) {
   out->set_explain(settings.explain);
   out->set_use_start_timestamps(settings.use_start_timestamps);
   out->set_part(fragment.part);
+  out->set_propagate_matchers(fragment.propagate_matchers);
 }
 
 promql::Fragment FromWire(const v1::EvaluateRequest& request) {
@@ -56,6 +57,7 @@ promql::Fragment FromWire(const v1::EvaluateRequest& request) {
   settings.explain = request.explain();
   settings.use_start_timestamps = request.use_start_timestamps();
   fragment.part = request.part();
+  fragment.propagate_matchers = request.propagate_matchers();
   fragment.places =
       static_cast<std::size_t>(std::max(request.members_size(), 1));
   return fragment;

@@ -10,6 +10,7 @@
 #include "libs/promql/eval_nodes.h"
 #include "libs/promql/evaluation.h"
 #include "libs/promql/plan.h"
+#include "libs/promql/propagate.h"
 #include "libs/promql/range_rate.h"
 
 namespace narthex::promql {
@@ -301,6 +302,9 @@ absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
   if (times.step_ms != 0) NARTHEX_RETURN_IF_ERROR(CheckRangeType(*root));
   NARTHEX_ASSIGN_OR_RETURN(root, Prepare(std::move(root), times.start_ms,
                                          times.end_ms, times.step_ms));
+  const bool propagate = query.propagate_matchers && !query.per_step_stats &&
+                         !options_.type_and_unit_labels;
+  if (propagate) PropagateMatchers(root.get());
 
   const std::int64_t queued_ns = clock_.MonotonicNs();
   Turn turn(*this);
@@ -344,6 +348,7 @@ absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
                            "",
                            false,
                            {},
+                           propagate,
                            plan.places()};
       const FragmentContext context{*query.fragments, plan, whole,
                                     result.fragments};

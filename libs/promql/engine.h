@@ -56,6 +56,9 @@ struct QueryOptions {
   bool explain = false;
   /// Fill QueryStats::steps, for which every step is evaluated once more.
   bool per_step_stats = false;
+  /// Read less where PropagateMatchers() allows it: nobody asks how many
+  /// samples the query looked at.
+  bool propagate_matchers = false;
   /// Where parts of the query can be evaluated instead of here; may be null.
   FragmentEvaluator* fragments = nullptr;
 };

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/promql/plan.h"
+#include "libs/promql/propagate.h"
 
 namespace narthex::promql {
 
@@ -17,6 +18,7 @@ absl::StatusOr<FragmentReply> EvaluateFragment(const Fragment& fragment,
                            Parse(fragment.expression, fragment.parser));
   NARTHEX_ASSIGN_OR_RETURN(root, Prepare(std::move(root), fragment.start_ms,
                                          fragment.end_ms, fragment.step_ms));
+  if (fragment.propagate_matchers) PropagateMatchers(root.get());
   const Expr* node = PlanNode(*root, fragment.node);
   if (node == nullptr || node->type() != ValueType::kVector ||
       (fragment.node != 0 && node->String() != fragment.node_text)) {

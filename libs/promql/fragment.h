@@ -35,6 +35,8 @@ struct Fragment {
   /// Of an aggregation its parts are wanted: see Merge::kParts.
   bool part = false;
   StepGrid grid;
+  /// The tree was prepared with PropagateMatchers().
+  bool propagate_matchers = false;
   /// How many places the plan that this fragment is of was made for.
   std::size_t places = 1;
 };

@@ -69,6 +69,7 @@ grpc::Status QuerierService::Query(
     grpc::ServerWriter<v1::QueryResponse>* writer) {
   promql::QueryOptions options;
   options.timeout_ms = TimeLeftMs(*call);
+  options.propagate_matchers = true;
   const std::function<bool()> is_cancelled = [call] {
     return call->IsCancelled();
   };

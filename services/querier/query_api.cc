@@ -26,6 +26,7 @@ absl::StatusOr<promql::QueryOptions> ReadOptions(const QueryContext& context,
   promql::QueryOptions options;
   options.max_annotations = kMaxAnnotations;
   options.explain = IsTrue(params.Get("explain"));
+  options.propagate_matchers = params.Get("stats").empty();
   options.per_step_stats =
       context.per_step_stats && params.Get("stats") == "all";
   if (const absl::string_view text = params.Get("timeout"); !text.empty()) {
