@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 
 #include "absl/strings/match.h"
@@ -30,6 +31,19 @@ bool IsPlainHost(absl::string_view host) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
            (c >= 'A' && c <= 'Z') || std::strchr("-._:[]", c) != nullptr;
   });
+}
+
+// None, or one that exists.
+bool HasPlainPort(absl::string_view host_port) {
+  const std::size_t colon = host_port.rfind(':');
+  if (colon == absl::string_view::npos) return true;
+  if (host_port.find(']', colon) != absl::string_view::npos) return true;
+  const absl::string_view port = host_port.substr(colon + 1);
+  std::uint16_t number = 0;
+  const auto parsed =
+      std::from_chars(port.data(), port.data() + port.size(), number);
+  return port.empty() ||
+         (parsed.ec == std::errc() && parsed.ptr == port.data() + port.size());
 }
 
 bool IsPlainField(absl::string_view text) {
@@ -74,7 +88,7 @@ std::optional<DirectUrl> SplitDirectUrl(absl::string_view url) {
   const std::size_t slash = url.find('/');
   if (slash == absl::string_view::npos) return std::nullopt;
   const DirectUrl parts{url.substr(0, slash), url.substr(slash)};
-  if (!IsPlainHost(parts.host_port) ||
+  if (!IsPlainHost(parts.host_port) || !HasPlainPort(parts.host_port) ||
       !std::all_of(parts.path.begin(), parts.path.end(), IsPlain) ||
       absl::StrContains(parts.path.substr(0, parts.path.find('?')), "/.")) {
     return std::nullopt;

@@ -159,6 +159,32 @@ TEST_CASE("failures on the short way are worded as on a targets page") {
           absl::StrCat("Get \"", url, "\": dial tcp 127.0.0.1:", port,
                        ": connect: connection refused"));
   }
+  SECTION("nobody listens at a name") {
+    int port = 0;
+    { port = Echo("").socket.port(); }
+    const std::string url = absl::StrCat("http://localhost:", port, "/m");
+    const std::string message(
+        Ask(client, {.url = url}).result.status.message());
+    const std::string begin = absl::StrCat("Get \"", url, "\": dial tcp ");
+    const std::string end =
+        absl::StrCat(":", port, ": connect: connection refused");
+    CHECK((message == absl::StrCat(begin, "127.0.0.1", end) ||
+           message == absl::StrCat(begin, "[::1]", end)));
+  }
+  SECTION("the port is none") {
+    for (const char* host : {"127.0.0.1", "localhost", "[::1]"}) {
+      const std::string large = absl::StrCat("http://", host, ":99999/m");
+      CHECK(Ask(client, {.url = large}).result.status.message() ==
+            absl::StrCat("Get \"", large,
+                         "\": dial tcp: address 99999: invalid port"));
+      for (const char* port : {":http", ":-1"}) {
+        const std::string url = absl::StrCat("http://", host, port, "/m");
+        CHECK(Ask(client, {.url = url}).result.status.message() ==
+              absl::StrCat("parse \"", url, "\": invalid port \"", port,
+                           "\" after host"));
+      }
+    }
+  }
   SECTION("no answer in time") {
     const Echo echo("");
     const Answer answer = Ask(client, {.url = echo.Url(), .timeout_ms = 30});

@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/quote.h"
 #include "libs/http/dial_url.h"
@@ -120,6 +121,28 @@ std::string Reason(const FetchFailure& failure) {
   }
 }
 
+// What Go says of a port that is none; OK when that is not what is wrong.
+absl::Status BadPort(const FetchFailure& failure) {
+  const std::string host_port = UrlHostPort(failure.url);
+  const std::size_t colon = host_port.rfind(':');
+  if (colon == std::string::npos) return absl::OkStatus();
+  const std::string port = host_port.substr(colon);
+  if (absl::StrContains(port, "]")) return absl::OkStatus();
+  if (port.find_first_not_of("0123456789", 1) != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("parse ", base::Quote(RedactUrl(failure.url)),
+                     ": invalid port ", base::Quote(port), " after host"));
+  }
+  int number = 0;
+  if (port.size() == 1 ||
+      (absl::SimpleAtoi(port.substr(1), &number) && number <= 65535)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(RequestName(failure.method, failure.url),
+                   ": dial tcp: address ", port.substr(1), ": invalid port"));
+}
+
 }  // namespace
 
 std::string RequestName(absl::string_view method, const std::string& url) {
@@ -131,6 +154,9 @@ std::string RequestName(absl::string_view method, const std::string& url) {
 }
 
 absl::Status FetchError(const FetchFailure& failure) {
+  if (failure.code == CURLE_URL_MALFORMAT) {
+    if (absl::Status bad = BadPort(failure); !bad.ok()) return bad;
+  }
   std::string text = Reason(failure);
   // Go names the request only until the answer's head has come.
   if (!failure.got_head) {

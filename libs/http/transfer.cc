@@ -1,5 +1,9 @@
 #include "libs/http/transfer.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
@@ -45,6 +49,22 @@ bool IsSameOrSubdomain(absl::string_view host, absl::string_view parent) {
          host[host.size() - parent.size() - 1] == '.';
 }
 
+// "ip:port"; empty for what has none.
+std::string AddressText(const sockaddr& address) {
+  char ip[INET6_ADDRSTRLEN] = {};
+  if (address.sa_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    ::inet_ntop(AF_INET, &v4.sin_addr, ip, sizeof(ip));
+    return absl::StrCat(ip, ":", ntohs(v4.sin_port));
+  }
+  if (address.sa_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    ::inet_ntop(AF_INET6, &v6.sin6_addr, ip, sizeof(ip));
+    return absl::StrCat("[", ip, "]:", ntohs(v6.sin6_port));
+  }
+  return "";
+}
+
 const std::shared_ptr<const ClientConfig>& DefaultConfig() {
   static const auto config = std::make_shared<const ClientConfig>();
   return config;
@@ -81,6 +101,9 @@ absl::Status Transfer::Configure(CURL* easy, const ClientOptions& options) {
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &Transfer::OnHeader);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
+  dialled_.clear();
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &Transfer::OnSocket);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 64L << 10);
   curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, 300L);
   curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
@@ -371,6 +394,14 @@ void Transfer::Decode() {
   }
 }
 
+curl_socket_t Transfer::OnSocket(void* self, curlsocktype,
+                                 curl_sockaddr* address) {
+  auto& dialled = static_cast<Transfer*>(self)->dialled_;
+  if (dialled.empty()) dialled = AddressText(address->addr);
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC,
+                  address->protocol);
+}
+
 bool Transfer::FollowRedirect() {
   char* next = nullptr;
   long status = 0;
@@ -420,6 +451,8 @@ FetchFailure Transfer::Failure(CURLcode code) const {
     failure.peer = absl::StrContains(ip, ":")
                        ? absl::StrCat("[", ip, "]:", port)
                        : absl::StrCat(ip, ":", port);
+  } else {
+    failure.peer = dialled_;
   }
   return failure;
 }

@@ -72,6 +72,9 @@ class Transfer {
 
   static std::size_t OnBody(char* data, std::size_t, std::size_t size,
                             void* self);
+  // Notes where a connection is tried, in `*self`.
+  static curl_socket_t OnSocket(void* self, curlsocktype,
+                                curl_sockaddr* address);
   static std::size_t OnHeader(char* data, std::size_t, std::size_t size,
                               void* self);
 
@@ -89,6 +92,7 @@ class Transfer {
   List connect_to_;
   TlsMaterial tls_;
   std::string proxy_;
+  std::string dialled_;  // "ip:port" that was tried first.
   std::string token_;
   char error_[CURL_ERROR_SIZE] = {};
   int redirects_ = 0;
