@@ -2,12 +2,20 @@
 
 #include <pthread.h>
 
-#include <chrono>
+#include <utility>
 
 #include "libs/base/clock.h"
 #include "libs/http/client.h"
 
 namespace narthex::discovery {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+// How long a provider may take to find what the one before it had found.
+constexpr std::chrono::seconds kInherit{10};
+
+}  // namespace
 
 Manager::Manager(Options options, base::Logger logger, Metrics& metrics,
                  Callback callback)
@@ -36,7 +44,8 @@ Provider* Manager::Join(const ProviderConfig& config, const std::string& job) {
   std::unique_ptr<Provider> provider =
       config.Make({*client_, logger_, metrics_, job});
   Provider* const started = provider.get();
-  running_.emplace(next_id_++, Running{config, {job}, {}, std::move(provider)});
+  running_.emplace(next_id_++,
+                   Running{config, {job}, {}, std::move(provider), {}});
   return started;
 }
 
@@ -47,7 +56,10 @@ void Manager::ApplyConfig(const std::map<std::string, Configs>& jobs) {
   {
     base::MutexLock lock(mutex_);
     if (stopping_) return;
-    for (auto& [id, running] : running_) running.jobs.clear();
+    std::map<std::uint64_t, std::set<std::string>> jobs_before;
+    for (auto& [id, running] : running_) {
+      jobs_before[id] = std::exchange(running.jobs, {});
+    }
     static_.clear();
     for (const auto& [job, configs] : jobs) {
       TargetGroups& groups = static_[job];
@@ -62,13 +74,28 @@ void Manager::ApplyConfig(const std::map<std::string, Configs>& jobs) {
         }
       }
     }
+    std::map<std::string, TargetGroups> left;
     for (auto it = running_.begin(); it != running_.end();) {
       if (!it->second.jobs.empty()) {
         ++it;
         continue;
       }
+      for (const std::string& job : jobs_before[it->first]) {
+        for (auto& group : GroupsOf(it->second, job)) {
+          left[job].push_back(std::move(group));
+        }
+      }
       ended.push_back(std::move(it->second.provider));
       it = running_.erase(it);
+    }
+    for (const auto& [id, provider] : started) {
+      Running& running = running_.at(id);
+      for (const std::string& job : running.jobs) {
+        if (auto found = left.extract(job)) {
+          running.inherited.insert(std::move(found));
+          inherited_until_ = SteadyClock::now() + kInherit;
+        }
+      }
     }
   }
   // Providers call back into Receive(), so none of this holds the lock.
@@ -89,6 +116,10 @@ void Manager::Receive(std::uint64_t id, std::vector<TargetGroup> groups) {
   base::MutexLock lock(mutex_);
   const auto it = running_.find(id);
   if (it == running_.end()) return;
+  if (!it->second.inherited.empty()) {
+    it->second.inherited.clear();
+    dirty_ = true;
+  }
   auto& known = it->second.groups;
   for (TargetGroup& group : groups) {
     const auto old = known.find(group.source);
@@ -107,28 +138,57 @@ void Manager::Receive(std::uint64_t id, std::vector<TargetGroup> groups) {
   if (dirty_) changed_.NotifyAll();
 }
 
+TargetGroups Manager::GroupsOf(const Running& running, const std::string& job) {
+  const auto inherited = running.inherited.find(job);
+  if (inherited != running.inherited.end()) return inherited->second;
+  TargetGroups groups;
+  for (const auto& [source, group] : running.groups) groups.push_back(group);
+  return groups;
+}
+
 std::map<std::string, TargetGroups> Manager::Snapshot() const {
   std::map<std::string, TargetGroups> jobs = static_;
   for (const auto& [id, running] : running_) {
     for (const std::string& job : running.jobs) {
-      for (const auto& [source, group] : running.groups) {
-        jobs[job].push_back(group);
+      for (auto& group : GroupsOf(running, job)) {
+        jobs[job].push_back(std::move(group));
       }
     }
   }
   return jobs;
 }
 
+void Manager::DropInherited() {
+  inherited_until_.reset();
+  for (auto& [id, running] : running_) {
+    if (running.inherited.empty()) continue;
+    running.inherited.clear();
+    dirty_ = true;
+  }
+}
+
+void Manager::AwaitChange() {
+  while (!stopping_ && !dirty_) {
+    if (!inherited_until_.has_value()) {
+      changed_.Wait(mutex_);
+    } else if (SteadyClock::now() < *inherited_until_) {
+      changed_.WaitFor(mutex_, std::chrono::ceil<std::chrono::milliseconds>(
+                                   *inherited_until_ - SteadyClock::now()));
+    } else {
+      DropInherited();
+    }
+  }
+}
+
 void Manager::Run() {
   pthread_setname_np(pthread_self(), "sd-manager");
-  using SteadyClock = std::chrono::steady_clock;
   const std::chrono::milliseconds interval(options_.update_interval_ms);
   SteadyClock::time_point next{};
   for (;;) {
     std::map<std::string, TargetGroups> jobs;
     {
       base::MutexLock lock(mutex_);
-      while (!stopping_ && !dirty_) changed_.Wait(mutex_);
+      AwaitChange();
       if (!urgent_ && SteadyClock::now() < next) {
         metrics_.delayed_updates.Inc();
       }

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -24,7 +26,8 @@ using TargetGroups = std::vector<std::shared_ptr<const TargetGroup>>;
 /// Runs the discovery of many jobs and hands on what they found, as Prometheus
 /// does: groups of one job are merged over its providers, jobs with the same
 /// provider config share one instance, providers that a new configuration
-/// does not change go on running. Thread-safe.
+/// does not change go on running, and what replaces others begins with what
+/// those had found. Thread-safe.
 class Manager {
  public:
   /// All jobs with their current groups; those without targets too. Runs on
@@ -56,10 +59,17 @@ class Manager {
     std::set<std::string> jobs;
     std::map<std::string, std::shared_ptr<const TargetGroup>> groups;
     std::unique_ptr<Provider> provider;
+    /// What providers that it replaces have found for its jobs: until it has
+    /// found something itself, or for ten seconds.
+    std::map<std::string, TargetGroups> inherited;
   };
 
   void Receive(std::uint64_t id, std::vector<TargetGroup> groups);
   void Run();
+  /// Waits until there is something to hand on.
+  void AwaitChange() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropInherited() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static TargetGroups GroupsOf(const Running& running, const std::string& job);
   std::map<std::string, TargetGroups> Snapshot() const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   /// The entry of a provider that is to be started, null when it runs.
@@ -82,6 +92,8 @@ class Manager {
   std::uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 0;
   bool dirty_ ABSL_GUARDED_BY(mutex_) = false;
   bool urgent_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<std::chrono::steady_clock::time_point> inherited_until_
+      ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

@@ -147,6 +147,32 @@ TEST_CASE("a new configuration keeps what it does not change") {
   CHECK(f.consumer.jobs().size() == 1);
 }
 
+TEST_CASE("what replaces a provider begins with what that had found") {
+  Fixture f;
+  f.Write("a.yml", "- targets: [x]\n");
+  const std::string file =
+      "file_sd_configs: [{files: ['" + f.directory.path() + "/a.yml'";
+  f.manager.ApplyConfig({{"a", Parsed(file + "]}]")}});
+  CHECK(f.consumer.WaitFor("a", {"x"}));
+  // Nobody listens there.
+  const std::string http =
+      "http_sd_configs: [{url: 'http://127.0.0.1:1/', refresh_interval: ";
+  f.manager.ApplyConfig({{"a", Parsed(http + "1h}]")}, {"b", Configs()}});
+  CHECK(f.consumer.WaitFor("b", {}));
+  CHECK(f.consumer.WaitFor("a", {"x"}));
+  f.manager.ApplyConfig({{"a", Parsed(http + "2h}]")}, {"c", Configs()}});
+  CHECK(f.consumer.WaitFor("c", {}));
+  CHECK(f.consumer.WaitFor("a", {"x"}));
+  // One that finds something else goes on with that.
+  f.Write("b.yml", "- targets: [y]\n");
+  f.manager.ApplyConfig({{"a", Parsed("file_sd_configs: [{files: ['" +
+                                      f.directory.path() + "/b.yml']}]")}});
+  CHECK(f.consumer.WaitFor("a", {"y"}));
+  // And without any there is nothing.
+  f.manager.ApplyConfig({{"a", Configs()}});
+  CHECK(f.consumer.WaitFor("a", {}));
+}
+
 TEST_CASE("bad discovery sections are refused") {
   CHECK(ErrorOf("kuma_sd_configs: {}") ==
         "f.yml: line 1: kuma_sd_configs: expected a list");
