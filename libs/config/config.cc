@@ -15,11 +15,11 @@
 namespace narthex::config {
 namespace {
 
-/// At most one "*", and that in the last part of the path.
+/// Stars only in the last part of the path.
 bool IsFilePattern(absl::string_view path) {
   const std::size_t star = path.find('*');
   return star == absl::string_view::npos ||
-         path.find_first_of("*/", star + 1) == absl::string_view::npos;
+         path.find('/', star) == absl::string_view::npos;
 }
 
 void DecodePatterns(yaml::Decoder& d, absl::string_view field,

@@ -88,6 +88,13 @@ TEST_CASE("what the section global leaves out may have other defaults") {
   CHECK(config->AllScrapeConfigs()[0].extra_scrape_metrics == wanted);
 }
 
+TEST_CASE("patterns of files may have stars in their last part") {
+  for (const char* field : {"rule_files", "scrape_config_files"}) {
+    const std::string text = std::string(field) + ": ['r/a-*-*.yml', '**']\n";
+    CHECK(Parse(text, "p.yml", "/d").status() == absl::OkStatus());
+  }
+}
+
 TEST_CASE("relative paths begin at the directory of the file") {
   const Config config = Good(
       "rule_files: [r/*.yml, /abs/r.yml]\n"
