@@ -4,6 +4,7 @@
 #include "libs/base/quote.h"
 #include "libs/config/fields.h"
 #include "libs/http/url.h"
+#include "libs/http/url_check.h"
 
 namespace narthex::config {
 namespace {
@@ -15,6 +16,9 @@ constexpr char kAuthorizationMessage[] =
 void CheckUrl(yaml::Decoder& d, const std::string& url,
               absl::string_view section) {
   if (url.empty()) d.Fail(absl::StrCat("url for ", section, " is empty"));
+  if (const absl::Status bad = http::CheckUrl(url); !bad.ok()) {
+    d.Fail(bad.message());
+  }
 }
 
 void EmitQueue(const QueueConfig& queue, yaml::Emitter* out) {

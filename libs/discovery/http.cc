@@ -12,6 +12,7 @@
 #include "libs/discovery/json.h"
 #include "libs/discovery/refresh_provider.h"
 #include "libs/http/url.h"
+#include "libs/http/url_check.h"
 
 namespace narthex::discovery {
 namespace {
@@ -106,6 +107,9 @@ bool IsJsonType(absl::string_view content_type) {
 
 absl::Status CheckHttpUrl(const yaml::Node& node, const std::string& url) {
   if (url.empty()) return node.Error("URL is missing");
+  if (const absl::Status bad = http::CheckUrl(url); !bad.ok()) {
+    return node.Error(bad.message());
+  }
   if (!absl::StartsWith(url, "http://") && !absl::StartsWith(url, "https://")) {
     return node.Error("URL scheme must be 'http' or 'https'");
   }

@@ -66,6 +66,8 @@ TEST_CASE("http discovery configs are checked and printed") {
   const std::vector<std::pair<std::string, std::string>> rows = {
       {"{}", "URL is missing"},
       {"url: ftp://h/", "URL scheme must be 'http' or 'https'"},
+      {"url: 'http://a:b@x/%zz'",
+       "parse \"http://a:b@x/%zz\": invalid URL escape \"%zz\""},
       {"url: http:///x", "host is missing in URL"},
       {"{url: 'http://h', uri: x}", "field uri not found"},
   };

@@ -10,6 +10,7 @@
 #include "libs/base/status.h"
 #include "libs/http/reserved_header.h"
 #include "libs/http/url.h"
+#include "libs/http/url_check.h"
 #include "libs/yaml/optional_fields.h"
 
 namespace narthex::http {
@@ -28,6 +29,9 @@ bool Both(const std::string& a, const std::string& b) {
 
 void DecodeProxy(yaml::Decoder& d, ProxyConfig* config) {
   d.Field("proxy_url", &config->proxy_url);
+  if (const absl::Status bad = CheckUrl(config->proxy_url); !bad.ok()) {
+    d.Fail(bad.message());
+  }
   d.Field("no_proxy", &config->no_proxy);
   d.Field("proxy_from_environment", &config->proxy_from_environment);
   d.Field("proxy_connect_header", &config->proxy_connect_header);

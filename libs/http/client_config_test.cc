@@ -59,6 +59,8 @@ TEST_CASE("what cannot be is refused with Prometheus's reason") {
       {"tls_config: {cert: a}",
        "tls_config: exactly one of key or key_file must be configured when a "
        "client certificate is configured"},
+      {"proxy_url: 'http://x:port'",
+       "parse \"http://x:port\": invalid port \":port\" after host"},
       {"no_proxy: a",
        "if no_proxy is configured, proxy_url must also be configured"},
       {"{proxy_from_environment: true, proxy_url: 'http://a'}",

@@ -261,6 +261,11 @@ absl::Status Decode(const yaml::Node& node, NameValidation validation,
     config.action.clear();
   }
   NARTHEX_RETURN_IF_ERROR(d.Done());
+  for (const std::string& name : config.source_labels) {
+    if (IsValidLabelName(name, NameValidation::kUtf8)) continue;
+    return node.Error(
+        absl::StrCat(base::Quote(name), " is not a valid label name"));
+  }
   auto created = Rule::Create(std::move(config), validation);
   if (!created.ok()) return node.Error(created.status().message());
   *rule = std::move(*created);

@@ -56,6 +56,8 @@ TEST_CASE("bad entries are refused with their place and reason") {
       {"{action: }", "relabel action cannot be empty"},
       {"{action: explode}", "unknown relabel action \"explode\""},
       {"{action: hashmod, target_label: x}", "requires non-zero modulus"},
+      {"{source_labels: [a, ''], target_label: x}",
+       "\"\" is not a valid label name"},
       {"{regex: '(', target_label: x}", "error parsing regexp"},
       {"{action: labeldrop, modulus: 8}", "requires only 'regex'"},
       {"{action: keepequal, target_label: x, regex: y}",
