@@ -143,13 +143,12 @@ bool ProtobufParser::ReadFamily() {
       Fail("malformed message");
       return false;
     }
-    const std::string text(field.bytes.data(), field.bytes.size());
     switch (field.number) {
       case 1:
-        name_ = text;
+        name_ = std::string(field.bytes);
         break;
       case 2:
-        help_ = text;
+        help_ = std::string(field.bytes);
         break;
       case 3:
         type = field.number_value;
@@ -158,7 +157,7 @@ bool ProtobufParser::ReadFamily() {
         metrics_.push_back(field.bytes);
         break;
       case 5:
-        unit_ = text;
+        unit_ = std::string(field.bytes);
         break;
       default:
         break;
