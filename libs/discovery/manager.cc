@@ -75,15 +75,19 @@ void Manager::ApplyConfig(const std::map<std::string, Configs>& jobs) {
       }
     }
     std::map<std::string, TargetGroups> left;
+    for (const auto& [id, before] : jobs_before) {
+      const Running& running = running_.at(id);
+      for (const std::string& job : before) {
+        if (running.jobs.contains(job)) continue;
+        for (auto& group : GroupsOf(running, job)) {
+          left[job].push_back(std::move(group));
+        }
+      }
+    }
     for (auto it = running_.begin(); it != running_.end();) {
       if (!it->second.jobs.empty()) {
         ++it;
         continue;
-      }
-      for (const std::string& job : jobs_before[it->first]) {
-        for (auto& group : GroupsOf(it->second, job)) {
-          left[job].push_back(std::move(group));
-        }
       }
       ended.push_back(std::move(it->second.provider));
       it = running_.erase(it);

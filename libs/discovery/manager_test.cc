@@ -173,6 +173,22 @@ TEST_CASE("what replaces a provider begins with what that had found") {
   CHECK(f.consumer.WaitFor("a", {}));
 }
 
+TEST_CASE("a job that leaves a provider to others begins with its targets") {
+  Fixture f;
+  f.Write("a.yml", "- targets: [x]\n");
+  const Configs file = Parsed("file_sd_configs: [{files: ['" +
+                              f.directory.path() + "/a.yml']}]");
+  f.manager.ApplyConfig({{"a", file}, {"b", file}});
+  CHECK(f.consumer.WaitFor("a", {"x"}));
+  // Nobody listens there.
+  const Configs http =
+      Parsed("http_sd_configs: [{url: 'http://127.0.0.1:1/'}]");
+  f.manager.ApplyConfig({{"a", http}, {"b", file}, {"c", Configs()}});
+  CHECK(f.consumer.WaitFor("c", {}));
+  CHECK(f.consumer.WaitFor("a", {"x"}));
+  CHECK(f.consumer.WaitFor("b", {"x"}));
+}
+
 TEST_CASE("bad discovery sections are refused") {
   CHECK(ErrorOf("kuma_sd_configs: {}") ==
         "f.yml: line 1: kuma_sd_configs: expected a list");
