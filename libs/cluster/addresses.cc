@@ -7,6 +7,7 @@
 #include <array>
 #include <memory>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -97,6 +98,14 @@ absl::StatusOr<std::vector<std::string>> ResolveAddresses(
   return addresses;
 }
 
+absl::Status CheckReplicationFactor(std::size_t factor,
+                                    const std::vector<std::string>& addresses) {
+  if (factor >= 1 && factor <= addresses.size()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--ingester.replication-factor must be between 1 and ",
+                   addresses.size(), ", the number of ingesters"));
+}
+
 Owners::Owners(const std::vector<std::string>& addresses) {
   for (const std::string& address : addresses) {
     seeds_.push_back(base::XxHash64(address));
@@ -114,6 +123,25 @@ std::size_t Owners::OwnerOf(std::uint64_t hash) const {
     }
   }
   return owner;
+}
+
+void Owners::OwnersOf(std::uint64_t hash,
+                      absl::Span<std::size_t> owners) const {
+  absl::InlinedVector<std::uint64_t, 8> highest(owners.size());
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < seeds_.size(); ++i) {
+    const std::uint64_t weight = Mix(hash ^ seeds_[i]);
+    std::size_t at = found;
+    while (at > 0 && weight > highest[at - 1]) --at;
+    if (at == owners.size()) continue;
+    if (found < owners.size()) ++found;
+    for (std::size_t k = found - 1; k > at; --k) {
+      highest[k] = highest[k - 1];
+      owners[k] = owners[k - 1];
+    }
+    highest[at] = weight;
+    owners[at] = i;
+  }
 }
 
 }  // namespace narthex::cluster

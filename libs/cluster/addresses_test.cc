@@ -1,8 +1,10 @@
 #include "libs/cluster/addresses.h"
 
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <map>
+#include <set>
 
 namespace narthex::cluster {
 
@@ -35,6 +37,19 @@ TEST_CASE("hashes spread evenly and move only to a new address") {
     const std::string& before = three[Owners(three).OwnerOf(hash)];
     const std::string& after = four[Owners(four).OwnerOf(hash)];
     CHECK((before == after || after == "d:1"));
+    std::array<std::size_t, 4> order{};
+    Owners(four).OwnersOf(hash, absl::MakeSpan(order));
+    CHECK(four[order[0]] == after);
+    CHECK(std::set<std::size_t>(order.begin(), order.end()).size() == 4);
+    // Of fewer the first; without one the others move up.
+    std::array<std::size_t, 2> two{};
+    Owners(four).OwnersOf(hash, absl::MakeSpan(two));
+    CHECK((two[0] == order[0] && two[1] == order[1]));
+    std::array<std::size_t, 3> without{};
+    Owners(three).OwnersOf(hash, absl::MakeSpan(without));
+    std::vector<std::size_t> expected(order.begin(), order.end());
+    expected.erase(std::find(expected.begin(), expected.end(), 3));
+    CHECK(std::equal(without.begin(), without.end(), expected.begin()));
     ++share[after];
   }
   for (const auto& [address, count] : share) {

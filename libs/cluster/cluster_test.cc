@@ -1,5 +1,3 @@
-#include <grpcpp/server_context.h>
-
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <map>
@@ -7,6 +5,7 @@
 
 #include "libs/base/file.h"
 #include "libs/base/mutex.h"
+#include "libs/cluster/fake_ingester.h"
 #include "libs/cluster/queryable.h"
 #include "libs/cluster/series_cache.h"
 #include "libs/cluster/wire.h"
@@ -20,141 +19,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using Stored = std::map<std::string, std::map<std::int64_t, double>>;
-
-// Keeps what is pushed in a map and serves it back.
-class FakeIngester : public v1::Ingester::Service {
- public:
-  grpc::Status Push(grpc::ServerContext*,
-                    grpc::ServerReaderWriter<v1::PushResponse, v1::PushRequest>*
-                        stream) override {
-    std::map<std::uint64_t, std::string> labels;
-    v1::PushRequest request;
-    while (stream->Read(&request)) {
-      v1::PushResponse response;
-      response.set_batch(request.batch());
-      for (int i = 0; i < request.new_refs_size(); ++i) {
-        labels[request.new_refs(i)] = request.new_labels(i);
-      }
-      std::vector<RefSample> samples;
-      if (!DecodePush(request, &samples).ok()) {
-        return {grpc::StatusCode::INVALID_ARGUMENT, "columns"};
-      }
-      base::MutexLock lock(mutex_);
-      largest_ = std::max(largest_, samples.size());
-      if (forget_) labels.clear();
-      forget_ = false;
-      for (std::size_t i = 0; i < samples.size(); ++i) {
-        Store(labels, samples[i], i, &response);
-      }
-      if (break_after_storing_) {
-        break_after_storing_ = false;
-        return {grpc::StatusCode::UNAVAILABLE, "broken on purpose"};
-      }
-      stream->Write(response);
-    }
-    return grpc::Status::OK;
-  }
-
-  grpc::Status Select(grpc::ServerContext*, const v1::SelectRequest* request,
-                      grpc::ServerWriter<v1::SelectResponse>* writer) override {
-    const auto matchers = FromWire(request->matchers());
-    base::MutexLock lock(mutex_);
-    std::vector<storage::ChunkSeries> found;
-    for (const auto& [encoded, samples] : stored_) {
-      storage::ChunkSeries series;
-      if (!model::Labels::FromEncoded(encoded, &series.labels) ||
-          !model::MatchesAll(*matchers, series.labels)) {
-        continue;
-      }
-      const auto chunk = std::make_shared<tsdb::XorChunk>();
-      for (const auto& [t, v] : samples) chunk->Append(t, v);
-      series.chunks.push_back({chunk->min_ms(), chunk->max_ms(),
-                               storage::Encoding::kXor, chunk->bytes(), chunk});
-      found.push_back(std::move(series));
-    }
-    std::sort(found.begin(), found.end(),
-              [](const auto& a, const auto& b) { return a.labels < b.labels; });
-    for (const auto& series : found) {
-      v1::SelectResponse response;
-      ToWire(series, response.add_series());
-      writer->Write(response);
-    }
-    return grpc::Status::OK;
-  }
-
-  // Samples of the largest message.
-  std::size_t largest() {
-    base::MutexLock lock(mutex_);
-    return largest_;
-  }
-  Stored stored() {
-    base::MutexLock lock(mutex_);
-    return stored_;
-  }
-  // The next batch is stored, but its answer is lost.
-  void BreakAfterStoring() {
-    base::MutexLock lock(mutex_);
-    break_after_storing_ = true;
-  }
-  void ForgetSeries() {
-    base::MutexLock lock(mutex_);
-    forget_ = true;
-  }
-
- private:
-  void Store(const std::map<std::uint64_t, std::string>& labels,
-             const RefSample& sample, std::size_t index,
-             v1::PushResponse* response) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const auto reject = [&](v1::RejectReason reason) {
-      auto* rejected = response->add_rejected();
-      rejected->set_index(static_cast<std::uint32_t>(index));
-      rejected->set_reason(reason);
-    };
-    const auto it = labels.find(sample.ref);
-    if (it == labels.end()) {
-      reject(v1::REJECT_REASON_UNKNOWN_SERIES);
-      return;
-    }
-    auto& samples = stored_[it->second];
-    if (!samples.empty() && samples.rbegin()->first > sample.timestamp_ms) {
-      reject(v1::REJECT_REASON_OUT_OF_ORDER);
-      return;
-    }
-    samples[sample.timestamp_ms] = sample.value;
-  }
-
-  base::Mutex mutex_;
-  Stored stored_ ABSL_GUARDED_BY(mutex_);
-  std::size_t largest_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool break_after_storing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool forget_ ABSL_GUARDED_BY(mutex_) = false;
-};
-
-struct Node {
-  explicit Node(const std::string& at = "127.0.0.1:0") { Start(at); }
-  void Start(const std::string& at) {
-    server = rpc::Server::Start(at, {&ingester}).value();
-    address = "127.0.0.1:" + std::to_string(server->port());
-  }
-  FakeIngester ingester;
-  std::unique_ptr<rpc::Server> server;
-  std::string address;
-};
-
-struct Fixture {
-  metrics::Registry registry;
-  base::Logger log = base::Logger::Discard();
-
-  std::unique_ptr<Writer> NewWriter(const std::vector<std::string>& addresses,
-                                    WriterOptions options = {}) {
-    return Writer::Create({addresses, ""}, options, log, registry).value();
-  }
-};
-
-model::Labels Named(int i) {
-  return model::Labels{{"__name__", "m"}, {"i", std::to_string(i)}};
-}
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 
 #include "libs/base/log.h"
 #include "libs/cluster/addresses.h"
+#include "libs/metrics/metrics.h"
 #include "libs/model/exemplar.h"
 #include "libs/promql/fragment.h"
 #include "libs/storage/label_table.h"
@@ -17,12 +18,22 @@ namespace narthex::cluster {
 struct QueryableOptions {
   /// How long an ingester may take to answer one call.
   std::chrono::milliseconds timeout{120'000};
+  /// In how many ingesters each series is. With more than one, answers do
+  /// without MayBeMissing() of the ingesters; `log` and `registry`, which may
+  /// be null and otherwise outlives the storage, are told of those.
+  std::size_t replication_factor = 1;
+  base::Logger log = base::Logger::Discard();
+  metrics::Registry* registry = nullptr;
 };
 
 /// What all ingesters hold, as one storage. Selections are sent to all of
 /// them at once and merged as they stream in; fragments of queries are
 /// evaluated by them. An ingester that does not answer fails the call with
 /// kUnavailable naming it.
+///
+/// With replicas a call fails when more ingesters are missing than the answer
+/// can do without, naming them; replicas of a series are merged sample by
+/// sample, and no fragments are evaluated.
 class IngesterQueryable : public storage::Queryable,
                           public promql::FragmentEvaluator {
  public:
@@ -44,6 +55,7 @@ class IngesterQueryable : public storage::Queryable,
       std::size_t limit) override;
 
   std::size_t places() const override;
+  std::string WhyNowhere() const override;
   absl::StatusOr<std::vector<promql::FragmentReply>> Evaluate(
       const promql::Fragment& fragment, promql::ColumnSink sink) override;
 
@@ -70,7 +82,8 @@ class IngesterQueryable : public storage::Queryable,
       const storage::TimeRange& range,
       const std::vector<std::vector<model::Matcher>>& matcher_sets);
 
-  /// Counts of names and values in the heads of all ingesters, added up.
+  /// Counts of names and values in the heads of all ingesters, added up;
+  /// replicas count once, as an estimate where not all ingesters hold all.
   struct NamedCount {
     std::string name;
     std::uint64_t count = 0;
@@ -106,7 +119,8 @@ class IngesterQueryable : public storage::Queryable,
   /// One of each ingester; answered during their replay too.
   absl::StatusOr<std::vector<StorageStatus>> StorageStatuses();
 
-  /// Marks samples as deleted on all ingesters.
+  /// Marks samples as deleted on all ingesters: one that does not answer is an
+  /// error, with replicas too, as what it holds would come back.
   absl::Status DeleteSeries(
       const storage::TimeRange& range,
       const std::vector<std::vector<model::Matcher>>& matcher_sets);

@@ -1,18 +1,13 @@
 #include "libs/cluster/writer.h"
 
-#include <algorithm>
-#include <atomic>
 #include <map>
-#include <set>
-#include <thread>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
-#include "libs/base/mutex.h"
 #include "libs/base/status.h"
-#include "libs/cluster/internal/address_watch.h"
-#include "libs/cluster/internal/push_client.h"
-#include "libs/cluster/internal/spool_root.h"
+#include "libs/cluster/internal/replica_tally.h"
+#include "libs/cluster/internal/writer_rep.h"
 
 namespace narthex::cluster {
 namespace {
@@ -28,9 +23,6 @@ using std::chrono::milliseconds;
 // ingester takes.
 constexpr std::size_t kLargestMessage = 20;
 
-// How often it is looked what waits too long.
-constexpr milliseconds kKeepEvery{200};
-
 std::size_t CountUsed(const std::vector<PushPart>& parts) {
   std::size_t used = 0;
   for (const PushPart& part : parts) used += part.empty() ? 0 : 1;
@@ -39,219 +31,13 @@ std::size_t CountUsed(const std::vector<PushPart>& parts) {
 
 }  // namespace
 
-class Writer::Rep {
- public:
-  Rep(const AddressList& ingesters, const WriterOptions& options,
-      base::Logger log, metrics::Registry& registry,
-      const std::vector<std::string>& addresses,
-      std::unique_ptr<SpoolRoot> spools)
-      : options_(options),
-        log_(std::move(log)),
-        metrics_(registry),
-        spools_(std::move(spools)) {
+void Writer::Rep::Update(const std::vector<std::string>& addresses) {
+  if (addresses.size() >= options_.replication_factor) {
     Connect(addresses);
-    FindOrphans();
-    if (spools_ != nullptr) keeper_ = std::thread([this] { Keep(); });
-    watch_ = std::make_unique<internal::AddressWatch>(
-        ingesters, [this](const auto& found) { Connect(found); },
-        [this](const absl::Status& status) {
-          log_.Warn("keeping the known ingesters",
-                    {{"err", status.ToString()}});
-        });
+    return;
   }
-
-  ~Rep() { Stop(milliseconds(0)); }
-
-  storage::SeriesRef Declare(const model::Labels& labels) {
-    return series_.Declare(labels);
-  }
-
-  std::uint64_t HashOf(storage::SeriesRef ref) const {
-    return series_.HashOf(ref);
-  }
-
-  void Release(absl::Span<const storage::SeriesRef> refs);
-  void Push(PushBatch batch, std::function<void(PushOutcome)> done);
-  PushOutcome PushAndWait(PushBatch batch, milliseconds timeout);
-  void Stop(milliseconds grace);
-
- private:
-  void Connect(const std::vector<std::string>& addresses)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  // Shares a part out by owner: one part per client, some empty.
-  std::vector<PushPart> Split(PushPart whole) const
-      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  void Deliver(std::size_t client, PushPart part)
-      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  void DeliverAll(std::vector<PushPart> parts,
-                  const std::shared_ptr<PendingPush>& pending)
-      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  void Enqueue(std::size_t client, PushPart part)
-      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  void EnqueueRelease(
-      const std::shared_ptr<const internal::ReleasedSeries>& released)
-      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  void Drop(const PushPart& part, const absl::Status& why, const char* reason);
-  // Takes up again what a client that is gone did not deliver.
-  void Redeliver(std::vector<PushPart> parts)
-      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  std::string Trouble() const ABSL_LOCKS_EXCLUDED(mutex_);
-
-  std::shared_ptr<PushSpool> OpenSpool(const std::string& address)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::shared_ptr<PushSpool> OpenSpool(internal::DiskQueueOptions options);
-  void FindOrphans() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Spills for all clients and empties orphans, until stopped.
-  void Keep() ABSL_LOCKS_EXCLUDED(mutex_, keeper_mutex_);
-  void DrainOrphans() ABSL_LOCKS_EXCLUDED(mutex_, keeper_mutex_);
-  // Hands on one record of an orphan. False when there is none left.
-  bool HandOn(const std::shared_ptr<PushSpool>& orphan)
-      ABSL_LOCKS_EXCLUDED(mutex_, keeper_mutex_);
-
-  const WriterOptions options_;
-  const base::Logger log_;
-  internal::WriterMetrics metrics_;
-  internal::SeriesTable series_;
-  const std::unique_ptr<SpoolRoot> spools_;
-
-  // Held shared to push, exclusively to change the clients.
-  mutable base::Mutex mutex_;
-  std::vector<std::string> addresses_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<Owners> owners_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::unique_ptr<PushClient>> clients_ ABSL_GUARDED_BY(mutex_);
-  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
-  // Spools of ingesters that are gone. While there are any, the clients hold
-  // newer samples back: those of the same series must not overtake.
-  std::vector<std::shared_ptr<PushSpool>> orphans_ ABSL_GUARDED_BY(mutex_);
-
-  base::Mutex progress_mutex_;
-  base::CondVar progress_;
-  // Batches without an outcome yet.
-  std::size_t outstanding_ ABSL_GUARDED_BY(progress_mutex_) = 0;
-  std::atomic<bool> dropping_{false};
-  std::unique_ptr<internal::AddressWatch> watch_;
-
-  base::Mutex keeper_mutex_;
-  base::CondVar keeper_wake_;
-  bool keeper_stopping_ ABSL_GUARDED_BY(keeper_mutex_) = false;
-  // A record of an orphan is under way.
-  bool handing_on_ ABSL_GUARDED_BY(keeper_mutex_) = false;
-  std::thread keeper_;
-};
-
-std::shared_ptr<PushSpool> Writer::Rep::OpenSpool(
-    internal::DiskQueueOptions options) {
-  const std::string directory = options.directory;
-  auto spool = PushSpool::Open(std::move(options), series_, metrics_, log_);
-  if (spool.ok()) return *std::move(spool);
-  log_.Error("opening a queue on disk, samples wait in memory only",
-             {{"directory", directory}, {"err", spool.status().ToString()}});
-  return nullptr;
-}
-
-std::shared_ptr<PushSpool> Writer::Rep::OpenSpool(const std::string& address) {
-  if (spools_ == nullptr) return nullptr;
-  internal::DiskQueueOptions options = spools_->OptionsFor(address);
-  for (auto it = orphans_.begin(); it != orphans_.end(); ++it) {
-    if ((*it)->directory() != options.directory) continue;
-    std::shared_ptr<PushSpool> back = std::move(*it);
-    orphans_.erase(it);
-    back->Rewind();
-    return back;
-  }
-  return OpenSpool(std::move(options));
-}
-
-void Writer::Rep::FindOrphans() {
-  if (spools_ == nullptr) return;
-  base::MutexLock lock(mutex_);
-  std::set<std::string> known;
-  for (const std::string& address : addresses_) {
-    known.insert(spools_->OptionsFor(address).directory);
-  }
-  for (const std::string& directory : spools_->Directories()) {
-    if (known.contains(directory)) continue;
-    if (auto spool = OpenSpool(spools_->OptionsIn(directory))) {
-      orphans_.push_back(std::move(spool));
-    }
-  }
-  for (const auto& client : clients_) client->Hold(!orphans_.empty());
-}
-
-void Writer::Rep::Keep() {
-  while (true) {
-    {
-      base::ReaderMutexLock lock(mutex_);
-      for (const auto& client : clients_) client->Spill();
-    }
-    DrainOrphans();
-    base::MutexLock lock(keeper_mutex_);
-    if (!keeper_stopping_) keeper_wake_.WaitFor(keeper_mutex_, kKeepEvery);
-    if (keeper_stopping_) return;
-  }
-}
-
-void Writer::Rep::DrainOrphans() {
-  const auto give_up = std::chrono::steady_clock::now() + kKeepEvery;
-  while (std::chrono::steady_clock::now() < give_up) {
-    {
-      base::MutexLock lock(keeper_mutex_);
-      if (handing_on_) keeper_wake_.WaitFor(keeper_mutex_, kKeepEvery);
-      if (handing_on_ || keeper_stopping_) return;
-    }
-    std::shared_ptr<PushSpool> orphan;
-    {
-      base::ReaderMutexLock lock(mutex_);
-      if (orphans_.empty()) return;
-      orphan = orphans_.front();
-    }
-    if (HandOn(orphan)) continue;
-    base::MutexLock lock(mutex_);
-    // It may have been taken back meanwhile.
-    const auto it = std::find(orphans_.begin(), orphans_.end(), orphan);
-    if (it == orphans_.end()) continue;
-    orphans_.erase(it);
-    log_.Info("handed on what waited on disk for an ingester that is gone",
-              {{"directory", orphan->directory()}});
-    if (const absl::Status status = base::RemoveAll(orphan->directory());
-        !status.ok()) {
-      log_.Warn("removing an empty queue", {{"err", status.ToString()}});
-    }
-    if (!orphans_.empty()) continue;
-    for (const auto& client : clients_) client->Hold(false);
-  }
-}
-
-bool Writer::Rep::HandOn(const std::shared_ptr<PushSpool>& orphan) {
-  auto entry = orphan->Read();
-  if (!entry.has_value()) return false;
-  {
-    base::MutexLock lock(keeper_mutex_);
-    handing_on_ = true;
-  }
-  const internal::DiskPosition end = entry->end;
-  base::ReaderMutexLock lock(mutex_);
-  const std::size_t samples =
-      entry->part.samples.size() + entry->part.histograms.size();
-  std::vector<PushPart> shares = Split(std::move(entry->part));
-  const auto pending = std::make_shared<PendingPush>(
-      CountUsed(shares),
-      [this, orphan, end, samples](const PushOutcome& outcome) {
-        if (outcome.status.ok()) orphan->Commit(end);
-        for (const storage::Rejection& one : outcome.rejected) {
-          if (!options_.on_late_rejection) break;
-          options_.on_late_rejection(one.reason, one.index >= samples);
-        }
-        base::MutexLock keeper_lock(keeper_mutex_);
-        handing_on_ = false;
-        keeper_wake_.NotifyAll();
-      });
-  for (std::size_t i = 0; i < shares.size(); ++i) {
-    if (shares[i].empty()) continue;
-    shares[i].pending = pending;
-    clients_[i]->PushUrgent(std::move(shares[i]));
-  }
-  return true;
+  log_.Warn("keeping the known ingesters, fewer are found than a series needs",
+            {{"found", addresses.size()}});
 }
 
 void Writer::Rep::Connect(const std::vector<std::string>& addresses) {
@@ -287,6 +73,7 @@ std::vector<PushPart> Writer::Rep::Split(PushPart whole) const {
     parts[0] = std::move(whole);
     return parts;
   }
+  if (options_.replication_factor > 1) return Copies(whole);
   // The samples' hashes are looked up together, the few others by themselves.
   std::vector<std::uint64_t> hashes;
   series_.HashesOf(whole.samples, &hashes);
@@ -303,6 +90,55 @@ std::vector<PushPart> Writer::Rep::Split(PushPart whole) const {
     return parts[owners.OwnerOf(hash)];
   });
   return parts;
+}
+
+std::vector<PushPart> Writer::Rep::Copies(const PushPart& whole) const {
+  std::vector<PushPart> parts(clients_.size());
+  const std::size_t replicas = options_.replication_factor;
+  const bool to_all = replicas == clients_.size();
+  for (PushPart& part : parts) {
+    if (to_all) {
+      static_cast<PushBatch&>(part) = whole;
+      part.positions = whole.positions;
+    }
+    part.TakeRulesOf(whole);
+    part.resent = whole.resent;
+    part.declared = whole.declared;
+  }
+  if (to_all) return parts;
+  std::vector<std::size_t> owners(replicas);
+  std::vector<PushPart*> theirs(replicas);
+  whole.CopyOut([&](storage::SeriesRef ref) -> const std::vector<PushPart*>& {
+    owners_->OwnersOf(series_.HashOf(ref), absl::MakeSpan(owners));
+    for (std::size_t i = 0; i < replicas; ++i) theirs[i] = &parts[owners[i]];
+    return theirs;
+  });
+  return parts;
+}
+
+void Writer::Rep::Track(std::size_t size, std::vector<PushPart>* parts,
+                        std::function<void(PushOutcome)> done,
+                        std::function<void()> settled) const {
+  if (options_.replication_factor == 1) {
+    const auto pending = std::make_shared<PendingPush>(
+        CountUsed(*parts), [done = std::move(done),
+                            settled = std::move(settled)](PushOutcome outcome) {
+          done(std::move(outcome));
+          settled();
+        });
+    for (PushPart& part : *parts) part.pending = pending;
+    return;
+  }
+  const auto tally = std::make_shared<internal::ReplicaTally>(
+      size, options_.replication_factor, CountUsed(*parts), std::move(done),
+      std::move(settled));
+  for (PushPart& part : *parts) {
+    part.pending = std::make_shared<PendingPush>(
+        1, [tally, numbered = part.size(),
+            positions = part.positions](const PushOutcome& outcome) {
+          tally->Answer(numbered, positions, outcome);
+        });
+  }
 }
 
 void Writer::Rep::Deliver(std::size_t client, PushPart part) {
@@ -332,12 +168,9 @@ void Writer::Rep::Deliver(std::size_t client, PushPart part) {
   }
 }
 
-void Writer::Rep::DeliverAll(std::vector<PushPart> parts,
-                             const std::shared_ptr<PendingPush>& pending) {
+void Writer::Rep::DeliverAll(std::vector<PushPart> parts) {
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (parts[i].empty()) continue;
-    parts[i].pending = pending;
-    Deliver(i, std::move(parts[i]));
+    if (!parts[i].empty()) Deliver(i, std::move(parts[i]));
   }
 }
 
@@ -369,9 +202,12 @@ void Writer::Rep::Redeliver(std::vector<PushPart> parts) {
       continue;
     }
     const std::shared_ptr<PendingPush> pending = part.pending;
+    // Other owners of it may have it.
+    part.resent = part.resent || options_.replication_factor > 1;
     std::vector<PushPart> shares = Split(std::move(part));
     if (pending) pending->Expect(CountUsed(shares) - 1);
-    DeliverAll(std::move(shares), pending);
+    for (PushPart& share : shares) share.pending = pending;
+    DeliverAll(std::move(shares));
   }
 }
 
@@ -409,6 +245,8 @@ void Writer::Rep::Push(PushBatch batch, std::function<void(PushOutcome)> done) {
   auto finish = [this, done = std::move(done)](PushOutcome outcome) {
     if (outcome.status.ok()) dropping_ = false;
     done(std::move(outcome));
+  };
+  auto settled = [this] {
     base::MutexLock lock(progress_mutex_);
     --outstanding_;
     progress_.NotifyAll();
@@ -417,14 +255,15 @@ void Writer::Rep::Push(PushBatch batch, std::function<void(PushOutcome)> done) {
   if (stopped_) {
     metrics_.dropped.With({"stopped"}).Inc(static_cast<double>(batch.size()));
     finish({absl::UnavailableError("the writer has stopped"), {}});
+    settled();
     return;
   }
+  const std::size_t size = batch.size();
   PushPart whole;
   static_cast<PushBatch&>(whole) = std::move(batch);
   std::vector<PushPart> parts = Split(std::move(whole));
-  const auto pending =
-      std::make_shared<PendingPush>(CountUsed(parts), std::move(finish));
-  DeliverAll(std::move(parts), pending);
+  Track(size, &parts, std::move(finish), std::move(settled));
+  DeliverAll(std::move(parts));
 }
 
 std::string Writer::Rep::Trouble() const {
@@ -513,6 +352,8 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Create(
   if (addresses.empty()) {
     return absl::InvalidArgumentError("no ingester addresses given");
   }
+  NARTHEX_RETURN_IF_ERROR(
+      CheckReplicationFactor(options.replication_factor, addresses));
   std::unique_ptr<SpoolRoot> spools;
   if (!options.disk.directory.empty()) {
     NARTHEX_ASSIGN_OR_RETURN(spools, SpoolRoot::Open(options.disk));

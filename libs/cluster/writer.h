@@ -23,7 +23,8 @@ namespace narthex::cluster {
 /// What became of a batch.
 struct PushOutcome {
   /// OK: every sample that is not in `rejected` is in the log of an ingester,
-  /// or in the queue on disk if there is one, which reports no rejections.
+  /// with replicas of a majority of those that it is sent to, or in the queue
+  /// on disk for it if there is one, which reports no rejections.
   /// Otherwise part of the batch, or all of it, was not taken:
   ///   kUnavailable        an ingester (named) did not answer; try again.
   ///   kResourceExhausted  too much is waiting already, or an ingester's disk
@@ -45,6 +46,10 @@ struct DiskOptions {
 };
 
 struct WriterOptions {
+  /// How many ingesters each series is sent to. What becomes of a sample is
+  /// what a majority of them does with it; for the others it waits, is sent
+  /// and is counted by itself.
+  std::size_t replication_factor = 1;
   /// How long samples may wait for others to share a message with.
   std::chrono::milliseconds linger{0};
   /// A message is sent at once when it holds this many samples.
@@ -57,15 +62,18 @@ struct WriterOptions {
   /// without an answer, go to disk; as they do when memory is half full.
   std::chrono::milliseconds spill_after{2'000};
   /// Told, on any thread, of each sample and exemplar of what waited on disk
-  /// that an ingester refused: no outcome can report it any more.
+  /// that an ingester refused: no outcome can report it any more. Not with
+  /// replicas, each of which would tell the same: what they refuse is in
+  /// narthex_push_rejected_samples_total.
   std::function<void(storage::RejectReason, bool is_exemplar)>
       on_late_rejection = {};
 };
 
 /// Writes samples to the ingesters, each series to the one that owns its
-/// hash. While an ingester is away its samples wait in memory or, with
-/// WriterOptions::disk, on disk, where they outlive the process; they are sent,
-/// in order, when it returns. Thread-safe.
+/// hash, or to the several with the highest weights for it. While an ingester
+/// is away its samples wait in memory or, with WriterOptions::disk, on disk,
+/// where they outlive the process; they are sent, in order, when it returns.
+/// Thread-safe.
 ///
 /// Series are declared once and then named by reference, so a known series
 /// costs neither its labels nor a hash.

@@ -337,6 +337,7 @@ absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
   bool done = false;
   if (query.fragments != nullptr) {
     const Plan plan(*root, query.fragments->places());
+    if (query.explain) result.why_nowhere = query.fragments->WhyNowhere();
     if (!plan.empty()) {
       const Fragment whole{std::string(expression),
                            times.start_ms,

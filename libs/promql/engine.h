@@ -89,6 +89,8 @@ struct QueryResult {
   std::vector<FragmentTrace> fragments;
   /// The nodes of the prepared tree, parents first, when asked for.
   std::vector<ExplainedNode> explained;
+  /// Why no fragment is evaluated elsewhere, when there is a reason.
+  std::string why_nowhere;
 };
 
 /// Evaluates PromQL over any storage. Thread-safe.

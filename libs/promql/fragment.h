@@ -64,8 +64,10 @@ class FragmentEvaluator {
  public:
   virtual ~FragmentEvaluator() = default;
 
-  /// In how many places the data is, no series in two of them.
+  /// In how many places the data is, no series in two of them. 0: fragments
+  /// cannot be evaluated there, and WhyNowhere() says why.
   virtual std::size_t places() const = 0;
+  virtual std::string WhyNowhere() const { return ""; }
 
   /// Evaluates `fragment` in all places at once and streams their columns,
   /// place by place. Besides the errors of an evaluation:

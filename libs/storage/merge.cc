@@ -9,8 +9,13 @@
 namespace narthex::storage {
 namespace {
 
-bool ByTime(const Chunk& a, const Chunk& b) {
-  return a.min_ms != b.min_ms ? a.min_ms < b.min_ms : a.max_ms < b.max_ms;
+// By time; which of two with the same bounds is first does not depend on
+// where they come from.
+bool InOrder(const Chunk& a, const Chunk& b) {
+  if (a.min_ms != b.min_ms) return a.min_ms < b.min_ms;
+  if (a.max_ms != b.max_ms) return a.max_ms < b.max_ms;
+  if (a.encoding != b.encoding) return a.encoding < b.encoding;
+  return a.bytes < b.bytes;
 }
 
 bool Same(const Chunk& a, const Chunk& b) {
@@ -45,7 +50,7 @@ class MergedSet : public ChunkSeriesSet {
     }
     if (several) {
       auto& chunks = series->chunks;
-      std::stable_sort(chunks.begin(), chunks.end(), ByTime);
+      std::sort(chunks.begin(), chunks.end(), InOrder);
       chunks.erase(std::unique(chunks.begin(), chunks.end(), Same),
                    chunks.end());
     }

@@ -9,7 +9,8 @@ namespace narthex::storage {
 
 /// Merges sets that are each sorted by labels into one. A series that several
 /// sets hold appears once, with the chunks of all of them, ascending by
-/// min_ms; chunks with equal bytes and bounds (replicas) are kept once.
+/// min_ms; chunks with equal bytes and bounds (replicas) are kept once. The
+/// order does not depend on that of the sets.
 std::unique_ptr<ChunkSeriesSet> MergeChunkSeries(
     std::vector<std::unique_ptr<ChunkSeriesSet>> sets);
 

@@ -128,7 +128,9 @@ void TakeOne(std::size_t index, PushPart& part, PushPart* out) {
 }  // namespace
 
 struct PushClient::Stream {
-  std::uint32_t id = NextStreamId();
+  explicit Stream(std::uint32_t lane) : id(StreamId::Next(lane)) {}
+
+  const StreamId id;
   std::uint64_t next_batch = 1;
   // One after the other in the same memory.
   v1::PushRequest request;
@@ -144,6 +146,7 @@ PushClient::PushClient(std::string address, const WriterOptions& options,
       options_(options),
       series_(series),
       metrics_(metrics),
+      lane_(LaneOf(address_)),
       log_(log.With({{"ingester", address_}})),
       channel_(rpc::NewChannel(address_)),
       local_(address_),
@@ -243,7 +246,7 @@ void PushClient::RunStream() {
     base::MutexLock lock(mutex_);
     if (stopping_) return;
   }
-  Stream stream;
+  Stream stream(lane_);
   stream.transport = Open();
   if (stream.transport == nullptr) return;
   {
@@ -406,7 +409,8 @@ void PushClient::Settle(Message message, const v1::PushResponse& response) {
           .With({ReasonName(static_cast<v1::RejectReason>(one.reason))})
           .Inc();
       rejected.push_back({part.PositionOf(one.index), one.reason});
-      if (part.pending == nullptr && options_.on_late_rejection) {
+      if (part.pending == nullptr && options_.replication_factor == 1 &&
+          options_.on_late_rejection) {
         options_.on_late_rejection(
             one.reason,
             one.index >= part.samples.size() + part.histograms.size());
@@ -501,7 +505,7 @@ bool PushClient::SpillUnderWay() {
     for (Message& message : under_way_) {
       // What is urgent stays in memory: on disk it would come too late.
       if (message.on_disk.has_value() || message.parts.front().urgent) continue;
-      const auto end = spool_->Append(message.parts);
+      const auto end = spool_->Append(lane_, message.parts);
       status = end.status();
       if (!status.ok()) break;
       message.on_disk = *end;
@@ -525,7 +529,7 @@ bool PushClient::SpillWaiting() {
                     [](const PushPart& part) { return part.empty(); })) {
       continue;  // Releases only.
     }
-    const absl::Status status = spool_->Append(parts).status();
+    const absl::Status status = spool_->Append(lane_, parts).status();
     NoteSpilling(status);
     if (!status.ok()) {
       queue_.PutBack(std::move(parts));

@@ -108,6 +108,7 @@ class PushClient {
   const WriterOptions options_;
   SeriesTable& series_;
   WriterMetrics& metrics_;
+  const std::uint32_t lane_;
   const base::Logger log_;
   const std::shared_ptr<grpc::Channel> channel_;
   rpc::LocalChannel local_;

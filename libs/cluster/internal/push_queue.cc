@@ -48,7 +48,7 @@ void PendingPush::Finish(const absl::Status& status,
   done_(std::move(outcome));
 }
 
-void EncodeParts(const std::vector<PushPart>& parts, std::uint32_t stream,
+void EncodeParts(const std::vector<PushPart>& parts, StreamId stream,
                  SeriesTable& series, v1::PushRequest* request) {
   PushEncoder encoder(request);
   for (const PushPart& part : parts) {

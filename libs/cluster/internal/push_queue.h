@@ -76,6 +76,9 @@ struct PushPart : PushBatch {
   /// `part_of(reference)`, with its position.
   template <typename PartOf>
   void ShareOut(const PartOf& part_of) &&;
+  /// Likewise, a copy to each of the parts that `parts_of(reference)` lists.
+  template <typename PartsOf>
+  void CopyOut(const PartsOf& parts_of) const;
 };
 
 template <typename PartOf>
@@ -109,9 +112,37 @@ void PushPart::ShareOut(const PartOf& part_of) && {
   }
 }
 
+template <typename PartsOf>
+void PushPart::CopyOut(const PartsOf& parts_of) const {
+  std::size_t index = 0;
+  const auto copy = [&](const auto& one, auto PushBatch::*to) {
+    const auto position = static_cast<std::uint32_t>(PositionOf(index++));
+    for (PushPart* const part : parts_of(one.ref)) {
+      (part->*to).push_back(one);
+      part->positions.push_back(position);
+    }
+  };
+  StartReader start_times(starts);
+  for (const RefSample& one : samples) {
+    copy(one, &PushBatch::samples);
+    const RefStart* const start = start_times.Of(one);
+    if (start == nullptr) continue;
+    for (PushPart* const part : parts_of(one.ref)) {
+      part->starts.push_back(*start);
+    }
+  }
+  for (const RefHistogram& one : histograms) copy(one, &PushBatch::histograms);
+  for (const RefExemplar& one : exemplars) copy(one, &PushBatch::exemplars);
+  for (const RefMetadata& one : metadata) {
+    for (PushPart* const part : parts_of(one.ref)) {
+      part->metadata.push_back(one);
+    }
+  }
+}
+
 /// Puts parts into a request; series that were not declared on `stream` yet
 /// are declared first.
-void EncodeParts(const std::vector<PushPart>& parts, std::uint32_t stream,
+void EncodeParts(const std::vector<PushPart>& parts, StreamId stream,
                  SeriesTable& series, v1::PushRequest* request);
 
 /// Parts that wait in memory for one ingester, first in, first out. A queue

@@ -111,12 +111,12 @@ void PushSpool::NoteSize() {
 }
 
 absl::StatusOr<DiskPosition> PushSpool::Append(
-    const std::vector<PushPart>& parts) {
+    std::uint32_t lane, const std::vector<PushPart>& parts) {
   base::MutexLock lock(mutex_);
   NARTHEX_ASSIGN_OR_RETURN(const std::uint64_t segment, queue_->TailSegment());
   if (segment != tail_segment_) {
     tail_segment_ = segment;
-    tail_stream_ = NextStreamId();
+    tail_stream_ = StreamId::Next(lane);
   }
   v1::PushRequest request;
   EncodeParts(parts, tail_stream_, series_, &request);
@@ -127,7 +127,7 @@ absl::StatusOr<DiskPosition> PushSpool::Append(
                                   static_cast<std::uint32_t>(samples));
   if (!end.ok()) {
     // What it declared is not there; the rest of the segment declares anew.
-    tail_stream_ = NextStreamId();
+    tail_stream_ = StreamId::Next(lane);
     return end.status();
   }
   metrics_.spooled.Inc(static_cast<double>(samples));

@@ -32,8 +32,10 @@ class PushSpool {
   ~PushSpool();
 
   /// Appends parts as one record, and returns the place behind it. Releases
-  /// among them are left out: a record needs no reference of ours.
-  absl::StatusOr<DiskPosition> Append(const std::vector<PushPart>& parts)
+  /// among them are left out: a record needs no reference of ours. `lane` is
+  /// that of the ingester.
+  absl::StatusOr<DiskPosition> Append(std::uint32_t lane,
+                                      const std::vector<PushPart>& parts)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   struct Entry {
@@ -79,7 +81,7 @@ class PushSpool {
   std::uint64_t counted_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   // What is written: its segment, and the stream that this counts as.
   std::uint64_t tail_segment_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::uint32_t tail_stream_ ABSL_GUARDED_BY(mutex_) = 0;
+  StreamId tail_stream_ ABSL_GUARDED_BY(mutex_);
   // What is read: its segment, and what its references stand for.
   std::uint64_t read_segment_ ABSL_GUARDED_BY(mutex_) = 0;
   std::shared_ptr<SegmentSeries> read_series_ ABSL_GUARDED_BY(mutex_);

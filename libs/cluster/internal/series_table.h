@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "libs/base/mutex.h"
 #include "libs/cluster/push_columns.h"
@@ -18,15 +19,26 @@ class PushRequest;
 
 namespace narthex::cluster::internal {
 
-/// A number for a stream, unlike that of any other; never 0.
-std::uint32_t NextStreamId();
+/// What series are declared on: a stream to an ingester, or a segment of what
+/// waits on disk for it.
+struct StreamId {
+  /// The same for all streams to one ingester.
+  std::uint32_t lane = 0;
+  /// Unlike that of any other stream; never 0.
+  std::uint32_t number = 0;
+
+  static StreamId Next(std::uint32_t lane);
+};
+/// The lane of the ingester at an address.
+std::uint32_t LaneOf(absl::string_view address);
 
 /// The series that a Writer has declared: their labels, their hash and on
 /// which stream their labels were last sent. References are 1, 2, 3 ...;
 /// freed ones are used again. Thread-safe.
 class SeriesTable {
  public:
-  SeriesTable() { pages_.push_back(std::make_unique<Page>()); }
+  /// Each series is pushed to `replicas` ingesters.
+  explicit SeriesTable(std::size_t replicas);
 
   storage::SeriesRef Declare(const model::Labels& labels)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -46,7 +58,7 @@ class SeriesTable {
 
   /// Puts the labels of those series of `batch` into `request` that have
   /// not been sent on `stream` yet, and notes that they have been now.
-  void DeclareOn(std::uint32_t stream, const PushBatch& batch,
+  void DeclareOn(StreamId stream, const PushBatch& batch,
                  v1::PushRequest* request) ABSL_LOCKS_EXCLUDED(mutex_);
   /// The other side of the stream has forgotten the series.
   void Undeclare(const PushBatch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -59,16 +71,29 @@ class SeriesTable {
   struct Entry {
     std::uint64_t hash = 0;
     model::LabelPool::Handle labels = model::LabelPool::kEmpty;
+    // The number of the stream that knows them, without replicas.
     std::uint32_t stream = 0;
   };
 
   Entry& At(storage::SeriesRef ref) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return (*pages_[ref / kPageEntries])[ref % kPageEntries];
   }
-  void DeclareOneOn(std::uint32_t stream, storage::SeriesRef ref,
+  void DeclareOneOn(StreamId stream, storage::SeriesRef ref,
                     v1::PushRequest* request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  // Notes that the stream knows the series. False when it did.
+  bool NoteDeclared(StreamId stream, storage::SeriesRef ref)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteUndeclared(storage::SeriesRef ref)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of one series, a stream for each replica, the one noted last first.
+  absl::Span<StreamId> StreamsOf(storage::SeriesRef ref)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return absl::MakeSpan(streams_).subspan(ref * replicas_, replicas_);
+  }
+
+  const std::size_t replicas_;
   mutable base::Mutex mutex_;
   model::LabelPool labels_ ABSL_GUARDED_BY(mutex_);
   // In pages, so that they grow without being copied. Entry 0 stands for no
@@ -78,6 +103,8 @@ class SeriesTable {
   std::vector<std::unique_ptr<Page>> pages_ ABSL_GUARDED_BY(mutex_);
   std::size_t count_ ABSL_GUARDED_BY(mutex_) = 1;
   std::vector<storage::SeriesRef> free_ ABSL_GUARDED_BY(mutex_);
+  // With replicas only: see StreamsOf().
+  std::vector<StreamId> streams_ ABSL_GUARDED_BY(mutex_);
 };
 
 /// References that nobody will push to again. Their samples may still wait for

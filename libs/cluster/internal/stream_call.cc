@@ -31,13 +31,18 @@ absl::Status WithPeer(const absl::Status& status, const std::string& peer) {
                       absl::StrCat(peer, ": ", status.message()));
 }
 
+absl::Status AsUnavailable(const absl::Status& status) {
+  if (!absl::IsDeadlineExceeded(status)) return status;
+  return absl::UnavailableError(status.message());
+}
+
 absl::Status OutcomeOf(const absl::Status& status, const std::string& peer,
                        const CallLimits& limits) {
   if (limits.cancelled != nullptr && limits.cancelled->load()) {
     return absl::CancelledError("query was canceled");
   }
   if (!absl::IsDeadlineExceeded(status)) return status;
-  if (!limits.of_query) return absl::UnavailableError(status.message());
+  if (!limits.of_query) return AsUnavailable(status);
   return absl::DeadlineExceededError(
       absl::StrCat("query timed out waiting for ingester ", peer));
 }

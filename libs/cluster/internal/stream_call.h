@@ -34,6 +34,21 @@ struct CallLimits {
 /// `status` with the name of who sent it before its message.
 absl::Status WithPeer(const absl::Status& status, const std::string& peer);
 
+/// An unreachable or silent ingester is the same to a user: the answer would
+/// not be whole.
+absl::Status AsUnavailable(const absl::Status& status);
+
+/// The only response of a local call.
+template <typename Response>
+absl::Status TakeOne(rpc::LocalStream& stream, const std::string& peer,
+                     Response* response) {
+  stream.Read(response);
+  Response none;
+  while (stream.Read(&none)) {
+  }
+  return AsUnavailable(WithPeer(stream.status(), peer));
+}
+
 /// What a call's status means to who asked: a silent ingester is to a user as
 /// an unreachable one, since the answer would not be whole.
 absl::Status OutcomeOf(const absl::Status& status, const std::string& peer,

@@ -1,0 +1,135 @@
+#pragma once
+
+#include <grpcpp/client_context.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "libs/base/mutex.h"
+#include "libs/base/status.h"
+#include "libs/cluster/internal/address_watch.h"
+#include "libs/cluster/internal/ask_replicas.h"
+#include "libs/cluster/internal/ingester_peer.h"
+#include "libs/cluster/internal/stream_call.h"
+#include "libs/cluster/queryable.h"
+#include "libs/rpc/status.h"
+
+namespace narthex::cluster {
+
+/// The ingesters of an IngesterQueryable and the ways to call them.
+class IngesterQueryable::Rep {
+ public:
+  Rep(const AddressList& ingesters, const QueryableOptions& options,
+      const std::vector<std::string>& addresses);
+
+  internal::IngesterPeers peers() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    base::ReaderMutexLock lock(mutex_);
+    return peers_;
+  }
+  std::size_t replicas() const { return options_.replication_factor; }
+  std::chrono::milliseconds timeout() const { return options_.timeout; }
+  std::chrono::system_clock::time_point NewDeadline() const {
+    return std::chrono::system_clock::now() + options_.timeout;
+  }
+  internal::Absences NewAbsences(std::size_t asked) const {
+    return {asked, MayBeMissing(replicas()), report_};
+  }
+
+  /// Hands what `ask` gets from each ingester on: of all one after the other,
+  /// or, with replicas, of as many as make a whole.
+  template <typename Answer>
+  absl::StatusOr<std::vector<Answer>> Ask(
+      const std::function<absl::StatusOr<Answer>(
+          const internal::IngesterPeer&, internal::Cancellation&)>& ask) const {
+    const internal::IngesterPeers asked = peers();
+    if (replicas() == 1) return AskEach<Answer>(asked, ask);
+    return internal::AskReplicas<Answer>(asked, NewAbsences(asked.size()), ask);
+  }
+
+  /// Calls a unary method likewise. `local` is its name where ingesters on this
+  /// machine answer it locally, or null.
+  template <typename Request, typename Response>
+  absl::StatusOr<std::vector<Response>> Call(
+      grpc::Status (v1::Ingester::Stub::*method)(grpc::ClientContext*,
+                                                 const Request&, Response*),
+      const Request& request, const char* local = nullptr) const {
+    return Ask<Response>([&](const auto& peer, auto& cancellation) {
+      return CallOne(peer, method, request, local, cancellation);
+    });
+  }
+
+  /// Calls a unary method of every ingester; one that does not answer is an
+  /// error although there are replicas.
+  template <typename Request, typename Response>
+  absl::StatusOr<std::vector<Response>> CallEvery(
+      grpc::Status (v1::Ingester::Stub::*method)(grpc::ClientContext*,
+                                                 const Request&, Response*),
+      const Request& request) const {
+    return AskEach<Response>(peers(), [&](const auto& peer, auto& cancelled) {
+      return CallOne(peer, method, request, nullptr, cancelled);
+    });
+  }
+
+  std::unique_ptr<storage::ChunkSeriesSet> Select(
+      const v1::SelectRequest& request, std::int64_t deadline_ns = 0,
+      const std::atomic<bool>* cancelled = nullptr) const;
+
+  /// One table of each ingester that answers and each request.
+  absl::StatusOr<std::vector<storage::LabelTable>> SelectLabels(
+      const std::vector<v1::SelectRequest>& requests) const;
+
+  absl::StatusOr<std::vector<promql::FragmentReply>> Evaluate(
+      const promql::Fragment& fragment, promql::ColumnSink sink) const;
+
+ private:
+  void Connect(const std::vector<std::string>& addresses)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  template <typename Answer, typename Function>
+  absl::StatusOr<std::vector<Answer>> AskEach(
+      const internal::IngesterPeers& peers, const Function& ask) const {
+    std::vector<Answer> answers;
+    for (const auto& peer : peers) {
+      internal::Cancellation never;
+      absl::StatusOr<Answer> answer = ask(*peer, never);
+      NARTHEX_RETURN_IF_ERROR(answer.status());
+      answers.push_back(*std::move(answer));
+    }
+    return answers;
+  }
+
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> CallOne(
+      const internal::IngesterPeer& peer,
+      grpc::Status (v1::Ingester::Stub::*method)(grpc::ClientContext*,
+                                                 const Request&, Response*),
+      const Request& request, const char* local,
+      internal::Cancellation& cancellation) const {
+    Response response;
+    const auto stream = local == nullptr
+                            ? nullptr
+                            : peer.local.Call(local, request, NewDeadline(),
+                                              cancellation.flag());
+    if (stream != nullptr) {
+      NARTHEX_RETURN_IF_ERROR(
+          internal::TakeOne(*stream, peer.address, &response));
+      return response;
+    }
+    grpc::ClientContext context;
+    context.set_deadline(NewDeadline());
+    const internal::Cancellation::Call call(cancellation, context);
+    NARTHEX_RETURN_IF_ERROR(internal::AsUnavailable(rpc::FromGrpc(
+        (*peer.stub.*method)(&context, request, &response), peer.address)));
+    return response;
+  }
+
+  const QueryableOptions options_;
+  const internal::AbsenceReport report_;
+  mutable base::Mutex mutex_;
+  internal::IngesterPeers peers_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<internal::AddressWatch> watch_;
+};
+
+}  // namespace narthex::cluster
