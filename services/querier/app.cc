@@ -104,6 +104,10 @@ absl::Status QuerierApp::Start(service::Process& process) {
   }
   cluster::QueryableOptions read_options;
   read_options.timeout = std::chrono::milliseconds(options_.query_timeout_ms);
+  read_options.replication_factor =
+      cluster::ReplicationFactor(options_.replication_factor);
+  read_options.log = process.log();
+  read_options.registry = &process.registry();
   NARTHEX_ASSIGN_OR_RETURN(r.ingesters, cluster::IngesterQueryable::Create(
                                             *ingesters, read_options));
   NARTHEX_ASSIGN_OR_RETURN(
@@ -137,8 +141,10 @@ absl::Status QuerierApp::Start(service::Process& process) {
                      [&r] { return r.config.snapshot()->files; });
 
   if (options_.remote_write_receiver) {
+    cluster::WriterOptions write_options;
+    write_options.replication_factor = read_options.replication_factor;
     NARTHEX_ASSIGN_OR_RETURN(
-        r.writer, cluster::Writer::Create(*ingesters, cluster::WriterOptions(),
+        r.writer, cluster::Writer::Create(*ingesters, write_options,
                                           process.log(), process.registry()));
     process.OnStop("writer", [&r] { r.writer->Stop(kStopGrace); });
     r.remote_write =

@@ -28,6 +28,9 @@ void Options::AddTo(service::FlagSet& flags) {
   flags.String("ingester.addresses", &ingesters,
                "gRPC addresses of the ingesters: host:port,... or "
                "dns://name:port.");
+  flags.Int("ingester.replication-factor", &replication_factor,
+            "In how many ingesters each series is, at most as many as there "
+            "are. The same for all services.");
   flags.String("scraper.addresses", &scrapers,
                "gRPC addresses of the scrapers, likewise.");
   flags.String("ruler.addresses", &rulers,

@@ -18,6 +18,7 @@ struct Options {
   std::string config_file = "prometheus.yml";
   std::string grpc_address = "127.0.0.1:9190";
   std::string ingesters = "127.0.0.1:9201";
+  std::int64_t replication_factor = 1;
   std::string scrapers = "127.0.0.1:9200";
   std::string rulers = "127.0.0.1:9202";
   std::int64_t query_timeout_ms = 120'000;

@@ -209,7 +209,11 @@ void WriteExplanation(const promql::QueryResult& result, JsonWriter* json) {
     }
     json->EndArray().EndObject();
   }
-  json->EndArray().EndObject();
+  json->EndArray();
+  if (!result.why_nowhere.empty()) {
+    json->Key("note").String(result.why_nowhere);
+  }
+  json->EndObject();
 }
 
 }  // namespace

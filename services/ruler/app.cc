@@ -71,6 +71,9 @@ void RulerApp::AddFlags(service::FlagSet& flags) {
   flags.String("ingester.addresses", &ingesters_,
                "gRPC addresses of the ingesters: host:port,... or "
                "dns://name:port.");
+  flags.Int("ingester.replication-factor", &replication_factor_,
+            "In how many ingesters each series is, at most as many as there "
+            "are. The same for all services.");
   flags.String("querier.addresses", &queriers_,
                "gRPC addresses of the queriers: host:port,... or "
                "dns://name:port.");
@@ -139,11 +142,18 @@ absl::Status RulerApp::Start(service::Process& process) {
                            cluster::ParseAddressList(ingesters_));
   NARTHEX_ASSIGN_OR_RETURN(const cluster::AddressList queriers,
                            cluster::ParseAddressList(queriers_));
-  NARTHEX_ASSIGN_OR_RETURN(auto writer,
-                           cluster::Writer::Create(ingesters, {}, process.log(),
-                                                   process.registry()));
-  NARTHEX_ASSIGN_OR_RETURN(auto storage,
-                           cluster::IngesterQueryable::Create(ingesters, {}));
+  cluster::WriterOptions write_options;
+  write_options.replication_factor =
+      cluster::ReplicationFactor(replication_factor_);
+  NARTHEX_ASSIGN_OR_RETURN(
+      auto writer, cluster::Writer::Create(ingesters, write_options,
+                                           process.log(), process.registry()));
+  cluster::QueryableOptions read_options;
+  read_options.replication_factor = write_options.replication_factor;
+  read_options.log = process.log();
+  read_options.registry = &process.registry();
+  NARTHEX_ASSIGN_OR_RETURN(auto storage, cluster::IngesterQueryable::Create(
+                                             ingesters, read_options));
   running_ = std::make_unique<Running>(
       std::move(writer), std::move(storage), queriers,
       std::chrono::milliseconds(query_timeout_ms_),

@@ -39,6 +39,7 @@ class RulerApp : public service::App {
   std::vector<std::string> files_ ABSL_GUARDED_BY(files_mutex_);
   std::string grpc_address_ = "127.0.0.1:9202";
   std::string ingesters_ = "127.0.0.1:9201";
+  std::int64_t replication_factor_ = 1;
   std::string queriers_ = "127.0.0.1:9190";
   std::int64_t query_timeout_ms_ = 120'000;
   std::int64_t outage_tolerance_ms_ = 3'600'000;

@@ -103,6 +103,9 @@ void ScraperApp::AddFlags(service::FlagSet& flags) {
   flags.String("ingester.addresses", &ingesters_,
                "gRPC addresses of the ingesters: host:port,... or "
                "dns://name:port.");
+  flags.Int("ingester.replication-factor", &replication_factor_,
+            "In how many ingesters each series is, at most as many as there "
+            "are. The same for all services.");
   flags.String("shard", &shard_,
                "Which share of the targets to scrape, i/n with i from 0.");
   flags.String("storage.path", &storage_path_,
@@ -157,6 +160,7 @@ absl::Status ScraperApp::Start(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(const config::Config config,
                            config::Load(config_file_, Defaults()));
   cluster::WriterOptions options;
+  options.replication_factor = cluster::ReplicationFactor(replication_factor_);
   options.linger = std::chrono::milliseconds(batch_wait_ms_);
   options.max_queued_samples = static_cast<std::size_t>(max_queued_samples_);
   if (!storage_path_.empty()) {

@@ -40,6 +40,7 @@ class ScraperApp : public service::App {
   std::string config_file_ = "prometheus.yml";
   std::string grpc_address_ = "127.0.0.1:9200";
   std::string ingesters_ = "127.0.0.1:9201";
+  std::int64_t replication_factor_ = 1;
   std::string shard_ = "0/1";
   std::string storage_path_ = "data/";
   service::Features features_{{kStartZeros, "extra-scrape-metrics",
