@@ -101,8 +101,13 @@ TEST_CASE("a block with a damaged meta.json is left aside") {
   fs::resize_file(PathOf(fixture, bad) + "/meta.json", 10);
   fixture.Open();
   CHECK(fixture.db().corruption_count() == 1);
-  // Which time it is about is not known.
-  CHECK(fixture.Select({bad.min_ms, bad.max_ms - 1}).empty());
+  // Which time it is about is not known, but that it is past.
+  const auto refused = fixture.db().SelectChunks({bad.min_ms, bad.min_ms}, {});
+  CHECK(absl::IsDataLoss(refused.status()));
+  CHECK(absl::StrContains(refused.status().message(), bad.ulid.ToString()));
+  CHECK(fixture.db()
+            .SelectChunks({bad.ulid.time_ms() + 1, model::kMaxTime}, {})
+            .ok());
 }
 
 TEST_CASE("a directory without meta.json is no block") {

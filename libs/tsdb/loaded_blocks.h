@@ -40,8 +40,9 @@ class LoadedBlocks {
   std::shared_ptr<const UnreadableBlocks> unreadable() const
       ABSL_LOCKS_EXCLUDED(mutex_);
   void SetUnreadable(UnreadableBlocks blocks) ABSL_LOCKS_EXCLUDED(mutex_);
-  /// kDataLoss, naming the block, when one that cannot be opened is known to
-  /// hold samples of `range`: an answer without them would be wrong.
+  /// kDataLoss, naming the block, when one that cannot be opened holds samples
+  /// of `range`, or may, as its meta.json cannot be read: an answer without
+  /// them would be wrong.
   absl::Status CheckReadable(const storage::TimeRange& range) const
       ABSL_LOCKS_EXCLUDED(mutex_);
 
