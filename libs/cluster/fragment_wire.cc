@@ -30,6 +30,7 @@ void ToWire(const promql::Fragment& fragment, v1::EvaluateRequest* out) {
   out->set_use_start_timestamps(settings.use_start_timestamps);
   out->set_part(fragment.part);
   out->set_propagate_matchers(fragment.propagate_matchers);
+  if (settings.progress != nullptr) out->set_query_id(settings.progress->id);
 }
 
 promql::Fragment FromWire(const v1::EvaluateRequest& request) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -100,6 +101,16 @@ class IngesterQueryable : public storage::Queryable,
     std::vector<NamedCount> series_by_pair;
   };
   absl::StatusOr<Cardinality> HeadCardinality(std::uint32_t limit);
+
+  /// What the evaluation of a query's fragments has cost by now.
+  struct FragmentCost {
+    std::int64_t samples = 0;
+    std::int64_t series = 0;
+    std::int64_t bytes = 0;  // Held now.
+  };
+  /// By promql::QueryProgress::id, added up over the ingesters. An ingester
+  /// that does not answer at once is left out.
+  std::map<std::string, FragmentCost> RunningFragments();
 
   /// How the storage of one ingester is doing.
   struct StorageStatus {

@@ -104,6 +104,22 @@ IngesterQueryable::HeadCardinality(std::uint32_t limit) {
   return sum;
 }
 
+std::map<std::string, IngesterQueryable::FragmentCost>
+IngesterQueryable::RunningFragments() {
+  std::map<std::string, FragmentCost> costs;
+  for (const auto& response :
+       rep_->CallAtOnce(&v1::Ingester::Stub::RunningFragments,
+                        v1::RunningFragmentsRequest(), "RunningFragments")) {
+    for (const v1::RunningFragment& fragment : response.fragments()) {
+      FragmentCost& cost = costs[fragment.query_id()];
+      cost.samples += fragment.samples_read();
+      cost.series += fragment.series_read();
+      cost.bytes += fragment.bytes_held();
+    }
+  }
+  return costs;
+}
+
 absl::StatusOr<std::vector<IngesterQueryable::StorageStatus>>
 IngesterQueryable::StorageStatuses() {
   NARTHEX_ASSIGN_OR_RETURN(const auto responses,

@@ -42,6 +42,7 @@ absl::Status Evaluation::AskPlaces(const Expr& expr, const StepGrid& grid,
     stats().Add(reply.stats);
     budget_.NotePeak(reply.stats.peak);
   }
+  NoteProgress();
   trace.duration_ns = clock_.MonotonicNs() - begin_ns;
   fragments_->traces.push_back(std::move(trace));
   return absl::OkStatus();

@@ -61,11 +61,15 @@ absl::Status Evaluation::Count(Tally& tally) {
       tally.annotations.Clear();
     }
   }
-  if (settings_.progress != nullptr) {
-    settings_.progress->samples_read.store(stats().read,
-                                           std::memory_order_relaxed);
-  }
+  NoteProgress();
   return status;
+}
+
+void Evaluation::NoteProgress() {
+  QueryProgress* const progress = settings_.progress;
+  if (progress == nullptr) return;
+  progress->samples_read.store(stats().read, std::memory_order_relaxed);
+  progress->series_read.store(stats().series, std::memory_order_relaxed);
 }
 
 void Evaluation::CountStorage(const storage::SeriesSet& set) {

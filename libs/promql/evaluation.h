@@ -229,6 +229,8 @@ class Evaluation {
   absl::StatusOr<std::unique_ptr<storage::SeriesSet>> Open(
       const VectorSelector& selector, const SelectorReading& reading);
   /// Takes over what the tally of some mapper says, and begins a new one.
+  // Tells who watches the query what it has read by now.
+  void NoteProgress();
   absl::Status Count(Tally& tally);
   void CountStorage(const storage::SeriesSet& set);
   /// Map() for one node alone.

@@ -4,8 +4,10 @@
 #include <grpcpp/support/sync_stream.h>
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 
+#include "absl/status/status.h"
 #include "libs/rpc/local_server.h"
 
 namespace narthex::ingester {
@@ -34,6 +36,36 @@ struct Caller {
         [&call](const Response& response, bool) { return call.Send(response); },
         [&call] { return call.IsCancelled(); }, call.deadline()};
   }
+};
+
+/// Responses of a moderate size out of many small things.
+template <typename Response>
+class Batch {
+ public:
+  explicit Batch(const Caller<Response>& caller) : caller_(caller) {}
+
+  /// What is not sent yet.
+  Response& response() { return response_; }
+  /// So much was added to it. kCancelled when nobody waits any more.
+  absl::Status Added(std::size_t bytes) {
+    bytes_ += bytes;
+    if (bytes_ < kBytes) return absl::OkStatus();
+    bytes_ = 0;
+    if (caller_.is_cancelled() || !caller_.send(response_, false)) {
+      return absl::CancelledError("the querier hung up");
+    }
+    response_.Clear();
+    return absl::OkStatus();
+  }
+  /// Sends the rest.
+  void Finish() { caller_.send(response_, true); }
+
+ private:
+  static constexpr std::size_t kBytes = 512 << 10;
+
+  const Caller<Response>& caller_;
+  Response response_;
+  std::size_t bytes_ = 0;
 };
 
 }  // namespace narthex::ingester

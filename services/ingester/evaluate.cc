@@ -17,9 +17,6 @@
 namespace narthex::ingester {
 namespace {
 
-// Columns are collected up to about this size before they are sent.
-constexpr std::size_t kMessageBytes = 512 << 10;
-
 // Of a selection, all series must be this ingester's.
 class OwnSeriesSet : public storage::SeriesSet {
  public:
@@ -103,11 +100,13 @@ absl::StatusOr<std::int64_t> EvaluateOver(
     const tsdb::Db& db, const base::Clock& clock,
     const v1::EvaluateRequest& request,
     const Caller<v1::EvaluateResponse>& caller,
-    const std::atomic<bool>& cancelled, base::TaskPool* helpers) {
+    const std::atomic<bool>& cancelled, base::TaskPool* helpers,
+    promql::QueryProgress* progress) {
   promql::Fragment fragment = cluster::FromWire(request);
   fragment.settings.deadline_ns = ToMonotonicNs(caller.deadline, clock);
   fragment.settings.cancelled = &cancelled;
   fragment.settings.helpers = helpers;
+  fragment.settings.progress = progress;
 
   tsdb::DbQueryable storage(db);
   std::unique_ptr<OwnSeries> own;
@@ -123,15 +122,12 @@ absl::StatusOr<std::int64_t> EvaluateOver(
         request.member());
   }
 
-  v1::EvaluateResponse response;
+  Batch<v1::EvaluateResponse> batch(caller);
   const auto send = [&](promql::Column& column) -> absl::Status {
-    cluster::EncodeColumn(column, response.mutable_columns());
-    if (response.columns().size() < kMessageBytes) return absl::OkStatus();
-    if (!caller.send(response, false)) {
-      return absl::CancelledError("the querier hung up");
-    }
-    response.Clear();
-    return absl::OkStatus();
+    std::string& columns = *batch.response().mutable_columns();
+    const std::size_t before = columns.size();
+    cluster::EncodeColumn(column, &columns);
+    return batch.Added(columns.size() - before);
   };
   NARTHEX_ASSIGN_OR_RETURN(
       const promql::FragmentReply reply,
@@ -139,8 +135,8 @@ absl::StatusOr<std::int64_t> EvaluateOver(
           fragment,
           own != nullptr ? static_cast<storage::Queryable&>(*own) : storage,
           clock, send));
-  cluster::ToWire(reply, &response);
-  caller.send(response, true);
+  cluster::ToWire(reply, &batch.response());
+  batch.Finish();
   return reply.stats.read;
 }
 

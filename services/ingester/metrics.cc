@@ -26,6 +26,9 @@ Metrics::Metrics(metrics::Registry& registry)
                                     "Fragments of queries evaluated.")),
       fragment_samples(registry.NewCounter(
           "narthex_ingester_fragment_samples_read_total",
-          "Samples read from the database to evaluate fragments.")) {}
+          "Samples read from the database to evaluate fragments.")),
+      running_fragments(
+          registry.NewGauge("narthex_ingester_running_fragments",
+                            "Fragments of queries being evaluated.")) {}
 
 }  // namespace narthex::ingester

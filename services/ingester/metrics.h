@@ -18,6 +18,7 @@ struct Metrics {
   metrics::Counter& selects;
   metrics::Counter& fragments;
   metrics::Counter& fragment_samples;
+  metrics::Gauge& running_fragments;
 };
 
 }  // namespace narthex::ingester

@@ -17,9 +17,6 @@
 namespace narthex::ingester {
 namespace {
 
-// Series are collected up to about this size before they are sent.
-constexpr std::size_t kMessageBytes = 512 << 10;
-
 void Fill(const std::vector<tsdb::NamedCount>& counts,
           google::protobuf::RepeatedPtrField<v1::NamedCount>* out) {
   for (const tsdb::NamedCount& count : counts) {
@@ -145,25 +142,18 @@ absl::Status IngesterService::SendSeries(const tsdb::Db& db,
   NARTHEX_ASSIGN_OR_RETURN(
       const auto set,
       db.SelectChunks({request.min_ms(), request.max_ms()}, matchers));
-  v1::SelectResponse message;
-  std::size_t bytes = 0;
+  Batch<v1::SelectResponse> batch(caller);
   std::uint64_t sent = 0;
   storage::ChunkSeries series;
   while ((request.limit() == 0 || sent < request.limit()) &&
          set->Next(&series)) {
-    cluster::ToWire(series, message.add_series());
+    cluster::ToWire(series, batch.response().add_series());
     ++sent;
-    bytes += BytesOf(series);
-    if (bytes < kMessageBytes) continue;
-    if (caller.is_cancelled() || !caller.send(message, false)) {
-      return absl::CancelledError("the querier hung up");
-    }
-    message.Clear();
-    bytes = 0;
+    NARTHEX_RETURN_IF_ERROR(batch.Added(BytesOf(series)));
   }
   NARTHEX_RETURN_IF_ERROR(set->status());
   metrics_.selected_series.Inc(static_cast<double>(sent));
-  if (message.series_size() > 0) caller.send(message, true);
+  if (batch.response().series_size() > 0) batch.Finish();
   return absl::OkStatus();
 }
 
@@ -201,9 +191,11 @@ absl::Status IngesterService::DoEvaluate(
   if (db == nullptr) return NotReplayed();
   metrics_.fragments.Inc();
   const service::HangupWatch::Scope watch(hangups_, caller.is_cancelled);
-  NARTHEX_ASSIGN_OR_RETURN(const std::int64_t samples,
-                           EvaluateOver(*db, clock_, request, caller,
-                                        watch.cancelled(), &query_helpers_));
+  ingester::RunningFragments::Scope listed(running_, request.query_id());
+  NARTHEX_ASSIGN_OR_RETURN(
+      const std::int64_t samples,
+      EvaluateOver(*db, clock_, request, caller, watch.cancelled(),
+                   &query_helpers_, listed.progress()));
   metrics_.fragment_samples.Inc(static_cast<double>(samples));
   return absl::OkStatus();
 }
@@ -280,6 +272,13 @@ IngesterService::LocalHandlers() {
                                  Caller<v1::EvaluateResponse>::Of(call));
              });
        }},
+      {"RunningFragments",
+       [this](rpc::LocalCall& call) {
+         v1::RunningFragmentsResponse response;
+         running_.FillIn(&response);
+         call.Send(response);
+         return absl::OkStatus();
+       }},
       {"LabelNames",
        [this](rpc::LocalCall& call) {
          return WithRequest<v1::LabelNamesRequest>(
@@ -314,6 +313,13 @@ grpc::Status IngesterService::Evaluate(
     grpc::ServerWriter<v1::EvaluateResponse>* writer) {
   return rpc::ToGrpc(
       DoEvaluate(*request, Caller<v1::EvaluateResponse>::Of(context, writer)));
+}
+
+grpc::Status IngesterService::RunningFragments(
+    grpc::ServerContext*, const v1::RunningFragmentsRequest*,
+    v1::RunningFragmentsResponse* response) {
+  running_.FillIn(response);
+  return grpc::Status::OK;
 }
 
 grpc::Status IngesterService::LabelNames(grpc::ServerContext*,

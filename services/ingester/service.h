@@ -16,6 +16,7 @@
 #include "narthex/v1/ingester.grpc.pb.h"
 #include "services/ingester/caller.h"
 #include "services/ingester/metrics.h"
+#include "services/ingester/running_fragments.h"
 
 namespace narthex::ingester {
 
@@ -30,7 +31,8 @@ class IngesterService : public v1::Ingester::Service {
       : snapshot_directory_(std::move(snapshot_directory)),
         clock_(clock),
         log_(std::move(log)),
-        metrics_(metrics) {}
+        metrics_(metrics),
+        running_(metrics.running_fragments) {}
 
   /// Serves `db`, which must outlive the service, from now on. Before that
   /// every call but StorageStatus is answered by UNAVAILABLE.
@@ -52,6 +54,9 @@ class IngesterService : public v1::Ingester::Service {
   grpc::Status Evaluate(
       grpc::ServerContext* context, const v1::EvaluateRequest* request,
       grpc::ServerWriter<v1::EvaluateResponse>* writer) override;
+  grpc::Status RunningFragments(
+      grpc::ServerContext* context, const v1::RunningFragmentsRequest* request,
+      v1::RunningFragmentsResponse* response) override;
   grpc::Status LabelNames(grpc::ServerContext* context,
                           const v1::LabelNamesRequest* request,
                           v1::LabelNamesResponse* response) override;
@@ -114,6 +119,7 @@ class IngesterService : public v1::Ingester::Service {
   const base::Logger log_;
   Metrics& metrics_;
   service::HangupWatch hangups_;
+  ingester::RunningFragments running_;
   base::TaskPool query_helpers_{base::TaskPool::HelpersOfMachine(kMaxHelpers)};
 
   base::Mutex mutex_;

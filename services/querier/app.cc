@@ -166,7 +166,7 @@ absl::Status QuerierApp::AddRoutes(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(ApiRoutes routes,
                            ApiRoutes::Create(&router, options_.cors_origin));
   AddQueryRoutes(routes, *r.queries);
-  AddQueriesRoutes(routes, r.running, options_.admin_api);
+  AddQueriesRoutes(routes, r.running, *r.ingesters, options_.admin_api);
   AddSeriesRoutes(
       routes,
       {r.ingesters.get(), [&r](const storage::TimeRange& range,

@@ -1,7 +1,9 @@
 #include "services/querier/queries_api.h"
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -9,9 +11,14 @@
 namespace narthex::querier {
 namespace {
 
-absl::Status List(const RunningQueries& running, Answer* answer) {
+absl::Status List(const RunningQueries& running,
+                  cluster::IngesterQueryable& ingesters, Answer* answer) {
   JsonWriter& json = answer->data().BeginArray();
-  for (const RunningQueries::Info& info : running.List()) {
+  const std::vector<RunningQueries::Info> queries = running.List();
+  std::map<std::string, cluster::IngesterQueryable::FragmentCost> elsewhere;
+  if (!queries.empty()) elsewhere = ingesters.RunningFragments();
+  for (const RunningQueries::Info& info : queries) {
+    const auto& fragments = elsewhere[info.fragments_id];
     json.BeginObject()
         .Key("id")
         .String(absl::StrCat(info.id))
@@ -30,11 +37,13 @@ absl::Status List(const RunningQueries& running, Answer* answer) {
         .Key("step")
         .Double(static_cast<double>(info.step_ms) / 1000)
         .Key("samplesRead")
-        .Int(info.samples)
+        .Int(info.samples + fragments.samples)
+        .Key("seriesRead")
+        .Int(info.series + fragments.series)
         .Key("columnsReceived")
         .Int(info.columns)
         .Key("bytesHeld")
-        .Int(info.bytes)
+        .Int(info.bytes + fragments.bytes)
         .EndObject();
   }
   json.EndArray();
@@ -57,10 +66,10 @@ absl::Status Cancel(RunningQueries& running, bool may_cancel,
 }  // namespace
 
 void AddQueriesRoutes(ApiRoutes& routes, RunningQueries& running,
-                      bool may_cancel) {
+                      cluster::IngesterQueryable& ingesters, bool may_cancel) {
   routes.Add("GET", "/status/queries",
-             [&running](const http::Request&, Answer* answer) {
-               return List(running, answer);
+             [&running, &ingesters](const http::Request&, Answer* answer) {
+               return List(running, ingesters, answer);
              });
   routes.Add(
       "DELETE", "/status/queries/{id}",

@@ -27,6 +27,7 @@ TEST_CASE("running queries are listed with their cost until they end") {
     const RunningQueries::Scope scope(running, {0, "up", 0, 1, 2, 3, "me"},
                                       progress, [] {});
     progress.samples_read = 7;
+    CHECK(!progress.id.empty());
     const auto list = running.List();
     REQUIRE(list.size() == 1);
     CHECK(list[0].query == "up");

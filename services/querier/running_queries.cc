@@ -1,11 +1,19 @@
 #include "services/querier/running_queries.h"
 
+#include <random>
 #include <utility>
+
+#include "absl/strings/str_cat.h"
 
 namespace narthex::querier {
 
+RunningQueries::RunningQueries(base::Clock& clock)
+    : clock_(clock),
+      process_(absl::StrCat(absl::Hex(std::random_device()()),
+                            absl::Hex(std::random_device()()))) {}
+
 RunningQueries::Scope::Scope(RunningQueries& list, Info info,
-                             const promql::QueryProgress& progress,
+                             promql::QueryProgress& progress,
                              std::function<void()> cancel)
     : list_(list) {
   info.begin_ms = list_.clock_.NowMs();
@@ -13,6 +21,7 @@ RunningQueries::Scope::Scope(RunningQueries& list, Info info,
   base::MutexLock lock(list_.mutex_);
   id_ = ++list_.last_id_;
   info.id = id_;
+  progress.id = absl::StrCat(list_.process_, "-", id_);
   list_.entries_.emplace_hint(
       list_.entries_.end(), id_,
       Entry{std::move(info), begin_ns, &progress, std::move(cancel)});
@@ -30,7 +39,9 @@ std::vector<RunningQueries::Info> RunningQueries::List() const {
   for (const auto& [id, entry] : entries_) {
     Info& info = all.emplace_back(entry.info);
     info.seconds = static_cast<double>(now_ns - entry.begin_ns) / 1e9;
+    info.fragments_id = entry.progress->id;
     info.samples = entry.progress->samples_read.load();
+    info.series = entry.progress->series_read.load();
     info.columns = entry.progress->columns_received.load();
     info.bytes = entry.progress->bytes_held.load();
   }

@@ -82,6 +82,31 @@ def a_running_query_is_listed_and_cancelled():
             suite.ingester.signal(signal.SIGCONT)
 
 
+def what_a_query_costs_in_an_ingester_is_told_while_it_runs():
+    with Suite() as suite:
+        suite.start("ingester", "querier")
+        now = written(suite, 500, 100)
+        query = "sum(sum_over_time(m[100s:1s] offset 1s))"
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(get(suite.querier.port, "/api/v1/query_range", {
+            "query": query, "start": now - 9000, "end": now + 1500, "step": 1, "timeout": "60s"})))
+        asking.start()
+
+        def cost():
+            return [q for q in get(suite.querier.port, "/api/v1/status/queries").json()["data"] if q["query"] == query]
+        wait_for("the query's cost", lambda: cost() and cost()[0]["samplesRead"] > 0, every=0.01)
+        one = cost()[0]
+        check_equal(one["columnsReceived"], 0, "columns received")
+        check(one["seriesRead"] > 0, f"series read: {one}")
+        check_equal(suite.ingester.metric("narthex_ingester_running_fragments "), 1.0, "fragments running")
+        gone = request(suite.querier.port, "DELETE", "/api/v1/status/queries/" + one["id"])
+        check_equal(gone.status, 204, "status of the cancelling")
+        asking.join(5)
+        check_equal(answers[0].status, 499, "status of the query")
+        wait_for("the end in the ingester",
+                 lambda: suite.ingester.metric("narthex_ingester_running_fragments ") == 0, 1)
+
+
 def a_query_is_explained_and_logged():
     with Suite() as suite:
         log = suite.write("queries.log", "")
@@ -205,5 +230,6 @@ def a_damaged_chunk_is_an_error_and_no_gap():
 
 if __name__ == "__main__":
     main(a_frozen_ingester_fails_queries_by_name, a_running_query_is_listed_and_cancelled,
+         what_a_query_costs_in_an_ingester_is_told_while_it_runs,
          a_query_is_explained_and_logged, every_way_to_ask_names_an_ingester_that_is_away,
          too_large_and_too_many_queries_fail_alone, a_damaged_chunk_is_an_error_and_no_gap)

@@ -2,8 +2,10 @@
 
 #include <grpcpp/client_context.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,6 +19,12 @@
 #include "libs/rpc/status.h"
 
 namespace narthex::cluster {
+namespace internal {
+
+/// How long an answer takes that is given at once.
+constexpr std::chrono::milliseconds kAtOnce{100};
+
+}  // namespace internal
 
 /// The ingesters of an IngesterQueryable and the ways to call them.
 class IngesterQueryable::Rep {
@@ -56,7 +64,8 @@ class IngesterQueryable::Rep {
                                                  const Request&, Response*),
       const Request& request, const char* local = nullptr) const {
     return Ask<Response>([&](const auto& peer, auto& cancellation) {
-      return CallOne(peer, method, request, local, cancellation);
+      return CallOne(peer, method, request, local, cancellation,
+                     options_.timeout);
     });
   }
 
@@ -68,8 +77,34 @@ class IngesterQueryable::Rep {
                                                  const Request&, Response*),
       const Request& request) const {
     return AskEach<Response>(peers(), [&](const auto& peer, auto& cancelled) {
-      return CallOne(peer, method, request, nullptr, cancelled);
+      return CallOne(peer, method, request, nullptr, cancelled,
+                     options_.timeout);
     });
+  }
+
+  /// Calls a unary method of all ingesters at the same time and returns the
+  /// answers of those that give one at once.
+  template <typename Request, typename Response>
+  std::vector<Response> CallAtOnce(
+      grpc::Status (v1::Ingester::Stub::*method)(grpc::ClientContext*,
+                                                 const Request&, Response*),
+      const Request& request, const char* local) const {
+    const internal::IngesterPeers asked = peers();
+    std::vector<absl::StatusOr<Response>> answers(asked.size());
+    std::vector<std::thread> calls;
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      calls.emplace_back([&, i] {
+        internal::Cancellation never;
+        answers[i] = CallOne(*asked[i], method, request, local, never,
+                             internal::kAtOnce);
+      });
+    }
+    for (std::thread& call : calls) call.join();
+    std::vector<Response> given;
+    for (auto& answer : answers) {
+      if (answer.ok()) given.push_back(*std::move(answer));
+    }
+    return given;
   }
 
   std::unique_ptr<storage::ChunkSeriesSet> Select(
@@ -106,19 +141,21 @@ class IngesterQueryable::Rep {
       grpc::Status (v1::Ingester::Stub::*method)(grpc::ClientContext*,
                                                  const Request&, Response*),
       const Request& request, const char* local,
-      internal::Cancellation& cancellation) const {
+      internal::Cancellation& cancellation,
+      std::chrono::milliseconds timeout) const {
+    const auto deadline = std::chrono::system_clock::now() + timeout;
     Response response;
-    const auto stream = local == nullptr
-                            ? nullptr
-                            : peer.local.Call(local, request, NewDeadline(),
-                                              cancellation.flag());
+    const auto stream =
+        local == nullptr
+            ? nullptr
+            : peer.local.Call(local, request, deadline, cancellation.flag());
     if (stream != nullptr) {
       NARTHEX_RETURN_IF_ERROR(
           internal::TakeOne(*stream, peer.address, &response));
       return response;
     }
     grpc::ClientContext context;
-    context.set_deadline(NewDeadline());
+    context.set_deadline(deadline);
     const internal::Cancellation::Call call(cancellation, context);
     NARTHEX_RETURN_IF_ERROR(internal::AsUnavailable(rpc::FromGrpc(
         (*peer.stub.*method)(&context, request, &response), peer.address)));
