@@ -1,26 +1,28 @@
 #include "libs/service/auto_reload.h"
 
 #include <chrono>
+#include <map>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "libs/base/file.h"
 #include "libs/base/hash.h"
 
 namespace narthex::service {
 namespace {
 
+/// Hashes of files' contents by their names.
+using Contents = std::map<std::string, std::uint64_t>;
+
 // A file that cannot be read counts as one that says so: when it comes back,
 // that is a change.
-std::uint64_t HashOf(const std::vector<std::string>& files) {
-  std::string all;
+Contents Read(const std::vector<std::string>& files) {
+  Contents contents;
   for (const std::string& file : files) {
     const auto content = base::ReadFile(file);
-    const std::uint64_t hash =
+    contents[file] =
         base::XxHash64(content.ok() ? *content : content.status().ToString());
-    absl::StrAppend(&all, file, "\n", hash, "\n");
   }
-  return base::XxHash64(all);
+  return contents;
 }
 
 }  // namespace
@@ -44,7 +46,7 @@ void AutoReload::Start(Process& process, const Features& features,
 
 void AutoReload::Run(Process& process,
                      const std::function<std::vector<std::string>()>& files) {
-  std::uint64_t loaded = HashOf(files());
+  Contents loaded = Read(files());
   while (true) {
     {
       base::MutexLock lock(mutex_);
@@ -53,13 +55,19 @@ void AutoReload::Run(Process& process,
       }
       if (stopping_) return;
     }
-    const std::uint64_t found = HashOf(files());
+    const Contents found = Read(files());
     if (found == loaded || !process.ready()) continue;
     process.log().Info("configuration files have changed, reloading");
     // Reload() logs and counts. A bad file is not tried again until it changes.
     (void)process.Reload();
-    // The new configuration may have other files.
-    loaded = HashOf(files());
+    // The new configuration may have other files. What was there before it was
+    // loaded counts for the others: a writer may have gone on since.
+    loaded = Read(files());
+    for (const auto& [file, hash] : found) {
+      if (const auto it = loaded.find(file); it != loaded.end()) {
+        it->second = hash;
+      }
+    }
   }
 }
 

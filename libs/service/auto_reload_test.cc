@@ -3,7 +3,9 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <functional>
 #include <thread>
+#include <utility>
 
 #include "libs/base/file.h"
 
@@ -20,6 +22,7 @@ class WatchingApp : public App {
   absl::Status Start(Process& process) override {
     process.OnReload("test", [this]() -> absl::Status {
       ++reloads;
+      if (on_reload) std::exchange(on_reload, nullptr)();
       return good ? absl::OkStatus() : absl::InvalidArgumentError("bad");
     });
     auto_reload_.Start(process, features_,
@@ -29,6 +32,8 @@ class WatchingApp : public App {
 
   std::atomic<int> reloads{0};
   std::atomic<bool> good{true};
+  // Happens once, during a reload.
+  std::function<void()> on_reload;
 
  private:
   const std::string file_;
@@ -76,6 +81,21 @@ TEST_CASE("a change of a configuration file reloads once, if asked for") {
   app.good = true;
   Write(file, "four");
   CHECK(Settles(app, 3));
+}
+
+TEST_CASE("what is written while the configuration loads is loaded too") {
+  const base::TemporaryDirectory directory;
+  const std::string file = directory.path() + "/config.yml";
+  Write(file, "one");
+  WatchingApp app(file);
+  app.on_reload = [&] { Write(file, "whole"); };
+  Process process({"test", "Test", "127.0.0.1:0"}, app);
+  REQUIRE(process
+              .Start({"--log.level=error", "--config.auto-reload",
+                      "--config.auto-reload-interval=10ms"})
+              .ok());
+  Write(file, "half");
+  CHECK(Settles(app, 2));
 }
 
 }  // namespace narthex::service
