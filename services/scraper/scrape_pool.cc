@@ -52,6 +52,7 @@ ScrapePool::Targets ScrapePool::MakeTargets(
   const config::ScrapeConfig& config = settings_->config;
   Targets targets;
   absl::flat_hash_set<std::uint64_t> of_all_shards;
+  std::uint64_t dropped_by_all = 0;
   dropped_.clear();
   dropped_count_ = 0;
   for (const auto& group : groups) {
@@ -65,13 +66,15 @@ ScrapePool::Targets ScrapePool::MakeTargets(
         continue;
       }
       if (auto* dropped = std::get_if<Dropped>(&*made)) {
+        const bool keep = config.keep_dropped_targets == 0 ||
+                          dropped_by_all < config.keep_dropped_targets;
+        ++dropped_by_all;
         // Each is told by one shard.
         if (!shard_.Owns(base::XxHash64(dropped->discovered.encoded()))) {
           continue;
         }
         ++dropped_count_;
-        if (config.keep_dropped_targets == 0 ||
-            dropped_.size() < config.keep_dropped_targets) {
+        if (keep) {
           dropped_.push_back(std::move(dropped->discovered));
         }
         continue;

@@ -124,19 +124,22 @@ TEST_CASE("shards share what is dropped and one limit of targets") {
       relabel::Rule::Create(drop, relabel::NameValidation::kUtf8).value()};
   std::size_t scraped = 0;
   std::uint64_t dropped = 0;
+  std::size_t kept = 0;
+  settings->config.keep_dropped_targets = 9;
   for (std::uint64_t i = 0; i < 3; ++i) {
     settings->config.limits.targets = 19;
     ScrapePool shard(settings, Shard(i, 3), p.scheduler, p.context);
     shard.Sync(p.groups);
     scraped += shard.loops().size();
     dropped += shard.dropped_count();
-    CHECK(shard.dropped().size() == shard.dropped_count());
+    kept += shard.dropped().size();
     CHECK(p.metrics.exceeded_target_limit.value() ==
           static_cast<double>(i + 1));
     shard.Retire();
   }
   CHECK(scraped == 20);
   CHECK(dropped == 20);
+  CHECK(kept == 9);
 }
 
 TEST_CASE("a retired pool starts no more loops") {
