@@ -153,9 +153,10 @@ absl::Status FillTarget(const config::ScrapeConfig& config,
   NARTHEX_RETURN_IF_ERROR(
       ReadSwitch(labels, kCustomBuckets, &target->custom_buckets));
   target->unix_socket = std::string(labels.Get(kUnixSocket));
+  const std::string path = EscapedPath(labels.Get(kMetricsPath));
+  const bool rooted = path.empty() || path[0] == '/';
   target->url = absl::StrCat(labels.Get(kScheme), "://", address,
-                             EscapedPath(labels.Get(kMetricsPath)),
-                             QueryOf(config, labels));
+                             rooted ? "" : "/", path, QueryOf(config, labels));
   for (const model::Label& label : labels) {
     if (absl::StartsWith(label.name, "__")) builder->Del(label.name);
     if (!base::IsValidUtf8(label.value)) {

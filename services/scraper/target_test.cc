@@ -64,6 +64,10 @@ TEST_CASE("relabelling moves the address, sets parameters and drops") {
   CHECK(absl::StartsWith(
       std::get<Target>(*MakeTarget(config, {{"__address__", "x"}}, {})).url,
       "http://prober:9115/a%2520b?"));
+  config.metrics_path = "a";
+  CHECK(absl::StartsWith(
+      std::get<Target>(*MakeTarget(config, {{"__address__", "x"}}, {})).url,
+      "http://prober:9115/a?"));
   config.metrics_path = "/metrics";
 
   relabel::Config drop;
