@@ -106,12 +106,15 @@ std::vector<PushPart> Writer::Rep::Copies(const PushPart& whole) const {
     part.declared = whole.declared;
   }
   if (to_all) return parts;
-  std::vector<std::size_t> owners(replicas);
-  std::vector<PushPart*> theirs(replicas);
+  const Owners& owners = *owners_;
+  std::vector<std::size_t> theirs(replicas);
+  std::vector<PushPart*> their_parts(replicas);
   whole.CopyOut([&](storage::SeriesRef ref) -> const std::vector<PushPart*>& {
-    owners_->OwnersOf(series_.HashOf(ref), absl::MakeSpan(owners));
-    for (std::size_t i = 0; i < replicas; ++i) theirs[i] = &parts[owners[i]];
-    return theirs;
+    owners.OwnersOf(series_.HashOf(ref), absl::MakeSpan(theirs));
+    for (std::size_t i = 0; i < replicas; ++i) {
+      their_parts[i] = &parts[theirs[i]];
+    }
+    return their_parts;
   });
   return parts;
 }
