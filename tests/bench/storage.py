@@ -12,6 +12,7 @@ long stop and start take. NARTHEX_BIN names the folder of the programs.
 """
 
 import argparse
+import http.client
 import json
 import os
 import subprocess
@@ -130,6 +131,17 @@ def with_snapshots(folder):
     return folder
 
 
+def wait_for_answer(one, at, metrics, metric="http_requests_total"):
+    for _ in range(1200):
+        try:
+            if one.number(f"count({metric})", at) == metrics[metric]:
+                return
+        except (harness.Failed, OSError, http.client.HTTPException):
+            pass
+        time.sleep(0.02)
+    raise SystemExit(f"{one.name}: no correct answer")
+
+
 def restart(args):
     load = Load(args)
     os.environ["NARTHEX_BIN"] = with_snapshots(os.path.join(args.work, "bin"))
@@ -138,14 +150,17 @@ def restart(args):
         one = system(name, args)
         try:
             one.start()
-            expected = load.expected(load.write(one))
+            written = load.write(one)
             stop = one.process.stop()
             parts = harness.disk_parts(one.data)
-            ready = one.start(limit=args.limit)
+            begin = time.time()
+            one.start(limit=args.limit)
+            wait_for_answer(one, load.start + 300, written["metrics"])
+            ready = time.time() - begin
             cpu = one.process.cpu()
             held = load.counts(one)
-            lost = sum(max(0, count - held.get(metric, 0)) for metric, count in expected.items())
-            print(f"{name:>12}: stop {stop:.2f} s, start to first answer {ready:.2f} s ({cpu:.2f} CPU s), "
+            lost = sum(max(0, count - held.get(metric, 0)) for metric, count in load.expected(written).items())
+            print(f"{name:>12}: stop {stop:.2f} s, start to first correct answer {ready:.2f} s ({cpu:.2f} CPU s), "
                   f"samples lost {lost:.0f}; {parts}")
         finally:
             one.close()
