@@ -163,9 +163,12 @@ absl::Status SnapshotLoader::Check(Decoded& record) const {
   record.hash = record.series.declared.labels.Hash();
   const storage::Chunk& newest = record.series.newest;
   if (newest.bytes.empty()) return absl::OkStatus();
-  NARTHEX_RETURN_IF_ERROR(base::Annotate(
-      CheckSnapshotChunk(newest),
-      absl::StrCat("series ", record.series.declared.labels.ToMetricString())));
+  const absl::Status checked = CheckSnapshotChunk(newest);
+  if (!checked.ok()) {
+    return base::Annotate(
+        checked, absl::StrCat("series ",
+                              record.series.declared.labels.ToMetricString()));
+  }
   // The time before is in blocks. Chunks of heads end where blocks do.
   if (newest.min_ms < head_.min_valid_time() &&
       newest.max_ms >= head_.min_valid_time()) {
