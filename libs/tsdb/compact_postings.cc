@@ -85,7 +85,7 @@ Postings CompactPostings::Decode() const {
 std::size_t CompactPostings::heap_bytes() const {
   // Short strings lie in the object.
   std::size_t bytes =
-      bytes_.capacity() < sizeof(bytes_) / 2 ? 0 : bytes_.capacity() + 1;
+      bytes_.capacity() < sizeof(std::string) / 2 ? 0 : bytes_.capacity() + 1;
   if (late_ != nullptr) bytes += late_->capacity() * sizeof(SeriesId);
   return bytes;
 }

@@ -80,7 +80,7 @@ void ForEachExpected(const std::string& path, const storage::TimeRange& range,
 std::string ConformanceDirectory() {
   const char* shared = std::getenv("NARTHEX_SHARED");
   const std::string root = shared != nullptr ? shared : NARTHEX_SHARED_DEFAULT;
-  const std::string directory = root + "/conformance/tsdb";
+  std::string directory = root + "/conformance/tsdb";
   if (base::Exists(directory)) return directory;
   WARN("no conformance data at " << directory);
   return "";
