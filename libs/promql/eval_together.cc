@@ -89,11 +89,12 @@ SeriesReading Join(const std::vector<SeriesReading>& all) {
   return joint;
 }
 
-/// The values of mapper `index` in a joint column. Without labels.
+/// What mapper `index` has made of the series of a joint column.
 Column PartOf(const Column& joint, std::size_t index, std::size_t steps) {
   const auto begin = static_cast<std::ptrdiff_t>(index * steps);
   const auto end = begin + static_cast<std::ptrdiff_t>(steps);
   Column part;
+  part.labels = joint.labels;
   part.drop_name = joint.drop_name;
   part.values.assign(joint.values.begin() + begin, joint.values.begin() + end);
   if (!joint.histograms.empty()) {
@@ -148,18 +149,16 @@ absl::Status Evaluation::MapTogether(const SeriesReading& own,
                     own.grid,
                     {{}, SampleReservation(&budget_)}}));
   }
+  // Nobody keeps the joint column, which has room for more than one.
   const auto split = [&](Column& joint) -> absl::Status {
     for (std::size_t i = 1; i < group.size(); ++i) {
       Column part = PartOf(joint, i, steps);
       if (CountPresent(part) == 0) continue;
-      part.labels = joint.labels;
       NARTHEX_RETURN_IF_ERROR(held[i - 1]->columns.reservation.Add(part));
       held[i - 1]->columns.list.push_back(std::move(part));
     }
-    joint.values.resize(steps);
-    if (!joint.histograms.empty()) joint.histograms.resize(steps);
-    if (!joint.HasHistograms()) joint.histograms.clear();
-    return CountPresent(joint) == 0 ? absl::OkStatus() : sink(joint);
+    Column first = PartOf(joint, 0, steps);
+    return CountPresent(first) == 0 ? absl::OkStatus() : sink(first);
   };
   NARTHEX_RETURN_IF_ERROR(MapAlone(Join(all), split));
   for (std::size_t i = 1; i < group.size(); ++i) {
