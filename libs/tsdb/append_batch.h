@@ -15,6 +15,9 @@ namespace narthex::tsdb {
 /// rejections.
 struct AppendBatch {
   absl::Span<const RefSample> samples;
+  /// Of as many samples when the counter behind each began, 0: not known; or
+  /// none.
+  absl::Span<const std::int64_t> starts_ms = {};
   absl::Span<const RefHistogram> histograms;
   absl::Span<const RefExemplar> exemplars;
   absl::Span<const RefMetadata> metadata;

@@ -86,12 +86,9 @@ class Digest {
       ++kept_count;
     }
     samples.resize(kept_count);
+    if (!starts_ms.empty()) starts_ms.resize(kept_count);
     std::string kept;
-    if (starts_ms.empty()) {
-      EncodeSamples(samples, &kept);
-    } else {
-      EncodeStartingSamples(samples, starts_ms, &kept);
-    }
+    EncodeSamples(samples, starts_ms, &kept);
     return Put(std::move(kept));
   }
 

@@ -62,7 +62,7 @@ void MergeOverlap(std::size_t start, std::size_t chunk_start,
   out->AppendRange(merged, 0, merged.size());
 }
 
-/// The samples of columns with histograms. A staleness marker that ends
+/// The samples of columns. A staleness marker that ends
 /// histograms is one of them.
 std::vector<StoredSample> StoredSamples(const model::SampleColumns& samples) {
   std::vector<StoredSample> stored(samples.size());
@@ -70,6 +70,8 @@ std::vector<StoredSample> StoredSamples(const model::SampleColumns& samples) {
     StoredSample& sample = stored[i];
     sample.timestamp_ms = samples.timestamps_ms[i];
     sample.value = samples.values[i];
+    if (!samples.starts_ms.empty()) sample.start_ms = samples.starts_ms[i];
+    if (samples.histograms.empty()) continue;
     sample.histogram.floating = samples.histograms[i];
     if (i > 0 && model::IsStaleNan(sample.value) && !stored[i - 1].is_float()) {
       auto stale = std::make_shared<model::FloatHistogram>();
@@ -179,7 +181,7 @@ absl::Status DecodeChunks(const std::vector<storage::Chunk>& chunks,
 
 void EncodeChunks(const model::SampleColumns& samples, int samples_per_chunk,
                   std::vector<storage::Chunk>* chunks) {
-  if (!samples.histograms.empty()) {
+  if (!samples.histograms.empty() || !samples.starts_ms.empty()) {
     return EncodeStored(StoredSamples(samples), samples_per_chunk, chunks);
   }
   const auto step = static_cast<std::size_t>(

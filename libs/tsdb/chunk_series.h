@@ -23,7 +23,7 @@ absl::Status DecodeChunks(const std::vector<storage::Chunk>& chunks,
                           model::SampleColumns* out);
 
 /// Encodes samples (ascending) as chunks of at most `samples_per_chunk`, each
-/// owning its bytes, and appends them to `*chunks`. Start times are left out.
+/// owning its bytes, and appends them to `*chunks`; as EncodeStored.
 void EncodeChunks(const model::SampleColumns& samples, int samples_per_chunk,
                   std::vector<storage::Chunk>* chunks);
 

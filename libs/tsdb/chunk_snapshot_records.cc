@@ -6,10 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/base/varint.h"
+#include "libs/tsdb/chunk_header.h"
+#include "libs/tsdb/chunk_series.h"
 #include "libs/tsdb/histogram_chunk.h"
+#include "libs/tsdb/start_chunks.h"
 #include "libs/tsdb/wal_fields.h"
 #include "libs/tsdb/wal_histogram_records.h"
-#include "libs/tsdb/xor_chunk.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -48,7 +50,8 @@ absl::Status CheckHistograms(const storage::Chunk& chunk) {
 
 absl::Status CheckFloats(const storage::Chunk& chunk) {
   model::SampleColumns samples;
-  NARTHEX_RETURN_IF_ERROR(DecodeXorChunk(chunk.bytes, &samples));
+  NARTHEX_RETURN_IF_ERROR(
+      DecodeChunk(chunk, {model::kMinTime, model::kMaxTime}, &samples));
   if (samples.empty()) return absl::DataLossError("a chunk has no samples");
   return CheckBounds(chunk, samples.timestamps_ms.front(),
                      samples.timestamps_ms.back());
@@ -70,11 +73,14 @@ absl::Status EncodeSnapshotSeries(const SnapshotSeries& series,
   out->push_back(static_cast<char>(chunk.encoding));
   base::PutUvarint(chunk.bytes.size(), out);
   out->append(chunk.bytes.data(), chunk.bytes.size());
-  switch (chunk.encoding) {
+  NARTHEX_ASSIGN_OR_RETURN(
+      const storage::Chunk plain,
+      IsHistogramEncoding(chunk.encoding) ? WithoutStartTimes(chunk) : chunk);
+  switch (plain.encoding) {
     case storage::Encoding::kHistogram:
-      return PutLastHistogram<HistogramChunk>(chunk.bytes, out);
+      return PutLastHistogram<HistogramChunk>(plain.bytes, out);
     case storage::Encoding::kFloatHistogram:
-      return PutLastHistogram<FloatHistogramChunk>(chunk.bytes, out);
+      return PutLastHistogram<FloatHistogramChunk>(plain.bytes, out);
     default:
       out->append(kBytesBeforeLastValue, '\0');
       base::PutBe64(std::bit_cast<std::uint64_t>(last_value), out);
@@ -133,7 +139,14 @@ absl::Status DecodeSnapshotExemplars(absl::string_view record,
 absl::Status CheckSnapshotChunk(const storage::Chunk& chunk) {
   switch (chunk.encoding) {
     case storage::Encoding::kXor:
+    case storage::Encoding::kXor2:
       return CheckFloats(chunk);
+    case storage::Encoding::kHistogramSt:
+    case storage::Encoding::kFloatHistogramSt: {
+      NARTHEX_ASSIGN_OR_RETURN(const storage::Chunk plain,
+                               WithoutStartTimes(chunk));
+      return CheckSnapshotChunk(plain);
+    }
     case storage::Encoding::kHistogram:
       return CheckHistograms<HistogramChunk>(chunk);
     case storage::Encoding::kFloatHistogram:

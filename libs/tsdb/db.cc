@@ -329,6 +329,8 @@ void Db::SetStaleThreshold(double share) {
   rep_->state.SetStaleThreshold(share);
 }
 
+void Db::SetXor2Blocks(bool on) { rep_->state.head().SetXor2Blocks(on); }
+
 Retention Db::retention() const { return rep_->state.retention(); }
 
 std::uint64_t Db::corruption_count() const {

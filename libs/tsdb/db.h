@@ -62,6 +62,14 @@ struct DbOptions {
   /// kFailedPrecondition.
   bool read_only = false;
   WalOptions wal;
+  /// Store when the counters behind samples began, of floats and of
+  /// histograms: in the log as records, in blocks as chunks that Prometheus
+  /// reads from 3.14 on only.
+  bool start_times = false;
+  bool histogram_start_times = false;
+  /// Write floats into blocks as XOR2 chunks, which are smaller than XOR chunks
+  /// but cannot be read by Prometheus before 3.14.
+  bool xor2_blocks = false;
   /// A snapshot of memory is written by Close, and shortens the next start.
   bool memory_snapshot = false;
   /// Follows the replay, may end it, and may be called by several threads.
@@ -213,6 +221,8 @@ class Db {
   Retention retention() const;
   /// Changes DbOptions::stale_threshold.
   void SetStaleThreshold(double share);
+  /// Changes DbOptions::xor2_blocks.
+  void SetXor2Blocks(bool on);
 
   /// Deletes the samples of matching series inside `range`, durably.
   absl::Status DeleteSeries(const storage::TimeRange& range,

@@ -295,10 +295,10 @@ TEST_CASE("a batch is numbered through, whatever it holds") {
       {ref, kStart, 0.25,
        model::Labels({{"trace_id", std::string(200, 'y')}})}};
   std::vector<storage::Rejection> rejected;
-  REQUIRE(
-      fixture.db()
-          .Append(AppendBatch{samples, histograms, exemplars, {}}, &rejected)
-          .ok());
+  REQUIRE(fixture.db()
+              .Append(AppendBatch{samples, {}, histograms, exemplars, {}},
+                      &rejected)
+              .ok());
   REQUIRE(rejected.size() == 3);
   CHECK(rejected[0].index == 0);
   CHECK(rejected[0].reason == storage::RejectReason::kUnknownSeries);
@@ -318,7 +318,7 @@ TEST_CASE("exemplars outlive a restart") {
       {ref, kStart - 5, 0.5, model::Labels({{"trace_id", "x"}})}};
   std::vector<storage::Rejection> rejected;
   REQUIRE(fixture.db()
-              .Append(AppendBatch{{}, histograms, exemplars, {}}, &rejected)
+              .Append(AppendBatch{{}, {}, histograms, exemplars, {}}, &rejected)
               .ok());
   CHECK(rejected.empty());
   for (int i = 0; i < 2; ++i) {

@@ -30,7 +30,12 @@ constexpr std::int64_t kHour = 60 * kMinute;
 constexpr std::int64_t kStart = 1700006400000;
 
 // Values as bits: not-a-numbers must come back as they were.
-using Samples = std::map<std::int64_t, std::uint64_t>;
+struct Stored {
+  std::uint64_t bits = 0;
+  std::int64_t start_ms = 0;
+  friend bool operator==(const Stored&, const Stored&) = default;
+};
+using Samples = std::map<std::int64_t, Stored>;
 using Model = std::map<model::Labels, Samples>;
 
 int FromEnvironment(const char* name, int otherwise) {
@@ -55,8 +60,9 @@ Model ReadModel(const Db& db, const storage::TimeRange& range,
     for (std::size_t i = 0; i < samples.size(); ++i) {
       REQUIRE(samples.timestamps_ms[i] > last);
       last = samples.timestamps_ms[i];
-      read[series->labels()][last] =
-          std::bit_cast<std::uint64_t>(samples.values[i]);
+      read[series->labels()][last] = {
+          std::bit_cast<std::uint64_t>(samples.values[i]),
+          samples.starts_ms.empty() ? 0 : samples.starts_ms[i]};
     }
   }
   INFO(set->status());
@@ -82,16 +88,16 @@ std::string Difference(const Model& got, const Model& want) {
   for (const auto& [labels, samples] : want) {
     const auto it = got.find(labels);
     if (it == got.end()) return absl::StrCat("no ", labels.ToString());
-    for (const auto& [time, bits] : samples) {
+    for (const auto& [time, stored] : samples) {
       const auto sample = it->second.find(time);
       if (sample == it->second.end()) {
         return absl::StrCat("no ", labels.ToString(), " at ", time);
       }
-      if (sample->second != bits) {
+      if (sample->second != stored) {
         return absl::StrCat("another ", labels.ToString(), " at ", time);
       }
     }
-    for (const auto& [time, bits] : it->second) {
+    for (const auto& [time, stored] : it->second) {
       if (!samples.contains(time)) {
         return absl::StrCat("too many: ", labels.ToString(), " at ", time);
       }
@@ -114,6 +120,7 @@ class History {
     options_.samples_per_chunk = 5 + Below(116);
     options_.wal.segment_bytes = kWalPageBytes * (1 + Below(4));
     options_.wal.compression = static_cast<WalCompression>(Below(3));
+    options_.start_times = seed % 2 == 1;
     for (int i = 0; i < 40; ++i) series_.push_back(NewSeries(i));
     Open();
   }
@@ -204,6 +211,13 @@ class History {
     }
   }
 
+  // Of a third of the series, which begin anew at times.
+  std::int64_t NextStart(std::size_t series) {
+    if (!options_.start_times || series % 3 != 0) return 0;
+    if (Below(30) == 0) starts_[series] = time_ - Below(1000);
+    return Below(30) == 0 ? 0 : starts_[series];
+  }
+
   void Append() {
     const std::int64_t step = Below(40) == 0 ? 5 * kHour : 5 * kMinute;
     time_ += 1 + static_cast<std::int64_t>(random_()) % step;
@@ -211,9 +225,11 @@ class History {
     struct Tried {
       const model::Labels* labels;
       RefSample sample;
+      std::int64_t start_ms;
     };
     std::vector<Tried> tried;
     std::vector<RefSample> samples;
+    std::vector<std::int64_t> starts_ms;
     std::set<std::size_t> used;
     const std::size_t count = 1 + random_() % series_.size();
     while (used.size() < count) {
@@ -233,10 +249,14 @@ class History {
         time = last->second;
       }
       samples.push_back({*ref, time, NextValue(1)});
-      tried.push_back({&series_[i], samples.back()});
+      starts_ms.push_back(NextStart(i));
+      tried.push_back({&series_[i], samples.back(), starts_ms.back()});
     }
     std::vector<storage::Rejection> rejected;
-    const absl::Status status = db_->Append(samples, &rejected);
+    AppendBatch batch;
+    batch.samples = samples;
+    batch.starts_ms = starts_ms;
+    const absl::Status status = db_->Append(batch, &rejected);
     INFO(status);
     REQUIRE(status.ok());
     Say(absl::StrCat("append ", samples.size(), " at ", time_, ", rejected ",
@@ -251,7 +271,7 @@ class History {
         std::max(newest_ + 1, samples[0].timestamp_ms - options_.block_ms / 2);
     for (std::size_t i = 0; i < tried.size(); ++i) {
       const auto reason = reasons.find(i);
-      Judge(*tried[i].labels, tried[i].sample, must_from,
+      Judge(*tried[i].labels, tried[i].sample, tried[i].start_ms, must_from,
             reason == reasons.end() ? std::nullopt
                                     : std::optional(reason->second));
     }
@@ -261,7 +281,7 @@ class History {
   // What may and what must become of a sample; those from `must_from` on are
   // to be taken.
   void Judge(const model::Labels& labels, const RefSample& sample,
-             std::int64_t must_from,
+             std::int64_t start_ms, std::int64_t must_from,
              std::optional<storage::RejectReason> rejected) {
     const auto last = last_.find(labels);
     const std::uint64_t bits = std::bit_cast<std::uint64_t>(sample.value);
@@ -279,10 +299,11 @@ class History {
       // Only what is stored already, or was deleted, can be taken again.
       const Samples& known = model_[labels];
       const auto it = known.find(sample.timestamp_ms);
-      REQUIRE((it == known.end() || it->second == bits));
+      REQUIRE((it == known.end() || it->second.bits == bits));
       if (it == known.end()) REQUIRE(deleted_.contains(labels));
     }
-    model_[labels][sample.timestamp_ms] = bits;
+    // One that is stored already stays as it is.
+    model_[labels].try_emplace(sample.timestamp_ms, Stored{bits, start_ms});
     std::int64_t& newest = last_[labels];
     newest = std::max(newest, sample.timestamp_ms);
   }
@@ -479,6 +500,7 @@ class History {
   std::map<model::Labels, std::int64_t> last_;
   std::set<model::Labels> deleted_;
   std::set<model::Labels> asked_for_;  // Also those whose samples were refused.
+  std::map<std::size_t, std::int64_t> starts_;  // By place in series_.
   std::int64_t time_ = kStart;
   std::int64_t newest_ = kStart - 1;
   std::vector<std::string> log_;

@@ -41,10 +41,13 @@ DbState::DbState(std::string directory, DbOptions options, base::Logger logger,
       exemplars_(options_.max_exemplars, registry),
       head_(std::make_shared<Head>(
           HeadOptions{{options_.block_ms, options_.samples_per_chunk},
-                      static_cast<std::size_t>(options_.out_of_order_cap_max)},
+                      static_cast<std::size_t>(options_.out_of_order_cap_max),
+                      options_.start_times,
+                      options_.histogram_start_times},
           limit_, logger_, metrics_)),
       stale_threshold_(options_.stale_threshold) {
   head_->SetExemplars(&exemplars_);
+  head_->SetXor2Blocks(options_.xor2_blocks);
   RegisterStateMetrics(registry, head_, blocks_, WalPath(directory_));
 }
 

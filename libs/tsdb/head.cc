@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/clock.h"
 #include "libs/base/status.h"
+#include "libs/tsdb/start_chunks.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -88,6 +89,9 @@ Head::Memory Head::memory() const {
     memory.samples += shard.blocks.allocated_bytes();
     for (const auto& [id, series] : shard.histograms) {
       memory.histograms += sizeof(series) + series.heap_bytes();
+    }
+    for (const auto& [id, starts] : shard.starts) {
+      memory.samples += sizeof(starts) + starts.allocated_bytes();
     }
   }
   return memory;
@@ -227,24 +231,49 @@ absl::Status Head::MoveChunksOf(Shard& shard, absl::Span<const SeriesId> ids,
   std::vector<HeadChunk> chunks;
   std::vector<std::unique_ptr<std::string>> bytes;
   std::vector<storage::Chunk> histograms;  // Likewise of the rest of chunks.
+  std::vector<StartRuns> starts;           // Of `chunks` that have some.
+  std::vector<std::size_t> starting;       // Which ones these are.
   std::size_t floats = 0;
   {
     base::ReaderMutexLock lock(shard.mutex);
     for (const SeriesId id : ids) {
       const MemSeries* series = shard.series.Find(id);
       if (series == nullptr) continue;
+      const std::size_t first = chunks.size();
       series->CollectArenaChunks(shard.blocks, id, &chunks, &bytes);
+      const StartRuns* own_starts = StartsOf(shard.starts, id, *series);
+      for (std::size_t i = first; own_starts && i < chunks.size(); ++i) {
+        starting.push_back(i);
+        starts.push_back(*own_starts);
+      }
     }
     floats = chunks.size();
     for (const SeriesId id : ids) {
       const auto own = shard.histograms.find(id);
       if (own == shard.histograms.end()) continue;
+      const MemSeries* series = shard.series.Find(id);
+      const StartRuns* own_starts =
+          series == nullptr ? nullptr : StartsOf(shard.starts, id, *series);
       for (const storage::Chunk& chunk : own->second.heap_chunks()) {
+        if (own_starts != nullptr) {
+          starting.push_back(chunks.size());
+          starts.push_back(*own_starts);
+        }
         chunks.push_back(
             {id, chunk.min_ms, chunk.max_ms, chunk.bytes, chunk.encoding});
         histograms.push_back(chunk);
       }
     }
+  }
+  std::vector<storage::Chunk> encoded(starting.size());
+  for (std::size_t i = 0; i < starting.size(); ++i) {
+    HeadChunk& chunk = chunks[starting[i]];
+    NARTHEX_ASSIGN_OR_RETURN(
+        encoded[i], WithStartTimes({chunk.min_ms, chunk.max_ms, chunk.encoding,
+                                    chunk.bytes, nullptr},
+                                   starts[i]));
+    chunk.bytes = encoded[i].bytes;
+    chunk.encoding = encoded[i].encoding;
   }
   std::vector<absl::string_view> mapped;
   NARTHEX_RETURN_IF_ERROR(files.Write(chunks, &mapped));
@@ -253,7 +282,8 @@ absl::Status Head::MoveChunksOf(Shard& shard, absl::Span<const SeriesId> ids,
   for (std::size_t i = 0; i < floats; ++i) {
     MemSeries* series = shard.series.Find(static_cast<SeriesId>(chunks[i].ref));
     if (series == nullptr) continue;
-    series->UseMapped(shard.blocks, chunks[i].min_ms, mapped[i]);
+    series->UseMapped(shard.blocks, chunks[i].min_ms, mapped[i],
+                      chunks[i].encoding);
   }
   for (std::size_t i = floats; i < chunks.size(); ++i) {
     const auto own =
@@ -261,6 +291,7 @@ absl::Status Head::MoveChunksOf(Shard& shard, absl::Span<const SeriesId> ids,
     if (own == shard.histograms.end()) continue;
     storage::Chunk& moved = histograms[i - floats];
     moved.bytes = mapped[i];
+    moved.encoding = chunks[i].encoding;
     moved.owner = files.Locate(mapped[i]).owner;
     own->second.ReplaceHeapChunk(std::move(moved));
   }
@@ -274,24 +305,34 @@ Postings Head::CollectGarbage(std::int64_t min_ms) {
   std::int64_t stale = 0;
   for (Shard& shard : shards_) {
     base::MutexLock lock(shard.mutex);
-    shard.series.ForEach([&, table = &shard.histograms, blocks = &shard.blocks](
-                             SeriesId id, MemSeries& series) {
-      if (IsStale(*table, *blocks, id, series)) --stale;
-      chunks += series.Truncate(*blocks, min_ms);
-      if (series.has_histograms()) {
-        const auto own = table->find(id);
-        chunks += own->second.Truncate(min_ms);
-        if (own->second.empty()) {
-          table->erase(own);
-          series.set_has_histograms(false);
-        }
-      }
-      if (IsStale(*table, *blocks, id, series)) ++stale;
-      if (!series.empty() || series.has_histograms()) return;
-      // Who has just been given the reference may be about to append.
-      if (!series.fresh()) empty.push_back(id);
-      series.set_fresh(false);
-    });
+    shard.series.ForEach(
+        [&, table = &shard.histograms, blocks = &shard.blocks,
+         starts = &shard.starts](SeriesId id, MemSeries& series) {
+          if (IsStale(*table, *blocks, id, series)) --stale;
+          chunks += series.Truncate(*blocks, min_ms);
+          if (series.has_histograms()) {
+            const auto own = table->find(id);
+            chunks += own->second.Truncate(min_ms);
+            if (own->second.empty()) {
+              table->erase(own);
+              series.set_has_histograms(false);
+            }
+          }
+          if (series.has_starts()) {
+            const auto own = starts->find(id);
+            own->second.Truncate(min_ms);
+            if (own->second.empty() ||
+                (series.empty() && !series.has_histograms())) {
+              starts->erase(own);
+              series.set_has_starts(false);
+            }
+          }
+          if (IsStale(*table, *blocks, id, series)) ++stale;
+          if (!series.empty() || series.has_histograms()) return;
+          // Who has just been given the reference may be about to append.
+          if (!series.fresh()) empty.push_back(id);
+          series.set_fresh(false);
+        });
     shard.blocks.Trim();
   }
   stale_series_ += stale;

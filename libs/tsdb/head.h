@@ -37,6 +37,7 @@
 #include "libs/tsdb/out_of_order.h"
 #include "libs/tsdb/paged_array.h"
 #include "libs/tsdb/series_limit.h"
+#include "libs/tsdb/start_runs.h"
 #include "libs/tsdb/tombstones.h"
 #include "libs/tsdb/wal.h"
 #include "libs/tsdb/wal_records.h"
@@ -47,6 +48,9 @@ struct HeadOptions {
   ChunkRules chunks;
   /// Samples of a chunk of those out of order.
   std::size_t out_of_order_capacity = 32;
+  /// Keep start times of floats, and of histograms, as they come.
+  bool start_times = false;
+  bool histogram_start_times = false;
 };
 
 /// The newest samples, in memory. Series are spread over shards by reference:
@@ -70,6 +74,8 @@ class Head : public std::enable_shared_from_this<Head> {
   /// by up to `window_ms` before the newest of all; 0: none. They are logged in
   /// `wbl`, which may be null only while none were ever taken.
   void SetOutOfOrder(std::int64_t window_ms, Wal* wbl);
+  /// Whether what is selected for blocks has floats as XOR2 chunks.
+  void SetXor2Blocks(bool on) { xor2_blocks_ = on; }
   /// Where exemplars go; without one they are dropped. Called before the
   /// first append, if at all.
   void SetExemplars(ExemplarStore* exemplars) { exemplars_ = exemplars; }
@@ -252,6 +258,7 @@ class Head : public std::enable_shared_from_this<Head> {
   /// The samples of one record of the log.
   struct ReplayRecord {
     absl::Span<const RefSample> samples;
+    absl::Span<const std::int64_t> starts_ms;  ///< As in AppendBatch.
     absl::Span<const RefHistogram> histograms;
     ByShard samples_by_shard;
     ByShard histograms_by_shard;
@@ -262,6 +269,7 @@ class Head : public std::enable_shared_from_this<Head> {
   std::size_t ReplayShard(std::uint32_t shard, const ReplayRecord& record);
   /// Likewise samples that came out of order, of any time and all shards.
   std::size_t ReplayOutOfOrder(absl::Span<const RefSample> samples,
+                               absl::Span<const std::int64_t> starts_ms,
                                absl::Span<const RefHistogram> histograms);
   std::size_t ReplayExemplars(absl::Span<const RefExemplar> exemplars);
   /// What a snapshot and the files of full chunks have of a series.
@@ -289,6 +297,7 @@ class Head : public std::enable_shared_from_this<Head> {
     // Of the series' samples.
     SampleArena blocks ABSL_GUARDED_BY(mutex);
     HistogramTable histograms ABSL_GUARDED_BY(mutex);
+    StartTable starts ABSL_GUARDED_BY(mutex);
     // Those that got a full chunk since chunks were last moved.
     std::vector<SeriesId> cut ABSL_GUARDED_BY(mutex);
   };
@@ -336,6 +345,7 @@ class Head : public std::enable_shared_from_this<Head> {
     double newest = 0;  // The sample at that time.
     // All of its samples in order are floats, held by its MemSeries.
     bool only_floats = false;
+    bool has_starts = false;
   };
   // As they were at the moment of the selection.
   using ChunkLists = std::vector<std::vector<storage::Chunk>>;
@@ -353,7 +363,7 @@ class Head : public std::enable_shared_from_this<Head> {
   static storage::RejectReason ReasonOf(Fate fate);
   void Check(Batch& batch) const;
   absl::Status LogBatch(const Batch& batch, const AppendBatch& all) const;
-  absl::Status LogOutOfOrder(absl::Span<const RefSample> samples,
+  absl::Status LogOutOfOrder(const StartingSamples& samples,
                              const std::vector<RefHistogram>& histograms) const;
   void EncodeOthers(const Batch& batch, const AppendBatch& all,
                     std::vector<std::string>* records) const;
@@ -367,20 +377,36 @@ class Head : public std::enable_shared_from_this<Head> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   // For a RefSample or RefHistogram.
   template <typename Sample>
-  void InsertOne(const Sample& sample, Shard& shard, Applied& applied)
+  void InsertOne(const Sample& sample, std::int64_t start_ms, Shard& shard,
+                 Applied& applied) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  // Notes when the counter behind a sample that was appended began.
+  static void NoteStart(SeriesId id, std::int64_t timestamp_ms,
+                        std::int64_t start_ms, MemSeries& series, Shard& shard)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  // Likewise of the samples of a chunk that was added.
+  absl::Status NoteStarts(SeriesId id, const storage::Chunk& chunk,
+                          MemSeries& series, Shard& shard)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  // Whether the start times in chunks of this encoding are of interest.
+  bool KeepsStarts(storage::Encoding encoding) const;
+  // Brings chunks into the encoding in which blocks are to have them.
+  absl::Status EncodeForBlock(std::vector<storage::Chunk>* chunks) const;
+  // Null when the series has none.
+  static const StartRuns* StartsOf(const StartTable& table, SeriesId id,
+                                   const MemSeries& series);
   // Appends what was found to be new; the first gives true when a chunk became
   // full.
-  bool AppendFloat(const RefSample& sample, MemSeries& series, Shard& shard,
-                   Applied& applied) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  bool AppendFloat(const RefSample& sample, std::int64_t start_ms,
+                   MemSeries& series, Shard& shard, Applied& applied)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void AppendHistogram(const RefHistogram& sample, MemSeries& series,
                        Shard& shard, Applied& applied)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   // Makes known what shards took.
   void Publish(const Applied& applied);
-  bool ReplayFloat(const RefSample& sample, MemSeries* series, Shard& shard,
-                   std::int64_t min_valid_ms, Applied& applied)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  bool ReplayFloat(const RefSample& sample, std::int64_t start_ms,
+                   MemSeries* series, Shard& shard, std::int64_t min_valid_ms,
+                   Applied& applied) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void ReplayHistogram(RefHistogram sample, Shard& shard,
                        std::int64_t min_valid_ms, Applied& applied)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
@@ -545,6 +571,8 @@ class Head : public std::enable_shared_from_this<Head> {
   // Up to here samples are gone from memory.
   std::atomic<std::int64_t> truncated_to_{
       std::numeric_limits<std::int64_t>::min()};
+
+  std::atomic<bool> xor2_blocks_{false};
 
   // Of the samples out of order.
   std::atomic<std::int64_t> out_of_order_min_{kNoMinTime};

@@ -22,9 +22,11 @@ bool InWindow(std::int64_t time_ms, std::int64_t newest_ms,
 struct Head::Batch {
   enum Taken : char { kNot, kInOrder, kOutOfOrder };
 
-  Batch(absl::Span<const RefSample> all, const Limits& its_limits,
-        absl::Span<const RefHistogram> others = {})
+  Batch(absl::Span<const RefSample> all,
+        absl::Span<const std::int64_t> their_starts_ms,
+        const Limits& its_limits, absl::Span<const RefHistogram> others)
       : samples(all),
+        starts_ms(their_starts_ms),
         limits(its_limits),
         taken(all.size(), kInOrder),
         histograms(others, all.size()) {
@@ -47,13 +49,17 @@ struct Head::Batch {
   }
 
   /// The samples that are taken in this way.
-  std::vector<RefSample> TakenAs(Taken how) const {
-    std::vector<RefSample> some;
-    some.reserve(samples.size() - rejected.size() - left_out);
+  StartingSamples TakenAs(Taken how) const {
+    StartingSamples some;
+    some.samples.reserve(samples.size() - rejected.size() - left_out);
     for (std::size_t i = 0; i < samples.size(); ++i) {
-      if (taken[i] == how) some.push_back(samples[i]);
+      if (taken[i] == how) some.Add(samples[i], StartOf(i));
     }
     return some;
+  }
+
+  std::int64_t StartOf(std::size_t index) const {
+    return starts_ms.empty() ? 0 : starts_ms[index];
   }
 
   std::size_t UnknownSeries() const {
@@ -68,6 +74,7 @@ struct Head::Batch {
   }
 
   absl::Span<const RefSample> samples;
+  absl::Span<const std::int64_t> starts_ms;  // As in AppendBatch.
   const Limits limits;
   ByShard by_shard;
   // Whether and how a sample is (still) to be stored.
@@ -75,7 +82,7 @@ struct Head::Batch {
   std::size_t left_out = 0;      // Neither taken nor rejected.
   std::size_t out_of_order = 0;  // Taken so.
   // Inserted, though logged as in order.
-  std::vector<RefSample> late;
+  StartingSamples late;
   std::vector<storage::Rejection> rejected;
   std::vector<SeriesId> undeclared;  // Not yet in the write-ahead log.
   HistogramBatch histograms;
@@ -94,7 +101,11 @@ absl::Status Head::Append(const AppendBatch& all,
                                 : max_time_.load();
   Limits limits = LimitsOfAppend(first_ms);
   if (all.rules.in_order_only) limits.window_ms = 0;
-  Batch batch(all.samples, limits, all.histograms);
+  Batch batch(
+      all.samples,
+      options_.start_times ? all.starts_ms : absl::Span<const std::int64_t>(),
+      limits, all.histograms);
+  if (!options_.histogram_start_times) batch.histograms.ForgetStarts();
   Check(batch);
   CheckHistograms(batch.limits, &batch.histograms);
   const std::size_t refused = batch.rejected.size();
@@ -278,9 +289,10 @@ absl::Status Head::LogBatch(const Batch& batch, const AppendBatch& all) const {
   std::vector<std::string> records(2);
   EncodeDeclarations(batch, &records[0]);
   if (skipped + batch.out_of_order == 0) {
-    EncodeSamples(batch.samples, &records[1]);
+    EncodeSamples(batch.samples, batch.starts_ms, &records[1]);
   } else if (skipped + batch.out_of_order < batch.samples.size()) {
-    EncodeSamples(batch.TakenAs(Batch::kInOrder), &records[1]);
+    const StartingSamples taken = batch.TakenAs(Batch::kInOrder);
+    EncodeSamples(taken.samples, taken.starts_ms, &records[1]);
   }
   if (others) EncodeOthers(batch, all, &records);
   NARTHEX_RETURN_IF_ERROR(wal_->Log(records));
@@ -291,10 +303,10 @@ absl::Status Head::LogBatch(const Batch& batch, const AppendBatch& all) const {
 }
 
 absl::Status Head::LogOutOfOrder(
-    absl::Span<const RefSample> samples,
+    const StartingSamples& samples,
     const std::vector<RefHistogram>& histograms) const {
   std::vector<std::string> records(1);
-  EncodeSamples(samples, &records[0]);
+  EncodeSamples(samples.samples, samples.starts_ms, &records[0]);
   EncodeHistograms(histograms, &records);
   return wbl_.load()->Log(records);
 }
@@ -321,12 +333,12 @@ void Head::EncodeDeclarations(const Batch& batch, std::string* record) const {
 // in memory: an error can only be told.
 void Head::LogLate(const Batch& batch) const {
   const std::vector<RefHistogram>& histograms = batch.histograms.late;
-  if (batch.late.empty() && histograms.empty()) return;
+  const std::size_t count = batch.late.samples.size() + histograms.size();
+  if (count == 0) return;
   const absl::Status status = LogOutOfOrder(batch.late, histograms);
   if (!status.ok()) {
     logger_.Error("samples out of order are not durable",
-                  {{"samples", batch.late.size() + histograms.size()},
-                   {"err", status.ToString()}});
+                  {{"samples", count}, {"err", status.ToString()}});
   }
 }
 
@@ -386,6 +398,7 @@ void Head::ApplyToShard(Shard& shard, absl::Span<const std::uint32_t> indices,
 bool Head::ApplyOne(std::uint32_t index, MemSeries* series, Shard& shard,
                     Batch& batch, Applied& applied) {
   const RefSample& sample = batch.samples[index];
+  const std::int64_t start_ms = batch.StartOf(index);
   if (series == nullptr) {
     batch.Reject(index, storage::RejectReason::kUnknownSeries);
     return false;
@@ -401,18 +414,20 @@ bool Head::ApplyOne(std::uint32_t index, MemSeries* series, Shard& shard,
       return false;
     case Fate::kInserted:
       series->set_logged();
-      if (batch.taken[index] == Batch::kInOrder) batch.late.push_back(sample);
-      InsertOne(sample, shard, applied);
+      if (batch.taken[index] == Batch::kInOrder) {
+        batch.late.Add(sample, start_ms);
+      }
+      InsertOne(sample, start_ms, shard, applied);
       return false;
     default:
       batch.Reject(index, ReasonOf(fate));
       return false;
   }
-  return AppendFloat(sample, *series, shard, applied);
+  return AppendFloat(sample, start_ms, *series, shard, applied);
 }
 
-bool Head::AppendFloat(const RefSample& sample, MemSeries& series, Shard& shard,
-                       Applied& applied) {
+bool Head::AppendFloat(const RefSample& sample, std::int64_t start_ms,
+                       MemSeries& series, Shard& shard, Applied& applied) {
   if (IsStale(shard.histograms, shard.blocks, IdOf(sample.ref), series))
     --applied.stale;
   const MemSeries::Appended done = series.Append(
@@ -420,6 +435,7 @@ bool Head::AppendFloat(const RefSample& sample, MemSeries& series, Shard& shard,
   if (done.begun) ++applied.chunks;
   if (series.stale()) ++applied.stale;
   series.set_logged();
+  NoteStart(IdOf(sample.ref), sample.timestamp_ms, start_ms, series, shard);
   ++applied.samples;
   applied.oldest = std::min(applied.oldest, sample.timestamp_ms);
   applied.newest = std::max(applied.newest, sample.timestamp_ms);
@@ -427,9 +443,11 @@ bool Head::AppendFloat(const RefSample& sample, MemSeries& series, Shard& shard,
 }
 
 template <typename Sample>
-void Head::InsertOne(const Sample& sample, Shard& shard, Applied& applied) {
+void Head::InsertOne(const Sample& sample, std::int64_t start_ms, Shard& shard,
+                     Applied& applied) {
   const auto inserted = shard.out_of_order[IdOf(sample.ref)].Insert(
-      sample.timestamp_ms, sample.value, options_.out_of_order_capacity);
+      sample.timestamp_ms, sample.value, options_.out_of_order_capacity,
+      start_ms);
   if (inserted.chunk_begun) ++applied.chunks;
   if (!inserted.taken) return;
   ++(std::is_same_v<Sample, RefHistogram> ? applied.inserted_histograms
@@ -440,8 +458,9 @@ void Head::InsertOne(const Sample& sample, Shard& shard, Applied& applied) {
       std::max(applied.out_of_order.max_ms, sample.timestamp_ms);
 }
 
-template void Head::InsertOne(const RefSample&, Shard&, Applied&);
-template void Head::InsertOne(const RefHistogram&, Shard&, Applied&);
+template void Head::InsertOne(const RefSample&, std::int64_t, Shard&, Applied&);
+template void Head::InsertOne(const RefHistogram&, std::int64_t, Shard&,
+                              Applied&);
 
 void Head::CountRejections(TsdbMetrics::SampleKind& kind,
                            const std::vector<storage::Rejection>& rejected) {
@@ -470,9 +489,12 @@ void Head::CountRejections(TsdbMetrics::SampleKind& kind,
 }
 
 std::size_t Head::ReplayOutOfOrder(absl::Span<const RefSample> samples,
+                                   absl::Span<const std::int64_t> starts_ms,
                                    absl::Span<const RefHistogram> histograms) {
-  Batch batch(samples, {max_time_.load(), min_valid_time_.load(), 0},
+  if (!options_.start_times) starts_ms = {};
+  Batch batch(samples, starts_ms, {max_time_.load(), min_valid_time_.load(), 0},
               histograms);
+  if (!options_.histogram_start_times) batch.histograms.ForgetStarts();
   std::fill(batch.taken.begin(), batch.taken.end(), Batch::kOutOfOrder);
   for (HistogramBatch::Item& item : batch.histograms.items) {
     item.out_of_order = true;

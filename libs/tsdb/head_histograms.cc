@@ -176,7 +176,7 @@ void Head::ApplyHistograms(const Limits& limits, HistogramBatch* histograms,
       case Fate::kInserted:
         series->set_logged();
         if (!item.out_of_order) histograms->late.push_back(item.sample);
-        InsertOne(item.sample, shard, applied);
+        InsertOne(item.sample, item.sample.start_ms, shard, applied);
         break;
       case Fate::kSame:
         item.taken = false;
@@ -203,6 +203,8 @@ void Head::AppendHistogram(const RefHistogram& sample, MemSeries& series,
   }
   series.set_has_histograms(true);
   series.set_logged();
+  NoteStart(IdOf(sample.ref), sample.timestamp_ms, sample.start_ms, series,
+            shard);
   if (own.stale()) ++applied.stale;
   ++applied.histograms;
   applied.oldest = std::min(applied.oldest, sample.timestamp_ms);

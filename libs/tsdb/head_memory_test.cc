@@ -38,7 +38,7 @@ struct MeasuredHead {
         sample.value += static_cast<double>(sample.ref % 7);
       }
       std::vector<storage::Rejection> rejected;
-      REQUIRE(head->Append({batch, {}, {}, {}}, &rejected).ok());
+      REQUIRE(head->Append({batch, {}, {}, {}, {}}, &rejected).ok());
       REQUIRE(rejected.empty());
     }
   }

@@ -123,7 +123,7 @@ absl::Status Head::LogMarkers(Shard& shard,
   if (wbl == nullptr) return absl::OkStatus();
   // No append may have logged samples that are not in memory yet.
   const ApplyGate::Measuring alone(append_gate_);
-  std::vector<RefSample> samples;
+  StartingSamples samples;
   std::vector<RefHistogram> histograms;
   {
     base::ReaderMutexLock lock(shard.mutex);
@@ -138,7 +138,7 @@ absl::Status Head::LogMarkers(Shard& shard,
   }
   std::vector<std::string> records(2);
   EncodeMmapMarkers(markers, &records[0]);
-  EncodeSamples(samples, &records[1]);
+  EncodeSamples(samples.samples, samples.starts_ms, &records[1]);
   EncodeHistograms(histograms, &records);
   return wbl->Log(records);
 }
@@ -189,7 +189,7 @@ class Head::SealedSet : public storage::ChunkSeriesSet {
              Covers(deleted, {time, time});
     });
     EncodeStored(samples, kSamplesPerChunk, &series->chunks);
-    return absl::OkStatus();
+    return head_.EncodeForBlock(&series->chunks);
   }
 
   const Head& head_;
@@ -231,8 +231,7 @@ absl::StatusOr<std::set<std::int64_t>> Head::SealedSpans(
   }
   model::SampleColumns samples;
   for (const storage::Chunk& chunk : chunks) {
-    samples.timestamps_ms.clear();
-    samples.values.clear();
+    samples.clear();
     NARTHEX_RETURN_IF_ERROR(DecodeChunk(chunk, kAll, &samples));
     for (const std::int64_t time : samples.timestamps_ms) {
       starts.insert(AlignDown(time, span_ms));

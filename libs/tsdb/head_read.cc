@@ -19,9 +19,7 @@ class HeldSeries : public storage::Series {
       : labels_(std::move(labels)), samples_(std::move(samples)) {}
   const model::Labels& labels() const override { return labels_; }
   absl::Status Read(model::SampleColumns* out) const override {
-    for (std::size_t i = 0; i < samples_.size(); ++i) {
-      out->Append(samples_.timestamps_ms[i], samples_.values[i]);
-    }
+    out->AppendRange(samples_, 0, samples_.size());
     return absl::OkStatus();
   }
 
@@ -37,10 +35,13 @@ void DropDeleted(const Intervals& deleted, model::SampleColumns* samples) {
     const std::int64_t time = samples->timestamps_ms[i];
     if (Covers(deleted, {time, time})) continue;
     samples->timestamps_ms[kept] = time;
-    samples->values[kept++] = samples->values[i];
+    samples->values[kept] = samples->values[i];
+    if (!samples->starts_ms.empty()) {
+      samples->starts_ms[kept] = samples->starts_ms[i];
+    }
+    ++kept;
   }
-  samples->timestamps_ms.resize(kept);
-  samples->values.resize(kept);
+  samples->Truncate(kept);
 }
 
 }  // namespace
@@ -165,7 +166,7 @@ absl::Status Head::ReadSamples(absl::Span<const Selected> selected,
     model::SampleColumns* samples = &batch->samples[i];
     samples->clear();
     if (hints.newest_only && !any_deleted && one.visible_ms <= range.max_ms &&
-        !model::IsStaleNan(one.newest)) {
+        !model::IsStaleNan(one.newest) && !one.has_starts) {
       samples->Append(one.visible_ms, one.newest);
       continue;
     }
@@ -180,6 +181,9 @@ absl::Status Head::ReadSamples(absl::Span<const Selected> selected,
       if (!status.ok()) {
         return base::Annotate(
             status, absl::StrCat("series ", batch->labels[i].ToMetricString()));
+      }
+      if (const StartRuns* own = StartsOf(shard.starts, one.id, *series)) {
+        own->Fill(0, samples);
       }
     }
     if (any_deleted) DropDeleted(DeletedOf(one.id), samples);

@@ -25,6 +25,7 @@ struct Decoded {
   std::vector<RefSeries> series;
   std::vector<std::uint64_t> hashes;  // Of their labels.
   std::vector<RefSample> samples;
+  std::vector<std::int64_t> starts_ms;  // As many, or none.
   std::vector<RefTombstone> tombstones;
   std::vector<RefHistogram> histograms;
   std::size_t skipped_histograms = 0;
@@ -37,6 +38,7 @@ struct Decoded {
     series.clear();
     hashes.clear();
     samples.clear();
+    starts_ms.clear();
     tombstones.clear();
     histograms.clear();
     skipped_histograms = 0;
@@ -55,7 +57,7 @@ absl::Status Decode(absl::string_view record, Decoded* decoded) {
       return absl::OkStatus();
     case WalRecordType::kSamples:
     case WalRecordType::kSamplesV2:
-      return DecodeSamples(record, &decoded->samples);
+      return DecodeSamples(record, &decoded->samples, &decoded->starts_ms);
     case WalRecordType::kTombstones:
       return DecodeTombstones(record, &decoded->tombstones);
     case WalRecordType::kExemplars:
@@ -221,6 +223,7 @@ class Replayer {
     }
     Head::ReplayRecord& replay = decoded.replay;
     replay.samples = decoded.samples;
+    replay.starts_ms = decoded.starts_ms;
     replay.histograms = decoded.histograms;
     replay.samples_by_shard.Sort(replay.samples);
     replay.histograms_by_shard.Sort(replay.histograms);
@@ -363,6 +366,7 @@ absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(
     const base::Logger& logger, TsdbMetrics& metrics, WalRepair repair) {
   ReplayResult result;
   std::vector<RefSample> samples;
+  std::vector<std::int64_t> starts_ms;
   std::vector<RefHistogram> histograms;
   const auto translate = [&other_refs](auto& some) {
     for (auto& sample : some) {
@@ -372,11 +376,12 @@ absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(
   };
   const auto visit = [&](absl::string_view record) -> absl::Status {
     samples.clear();
+    starts_ms.clear();
     histograms.clear();
     switch (static_cast<WalRecordType>(WalRecordTypeOf(record))) {
       case WalRecordType::kSamples:
       case WalRecordType::kSamplesV2:
-        NARTHEX_RETURN_IF_ERROR(DecodeSamples(record, &samples));
+        NARTHEX_RETURN_IF_ERROR(DecodeSamples(record, &samples, &starts_ms));
         break;
       case WalRecordType::kMmapMarkers:
         // They say which samples are in the head's chunk files too; those
@@ -395,7 +400,8 @@ absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(
     }
     translate(samples);
     translate(histograms);
-    result.unknown_refs += head.ReplayOutOfOrder(samples, histograms);
+    result.unknown_refs +=
+        head.ReplayOutOfOrder(samples, starts_ms, histograms);
     result.samples += samples.size() + histograms.size();
     return absl::OkStatus();
   };

@@ -37,6 +37,7 @@ std::size_t Head::ReplayShard(std::uint32_t number,
   constexpr std::size_t kAhead = 16;
   std::array<MemSeries*, kAhead> found{};
   const std::int64_t min_valid_ms = min_valid_time_.load();
+  const bool with_starts = options_.start_times && !record.starts_ms.empty();
   Applied applied;
   {
     Shard& shard = shards_[number];
@@ -53,7 +54,10 @@ std::size_t Head::ReplayShard(std::uint32_t number,
       }
       for (std::size_t i = 0; i < some.size(); ++i) {
         const RefSample& sample = record.samples[some[i]];
-        if (ReplayFloat(sample, found[i], shard, min_valid_ms, applied)) {
+        const std::int64_t start_ms =
+            with_starts ? record.starts_ms[some[i]] : 0;
+        if (ReplayFloat(sample, start_ms, found[i], shard, min_valid_ms,
+                        applied)) {
           shard.cut.push_back(IdOf(sample.ref));
         }
       }
@@ -67,7 +71,8 @@ std::size_t Head::ReplayShard(std::uint32_t number,
 }
 
 // True when a chunk became full.
-bool Head::ReplayFloat(const RefSample& sample, MemSeries* series, Shard& shard,
+bool Head::ReplayFloat(const RefSample& sample, std::int64_t start_ms,
+                       MemSeries* series, Shard& shard,
                        std::int64_t min_valid_ms, Applied& applied) {
   if (sample.timestamp_ms < min_valid_ms) return false;
   if (series == nullptr) {
@@ -79,12 +84,13 @@ bool Head::ReplayFloat(const RefSample& sample, MemSeries* series, Shard& shard,
           ? CheckBeside(shard.histograms, shard.blocks, *series, sample)
           : series->Check(shard.blocks, sample.timestamp_ms, sample.value);
   return verdict == MemSeries::Verdict::kNew &&
-         AppendFloat(sample, *series, shard, applied);
+         AppendFloat(sample, start_ms, *series, shard, applied);
 }
 
 void Head::ReplayHistogram(RefHistogram sample, Shard& shard,
                            std::int64_t min_valid_ms, Applied& applied) {
   if (sample.timestamp_ms < min_valid_ms || !MakeStorable(&sample)) return;
+  if (!options_.histogram_start_times) sample.start_ms = 0;
   const SeriesId id = IdOf(sample.ref);
   MemSeries* series = shard.series.Find(id);
   if (series == nullptr) {

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/tsdb/head.h"
+#include "libs/tsdb/start_chunks.h"
 #include "libs/tsdb/stored_sample.h"
 
 namespace narthex::tsdb {
@@ -114,6 +115,7 @@ std::vector<Head::Selected> Head::Measure(
                                              shard.blocks, id, series)) {
               one.visible_ms = *last;
               one.only_floats = !series.has_histograms();
+              one.has_starts = series.has_starts();
               if (one.only_floats) one.newest = series.last_value();
             }
             const auto it = shard.out_of_order.empty()
@@ -173,6 +175,7 @@ absl::Status Head::ReadSeries(const Selected& selected,
                               storage::ChunkSeries* result) const {
   std::vector<storage::Chunk>* chunks = &result->chunks;
   chunks->clear();
+  StartRuns starts;
   {
     base::ReaderMutexLock lock(index_mutex_);
     index_.LabelsOf(selected.id, &result->labels);
@@ -195,6 +198,14 @@ absl::Status Head::ReadSeries(const Selected& selected,
                     return a.min_ms < b.min_ms;
                   });
       }
+      if (const StartRuns* own = StartsOf(shard.starts, selected.id, *series)) {
+        starts = *own;
+      }
+    }
+  }
+  if (!starts.empty()) {
+    for (storage::Chunk& chunk : *chunks) {
+      NARTHEX_ASSIGN_OR_RETURN(chunk, WithStartTimes(chunk, starts));
     }
   }
   if (truncated_to_.load() > range.min_ms) {
@@ -220,7 +231,7 @@ absl::Status Head::ReadSeries(const Selected& selected,
     ++out;
   }
   chunks->erase(out, chunks->end());
-  return absl::OkStatus();
+  return edges == Edges::kTrimmed ? EncodeForBlock(chunks) : absl::OkStatus();
 }
 
 absl::Status Head::AddOutOfOrder(SeriesId id, std::vector<storage::Chunk> added,

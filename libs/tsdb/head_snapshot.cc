@@ -2,9 +2,12 @@
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/tsdb/chunk_header.h"
+#include "libs/tsdb/chunk_series.h"
 #include "libs/tsdb/chunk_snapshot_records.h"
 #include "libs/tsdb/head.h"
-#include "libs/tsdb/xor_chunk.h"
+#include "libs/tsdb/start_chunks.h"
+#include "libs/tsdb/stored_sample.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -73,6 +76,10 @@ absl::Status Head::SnapshotShard(std::uint32_t number,
       series.CopyChunks(shard.blocks, {end, end}, &chunks);
     }
     if (!chunks.empty()) one.newest = std::move(chunks.back());
+    if (const StartRuns* starts = StartsOf(shard.starts, id, series);
+        starts != nullptr && !chunks.empty()) {
+      NARTHEX_ASSIGN_OR_RETURN(one.newest, WithStartTimes(one.newest, *starts));
+    }
     std::string record;
     NARTHEX_RETURN_IF_ERROR(EncodeSnapshotSeries(
         one, series.empty() ? 0 : series.last_value(), &record));
@@ -159,7 +166,10 @@ absl::Status Head::RestoreSeries(const StoredSeries& stored, MemSeries& series,
 absl::Status Head::RestoreFull(const StoredSeries& stored, MemSeries& series,
                                Shard& shard) {
   for (const storage::Chunk& chunk : stored.full) {
-    if (chunk.encoding != storage::Encoding::kXor) {
+    if (KeepsStarts(chunk.encoding) || series.has_starts()) {
+      NARTHEX_RETURN_IF_ERROR(NoteStarts(stored.id, chunk, series, shard));
+    }
+    if (IsHistogramEncoding(chunk.encoding)) {
       NARTHEX_RETURN_IF_ERROR(shard.histograms[stored.id].AddMapped(chunk));
       continue;
     }
@@ -168,11 +178,11 @@ absl::Status Head::RestoreFull(const StoredSeries& stored, MemSeries& series,
     if (&chunk == &stored.full.back() && stored.newest.max_ms <= chunk.max_ms) {
       model::SampleColumns last;
       NARTHEX_RETURN_IF_ERROR(
-          DecodeXorChunk(chunk.bytes, {chunk.max_ms, chunk.max_ms}, &last));
+          DecodeChunk(chunk, {chunk.max_ms, chunk.max_ms}, &last));
       if (!last.empty()) last_value = last.values.back();
     }
     series.AddMapped(shard.blocks, chunk.min_ms, chunk.max_ms, last_value,
-                     chunk.bytes, options_.chunks);
+                     chunk.bytes, options_.chunks, chunk.encoding);
   }
   return absl::OkStatus();
 }
@@ -186,25 +196,39 @@ absl::Status Head::RestoreNewest(const StoredSeries& stored, MemSeries& series,
       stored.full.empty() ? model::kMinTime : stored.full.back().max_ms;
   if (newest.bytes.empty() || newest.max_ms <= end) return absl::OkStatus();
   const storage::TimeRange missing{end + 1, model::kMaxTime};
-  if (newest.encoding == storage::Encoding::kXor) {
+  const bool keeps_starts = KeepsStarts(newest.encoding);
+  if (!IsHistogramEncoding(newest.encoding)) {
     model::SampleColumns samples;
-    NARTHEX_RETURN_IF_ERROR(DecodeXorChunk(newest.bytes, missing, &samples));
+    NARTHEX_RETURN_IF_ERROR(DecodeChunk(newest, missing, &samples));
     bool filled = false;
     for (std::size_t i = 0; i < samples.size(); ++i) {
       filled |= series
                     .Append(shard.blocks, samples.timestamps_ms[i],
                             samples.values[i], options_.chunks)
                     .filled;
+      NoteStart(
+          stored.id, samples.timestamps_ms[i],
+          keeps_starts && !samples.starts_ms.empty() ? samples.starts_ms[i] : 0,
+          series, shard);
     }
     if (filled) shard.cut.push_back(stored.id);
     return absl::OkStatus();
   }
   HistogramSeries& own = shard.histograms[stored.id];
-  if (newest.min_ms > end) return own.Resume(newest, options_.chunks);
+  if (newest.min_ms > end) {
+    if (keeps_starts || series.has_starts()) {
+      NARTHEX_RETURN_IF_ERROR(NoteStarts(stored.id, newest, series, shard));
+    }
+    NARTHEX_ASSIGN_OR_RETURN(const storage::Chunk plain,
+                             WithoutStartTimes(newest));
+    return own.Resume(plain, options_.chunks);
+  }
   std::vector<StoredSample> samples;
   NARTHEX_RETURN_IF_ERROR(DecodeStored(newest, missing, &samples));
   for (const StoredSample& sample : samples) {
     own.Append(sample.timestamp_ms, sample.histogram, options_.chunks);
+    NoteStart(stored.id, sample.timestamp_ms,
+              keeps_starts ? sample.start_ms : 0, series, shard);
   }
   return absl::OkStatus();
 }

@@ -66,6 +66,7 @@ void Head::ForgetStale(const std::vector<StaleSeries>& stale) {
       }
       chunks += series->Truncate(shard.blocks,
                                  std::numeric_limits<std::int64_t>::max());
+      shard.starts.erase(one.id);
       shard.series.Erase(one.id);
       gone.push_back(one.id);
     }

@@ -32,6 +32,11 @@ class HistogramBatch {
   /// Adds the end of a series of histograms, which came as a float.
   void AddStale(const RefSample& marker, std::size_t number, bool integer);
 
+  /// Stores them without their start times.
+  void ForgetStarts() {
+    for (Item& item : items) item.sample.start_ms = 0;
+  }
+
   void Reject(Item& item, storage::RejectReason reason) {
     item.taken = false;
     rejected.push_back({item.number, reason});

@@ -75,6 +75,8 @@ class HistogramChunkReader {
   std::size_t position() const {
     return kHistogramHeaderBytes * 8 + in_.position();
   }
+  /// Likewise where the last sample ends and its start time begins.
+  std::size_t sample_end() const { return sample_end_; }
 
   /// Whether so many samples, decoded, take more memory than they may.
   absl::Status CheckMemory(std::size_t samples) const {
@@ -121,6 +123,7 @@ class HistogramChunkReader {
                     state_.layout.custom_bounds.size() + buckets;
     state_.timestamp_ms = in_.VarbitInt();
     state_.counts.ReadFirst(buckets, &in_);
+    sample_end_ = position();
     starts_.Read(0, state_.timestamp_ms, &in_);
     return in_.ok() ? absl::OkStatus()
                     : CorruptHistogramChunk(bytes_, "cut off");
@@ -136,6 +139,7 @@ class HistogramChunkReader {
     state_.timestamp_ms = static_cast<std::int64_t>(
         static_cast<std::uint64_t>(before) + state_.delta_ms);
     state_.counts.ReadNext(&in_);
+    sample_end_ = position();
     starts_.Read(next_, before, &in_);
     if (!in_.ok()) return CorruptHistogramChunk(bytes_, "cut off");
     if (state_.timestamp_ms <= before) {
@@ -152,6 +156,7 @@ class HistogramChunkReader {
   std::size_t count_ = 0;
   std::size_t next_ = 0;
   std::size_t sample_words_ = 0;
+  std::size_t sample_end_ = 0;
   bool crooked_ = false;
   HistogramChunkState<Counts> state_;
   absl::Status status_;

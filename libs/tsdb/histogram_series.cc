@@ -10,6 +10,7 @@
 #include "libs/model/sample.h"
 #include "libs/tsdb/chunk_header.h"
 #include "libs/tsdb/histogram_layout.h"
+#include "libs/tsdb/start_chunks.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -159,7 +160,9 @@ absl::Status HistogramSeries::Resume(const storage::Chunk& chunk,
 
 absl::Status HistogramSeries::AddMapped(storage::Chunk mapped) {
   // For what is known of its last sample.
-  NARTHEX_RETURN_IF_ERROR(Resume(mapped, ChunkRules{1}));
+  NARTHEX_ASSIGN_OR_RETURN(const storage::Chunk plain,
+                           WithoutStartTimes(mapped));
+  NARTHEX_RETURN_IF_ERROR(Resume(plain, ChunkRules{1}));
   open_ = std::monostate();
   full_.push_back(std::move(mapped));
   mapped_ = full_.size();

@@ -47,8 +47,8 @@ class HistogramSeries {
   /// Adds a full chunk that is held elsewhere. Requires: it comes after all
   /// samples, and none is on the heap. kDataLoss when it is corrupt.
   absl::Status AddMapped(storage::Chunk mapped);
-  /// Goes on with a copy of `chunk`. Requires: likewise, and it was begun
-  /// under `rules`.
+  /// Goes on with a copy of `chunk`. Requires: likewise, it was begun under
+  /// `rules` and its encoding is one without start times.
   absl::Status Resume(const storage::Chunk& chunk, const ChunkRules& rules);
 
   std::size_t chunk_count() const;

@@ -8,6 +8,7 @@
 
 #include "libs/base/status.h"
 #include "libs/model/sample.h"
+#include "libs/tsdb/xor2_chunk.h"
 #include "libs/tsdb/xor_chunk.h"
 
 namespace narthex::tsdb {
@@ -21,8 +22,8 @@ struct FullChunk {
   std::int64_t min_ms = 0;
   const char* mapped = nullptr;
   std::uint32_t span_ms = 0;
-  std::uint16_t size = 0;  // Of the XOR chunk.
-  std::uint16_t count = 0;
+  std::uint16_t size = 0;  // Of the chunk, encoded.
+  storage::Encoding encoding = storage::Encoding::kXor;
   Handle compact = base::BlockArena::kNone;
   Handle before = base::BlockArena::kNone;  // The full chunk before this.
 
@@ -54,7 +55,7 @@ void FreeCompact(SampleArena& arena, FullChunk& full) {
   arena.blocks.Free(std::exchange(full.compact, base::BlockArena::kNone));
 }
 
-// Appends the XOR chunk.
+// Appends the chunk in its encoding.
 void Encode(const SampleArena& arena, const FullChunk& full, std::string* out) {
   if (full.mapped != nullptr) {
     out->append(full.mapped, full.size);
@@ -119,7 +120,6 @@ void MemSeries::Cut(Arena& arena) {
   full.min_ms = open_.min_ms(arena);
   full.span_ms = static_cast<std::uint32_t>(open_.max_ms(arena) - full.min_ms);
   full.size = static_cast<std::uint16_t>(open_.size());
-  full.count = static_cast<std::uint16_t>(open_.count());
   full.compact = Store(arena, open_.Release());
   full.before = full_;
   full_ = Store(arena, full);
@@ -133,12 +133,14 @@ bool MemSeries::CloseChunk(Arena& arena) {
 
 void MemSeries::AddMapped(Arena& arena, std::int64_t min_ms,
                           std::int64_t max_ms, double last_value,
-                          absl::string_view mapped, const ChunkRules& rules) {
+                          absl::string_view mapped, const ChunkRules& rules,
+                          storage::Encoding encoding) {
   FullChunk full;
   full.min_ms = min_ms;
   full.mapped = mapped.data();
   full.span_ms = static_cast<std::uint32_t>(max_ms - min_ms);
   full.size = static_cast<std::uint16_t>(mapped.size());
+  full.encoding = encoding;
   full.before = full_;
   full_ = Store(arena, full);
   // So that the last value is known.
@@ -215,13 +217,16 @@ void MemSeries::CollectArenaChunks(
 }
 
 void MemSeries::UseMapped(Arena& arena, std::int64_t min_ms,
-                          absl::string_view mapped) {
+                          absl::string_view mapped,
+                          storage::Encoding encoding) {
   for (Handle h = full_; h != base::BlockArena::kNone;
        h = At(arena, h).before) {
     FullChunk& full = At(arena, h);
     if (full.min_ms != min_ms || full.mapped != nullptr) continue;
     FreeCompact(arena, full);
     full.mapped = mapped.data();
+    full.size = static_cast<std::uint16_t>(mapped.size());
+    full.encoding = encoding;
     return;
   }
 }
@@ -234,6 +239,12 @@ absl::Status MemSeries::Read(const Arena& arena,
     if (full.min_ms > range.max_ms) break;
     if (full.mapped == nullptr) {
       ReadCompact(arena, CompactOf(arena, full), range, out);
+    } else if (full.encoding == storage::Encoding::kXor2) {
+      model::SampleColumns samples;
+      NARTHEX_RETURN_IF_ERROR(
+          DecodeXor2Chunk({full.mapped, full.size}, range, &samples));
+      samples.starts_ms.clear();
+      out->AppendRange(samples, 0, samples.size());
     } else {
       NARTHEX_RETURN_IF_ERROR(
           DecodeXorChunk({full.mapped, full.size}, range, out));
@@ -264,21 +275,22 @@ void MemSeries::CopyChunks(const Arena& arena, const storage::TimeRange& range,
   if (empty()) return;
   const auto owner = std::make_shared<std::string>();
   const std::size_t first = chunks->size();
-  const auto add = [&](std::int64_t min, std::int64_t max, std::size_t size) {
+  const auto add = [&](std::int64_t min, std::int64_t max, std::size_t size,
+                       storage::Encoding encoding) {
     if (min > range.max_ms || max < range.min_ms) return false;
     // Only its size counts until the copy stops moving.
-    chunks->push_back({min, max, storage::Encoding::kXor,
-                       absl::string_view(nullptr, size), owner});
+    chunks->push_back(
+        {min, max, encoding, absl::string_view(nullptr, size), owner});
     return true;
   };
   for (const Handle h : Ascending(arena, full_, range.min_ms)) {
     const FullChunk& full = At(arena, h);
-    if (add(full.min_ms, full.max_ms(), full.size)) {
+    if (add(full.min_ms, full.max_ms(), full.size, full.encoding)) {
       Encode(arena, full, owner.get());
     }
   }
-  if (!open_.empty() &&
-      add(open_.min_ms(arena), open_.max_ms(arena), open_.size())) {
+  if (!open_.empty() && add(open_.min_ms(arena), open_.max_ms(arena),
+                            open_.size(), storage::Encoding::kXor)) {
     open_.Encode(arena, owner.get());
   }
   std::size_t offset = 0;

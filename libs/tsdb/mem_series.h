@@ -58,12 +58,13 @@ class MemSeries {
   /// Makes the chunk that grows, if there is one, a full one. True when there
   /// was one.
   bool CloseChunk(Arena& arena);
-  /// Adds a full chunk of XOR encoding that is held elsewhere and ends with
-  /// `last_value`. Requires: it comes after all samples, no chunk grows, it
-  /// spans less than 2^32 ms and takes less than 2^16 bytes.
+  /// Adds a full chunk of XOR or XOR2 encoding that is held elsewhere and ends
+  /// with `last_value`. Requires: it comes after all samples, no chunk grows,
+  /// it spans less than 2^32 ms and takes less than 2^16 bytes.
   void AddMapped(Arena& arena, std::int64_t min_ms, std::int64_t max_ms,
                  double last_value, absl::string_view mapped,
-                 const ChunkRules& rules);
+                 const ChunkRules& rules,
+                 storage::Encoding encoding = storage::Encoding::kXor);
 
   /// Fetches what Append will need into the cache.
   void Prefetch(const Arena& arena) const { open_.Prefetch(arena); }
@@ -73,18 +74,19 @@ class MemSeries {
   std::size_t chunk_count(const Arena& arena) const;
   /// Drops the chunks that end before `min_ms`; returns how many.
   std::size_t Truncate(Arena& arena, std::int64_t min_ms);
-  /// Appends copies of the full chunks that are still in the arena, as chunks
-  /// of `ref` in ascending time. `*bytes` will own what they refer to.
+  /// Appends copies of the full chunks that are still in the arena, as XOR
+  /// chunks of `ref` in ascending time. `*bytes` will own what they refer to.
   void CollectArenaChunks(
       const Arena& arena, storage::SeriesRef ref,
       std::vector<HeadChunk>* chunks,
       std::vector<std::unique_ptr<std::string>>* bytes) const;
-  /// Lets the full chunk that begins at `min_ms` use its equal bytes `mapped`,
-  /// which are held elsewhere, from now on.
-  void UseMapped(Arena& arena, std::int64_t min_ms, absl::string_view mapped);
+  /// Lets the full chunk that begins at `min_ms` use `mapped`, an equal chunk
+  /// of XOR or XOR2 encoding that is held elsewhere, from now on.
+  void UseMapped(Arena& arena, std::int64_t min_ms, absl::string_view mapped,
+                 storage::Encoding encoding = storage::Encoding::kXor);
 
-  /// Appends the samples inside `range` to `*out`. kDataLoss for a corrupt
-  /// chunk.
+  /// Appends the samples inside `range`, without start times, to `*out`.
+  /// kDataLoss for a corrupt chunk.
   absl::Status Read(const Arena& arena, const storage::TimeRange& range,
                     model::SampleColumns* out) const;
   /// Appends copies of the chunks that overlap `range` to `*chunks`.
@@ -103,9 +105,12 @@ class MemSeries {
   /// It has native histograms, which are in the shard's HistogramTable.
   bool has_histograms() const { return open_.marked(kHasHistograms); }
   void set_has_histograms(bool on) { open_.Mark(kHasHistograms, on); }
+  /// Its samples have start times, which are in the shard's StartTable.
+  bool has_starts() const { return open_.marked(kHasStarts); }
+  void set_has_starts(bool on) { open_.Mark(kHasStarts, on); }
 
  private:
-  enum Mark { kLogged, kOld, kHasHistograms, kEnded };
+  enum Mark { kLogged, kOld, kHasHistograms, kEnded, kHasStarts };
 
   void Cut(Arena& arena);
 

@@ -41,7 +41,7 @@ class OpenChunk {
   /// What a sample takes at most.
   static constexpr std::size_t kMostSampleBytes = 19;
   /// Facts that an owner wants to keep about itself.
-  static constexpr int kMarks = 4;
+  static constexpr int kMarks = 5;
 
   bool empty() const { return count_ == 0; }
   int count() const { return count_; }

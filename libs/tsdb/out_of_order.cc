@@ -44,31 +44,36 @@ OutOfOrderSeries::Inserted OutOfOrderSeries::Prepare(std::int64_t timestamp_ms,
                                                      std::size_t capacity) {
   if (buffered() >= capacity) Cut();
   Inserted result;
-  result.taken =
-      !Holds(timestamp_ms, floats_) && !Holds(timestamp_ms, histograms_);
+  result.taken = !Holds(timestamp_ms, floats_) && !Holds(timestamp_ms, others_);
   result.chunk_begun = result.taken && buffered() == 0;
   return result;
 }
 
 OutOfOrderSeries::Inserted OutOfOrderSeries::Insert(std::int64_t timestamp_ms,
                                                     double value,
-                                                    std::size_t capacity) {
+                                                    std::size_t capacity,
+                                                    std::int64_t start_ms) {
   const Inserted result = Prepare(timestamp_ms, capacity);
-  if (result.taken) {
+  if (!result.taken) return result;
+  if (start_ms == 0) {
     floats_.insert(PlaceOf(timestamp_ms, floats_), {timestamp_ms, value});
+  } else {
+    others_.insert(PlaceOf(timestamp_ms, others_),
+                   {timestamp_ms, start_ms, value});
   }
   return result;
 }
 
 OutOfOrderSeries::Inserted OutOfOrderSeries::Insert(
     std::int64_t timestamp_ms, const model::HistogramValue& value,
-    std::size_t capacity) {
+    std::size_t capacity, std::int64_t start_ms) {
   const Inserted result = Prepare(timestamp_ms, capacity);
   if (result.taken) {
     StoredSample sample;
     sample.timestamp_ms = timestamp_ms;
+    sample.start_ms = start_ms;
     sample.histogram = value;
-    histograms_.insert(PlaceOf(timestamp_ms, histograms_), std::move(sample));
+    others_.insert(PlaceOf(timestamp_ms, others_), std::move(sample));
   }
   return result;
 }
@@ -81,7 +86,7 @@ storage::TimeRange OutOfOrderSeries::BufferedRange() const {
     range.max_ms = std::max(range.max_ms, samples.back().timestamp_ms);
   };
   add(floats_);
-  add(histograms_);
+  add(others_);
   return range;
 }
 
@@ -92,7 +97,7 @@ void OutOfOrderSeries::EncodeBuffered(
   for (const model::Sample& one : floats_) {
     samples.push_back({one.timestamp_ms, 0, one.value});
   }
-  samples.insert(samples.end(), histograms_.begin(), histograms_.end());
+  samples.insert(samples.end(), others_.begin(), others_.end());
   std::inplace_merge(
       samples.begin(),
       samples.begin() + static_cast<std::ptrdiff_t>(floats_.size()),
@@ -139,13 +144,13 @@ void OutOfOrderSeries::ListChunks(
 void OutOfOrderSeries::Cut() {
   EncodeBuffered(&full_);
   floats_.clear();
-  histograms_.clear();
+  others_.clear();
 }
 
 void OutOfOrderSeries::Seal() {
   if (buffered() > 0) Cut();
   floats_.shrink_to_fit();
-  histograms_.shrink_to_fit();
+  others_.shrink_to_fit();
   sealed_ = full_.size();
 }
 
@@ -154,7 +159,7 @@ void OutOfOrderSeries::ReplaceHeapChunk(storage::Chunk mapped) {
 }
 
 void OutOfOrderSeries::CopyHeapSamples(
-    storage::SeriesRef ref, std::vector<RefSample>* samples,
+    storage::SeriesRef ref, StartingSamples* samples,
     std::vector<RefHistogram>* histograms) const {
   constexpr storage::TimeRange kAll{model::kMinTime, model::kMaxTime};
   std::vector<StoredSample> on_heap;
@@ -162,18 +167,17 @@ void OutOfOrderSeries::CopyHeapSamples(
     // It was encoded here, so it can be decoded.
     DecodeStored(chunk, kAll, &on_heap).IgnoreError();
   }
+  on_heap.insert(on_heap.end(), others_.begin(), others_.end());
   for (const StoredSample& one : on_heap) {
     if (one.is_float()) {
-      samples->push_back({ref, one.timestamp_ms, one.value});
+      samples->Add({ref, one.timestamp_ms, one.value}, one.start_ms);
     } else {
-      histograms->push_back({ref, one.timestamp_ms, 0, one.histogram});
+      histograms->push_back(
+          {ref, one.timestamp_ms, one.start_ms, one.histogram});
     }
   }
   for (const model::Sample& one : floats_) {
-    samples->push_back({ref, one.timestamp_ms, one.value});
-  }
-  for (const StoredSample& one : histograms_) {
-    histograms->push_back({ref, one.timestamp_ms, 0, one.histogram});
+    samples->Add({ref, one.timestamp_ms, one.value}, 0);
   }
 }
 

@@ -27,10 +27,11 @@ class OutOfOrderSeries {
   };
   /// `capacity` is how many samples the buffer takes before it is made a
   /// chunk (`out_of_order_cap_max`).
-  Inserted Insert(std::int64_t timestamp_ms, double value,
-                  std::size_t capacity);
+  /// `start_ms`: when its counter began; 0: not known.
+  Inserted Insert(std::int64_t timestamp_ms, double value, std::size_t capacity,
+                  std::int64_t start_ms = 0);
   Inserted Insert(std::int64_t timestamp_ms, const model::HistogramValue& value,
-                  std::size_t capacity);
+                  std::size_t capacity, std::int64_t start_ms = 0);
 
   bool empty() const { return buffered() == 0 && full_.empty(); }
   std::size_t chunk_count() const {
@@ -54,7 +55,7 @@ class OutOfOrderSeries {
   /// Replaces the first of these by an equal one that is held elsewhere.
   void ReplaceHeapChunk(storage::Chunk mapped);
   /// Appends the samples that are on the heap to these.
-  void CopyHeapSamples(storage::SeriesRef ref, std::vector<RefSample>* samples,
+  void CopyHeapSamples(storage::SeriesRef ref, StartingSamples* samples,
                        std::vector<RefHistogram>* histograms) const;
 
   /// Makes the buffer a chunk. The chunks there are by then are sealed: until
@@ -69,7 +70,7 @@ class OutOfOrderSeries {
   std::size_t DropSealed();
 
  private:
-  std::size_t buffered() const { return floats_.size() + histograms_.size(); }
+  std::size_t buffered() const { return floats_.size() + others_.size(); }
   storage::TimeRange BufferedRange() const;
   // Makes room in the buffer; nothing is taken when it holds that time.
   Inserted Prepare(std::int64_t timestamp_ms, std::size_t capacity);
@@ -81,7 +82,7 @@ class OutOfOrderSeries {
   std::size_t mapped_ = 0;            // Likewise: not on the heap.
   // The buffer, each ascending in time.
   std::vector<model::Sample> floats_;
-  std::vector<StoredSample> histograms_;
+  std::vector<StoredSample> others_;  // Histograms, floats with start times.
 };
 
 /// Those series of a shard that have samples out of order: few.

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
+#include "libs/tsdb/chunk_header.h"
 #include "libs/tsdb/wal_directory.h"
 
 namespace narthex::tsdb {
@@ -20,7 +21,7 @@ std::size_t ThreadsOfLoader() {
 }
 
 bool IsFloats(const HeadChunk& chunk) {
-  return chunk.encoding == storage::Encoding::kXor;
+  return !IsHistogramEncoding(chunk.encoding);
 }
 
 // Whether a MemSeries can hold it.
@@ -29,12 +30,6 @@ bool Fits(const HeadChunk& chunk) {
          (chunk.bytes.size() <= std::numeric_limits<std::uint16_t>::max() &&
           chunk.max_ms - chunk.min_ms <=
               std::numeric_limits<std::uint32_t>::max());
-}
-
-bool IsHeadEncoding(storage::Encoding encoding) {
-  return encoding == storage::Encoding::kXor ||
-         encoding == storage::Encoding::kHistogram ||
-         encoding == storage::Encoding::kFloatHistogram;
 }
 
 }  // namespace
@@ -287,7 +282,7 @@ absl::Status SnapshotLoader::LoadFiles() {
 absl::Status SnapshotLoader::CheckFull(absl::Span<HeadChunk> chunks) const {
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     const HeadChunk& chunk = chunks[i];
-    if (!IsHeadEncoding(chunk.encoding) || !Fits(chunk)) {
+    if (!IsKnownEncoding(chunk.encoding) || !Fits(chunk)) {
       return absl::InvalidArgumentError(
           "a chunk is not one that the head holds");
     }

@@ -46,4 +46,20 @@ class StartTimes {
   std::int64_t start_ms_ = 0;
 };
 
+/// Writes them.
+class StartTimesWriter {
+ public:
+  /// Appends that of sample `index`, 0 when it is not known; `before_ms` as in
+  /// StartTimes::Read. Called for one sample after the other.
+  void Write(std::size_t index, std::int64_t before_ms, std::int64_t start_ms,
+             BitWriter* out);
+  std::uint8_t header() const;
+
+ private:
+  bool first_ = false;
+  std::size_t from_ = 0;
+  std::int64_t start_ms_ = 0;   // Of the sample before.
+  std::uint64_t distance_ = 0;  // Likewise, as it was written.
+};
+
 }  // namespace narthex::tsdb

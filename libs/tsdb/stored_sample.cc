@@ -10,6 +10,8 @@
 #include "libs/tsdb/chunk_header.h"
 #include "libs/tsdb/chunk_series.h"
 #include "libs/tsdb/histogram_chunk.h"
+#include "libs/tsdb/start_chunks.h"
+#include "libs/tsdb/xor2_chunk.h"
 #include "libs/tsdb/xor_chunk.h"
 
 namespace narthex::tsdb {
@@ -64,11 +66,51 @@ void Emit(Encoding encoding, EncodedChunk encoded,
 
 using Iterator = std::vector<StoredSample>::const_iterator;
 
+bool AnyStart(Iterator begin, Iterator end) {
+  return std::any_of(begin, end, [](const StoredSample& sample) {
+    return sample.start_ms != 0;
+  });
+}
+
+storage::Chunk EncodeStarting(Iterator begin, Iterator end) {
+  model::SampleColumns samples;
+  for (; begin != end; ++begin) {
+    samples.timestamps_ms.push_back(begin->timestamp_ms);
+    samples.values.push_back(begin->value);
+    samples.starts_ms.push_back(begin->start_ms);
+  }
+  auto bytes = std::make_shared<std::string>();
+  EncodeXor2Chunk(samples, bytes.get());
+  bytes->shrink_to_fit();
+  return {samples.timestamps_ms.front(), samples.timestamps_ms.back(),
+          Encoding::kXor2, *bytes, bytes};
+}
+
+// Puts the start times into the chunks of these samples, from `first` on.
+void AddStartTimes(Iterator begin, Iterator end, std::size_t first,
+                   std::vector<storage::Chunk>* chunks) {
+  if (!AnyStart(begin, end)) return;
+  StartRuns starts;
+  for (; begin != end; ++begin) {
+    starts.Note(begin->timestamp_ms, begin->start_ms);
+  }
+  for (std::size_t i = first; i < chunks->size(); ++i) {
+    // It was encoded here, so it can be decoded.
+    auto starting = WithStartTimes((*chunks)[i], starts);
+    if (starting.ok()) (*chunks)[i] = *std::move(starting);
+  }
+}
+
 void EncodeFloats(Iterator begin, Iterator end, int samples_per_chunk,
                   std::vector<storage::Chunk>* chunks) {
   while (begin != end) {
     const Iterator until =
         begin + std::min<std::ptrdiff_t>(samples_per_chunk, end - begin);
+    if (AnyStart(begin, until)) {
+      chunks->push_back(EncodeStarting(begin, until));
+      begin = until;
+      continue;
+    }
     XorChunk chunk;
     for (; begin != until; ++begin) {
       chunk.Append(begin->timestamp_ms, begin->value);
@@ -159,6 +201,7 @@ void EncodeStored(const std::vector<StoredSample>& samples,
   auto begin = samples.begin();
   while (begin != samples.end()) {
     const Kind kind = KindOf(*begin);
+    const std::size_t first = chunks->size();
     const auto end = std::find_if(
         begin, samples.end(),
         [kind](const StoredSample& sample) { return KindOf(sample) != kind; });
@@ -175,6 +218,7 @@ void EncodeStored(const std::vector<StoredSample>& samples,
                                               end, limit, chunks);
         break;
     }
+    if (kind != Kind::kFloat) AddStartTimes(begin, end, first, chunks);
     begin = end;
   }
 }

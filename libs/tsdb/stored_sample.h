@@ -37,7 +37,8 @@ absl::Status MergeStored(const std::vector<storage::Chunk>& chunks,
                          std::vector<StoredSample>* out);
 
 /// Encodes samples (ascending) as chunks of at most `samples_per_chunk`, each
-/// owning its bytes, and appends them to `*chunks`. A chunk also ends where
+/// owning its bytes, and appends them to `*chunks`; with start times, in an
+/// encoding that holds them, where some are known. A chunk also ends where
 /// the kind of sample changes or a histogram must begin a new one.
 void EncodeStored(const std::vector<StoredSample>& samples,
                   int samples_per_chunk, std::vector<storage::Chunk>* chunks);

@@ -1,5 +1,6 @@
 #include "libs/tsdb/wal_records.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -103,6 +104,18 @@ void EncodeSamples(absl::Span<const RefSample> samples, std::string* out) {
     at += sizeof(bits);
   }
   out->resize(static_cast<std::size_t>(at - out->data()));
+}
+
+void EncodeSamples(absl::Span<const RefSample> samples,
+                   absl::Span<const std::int64_t> starts_ms, std::string* out) {
+  const bool any =
+      std::any_of(starts_ms.begin(), starts_ms.end(),
+                  [](std::int64_t start_ms) { return start_ms != 0; });
+  if (any) {
+    EncodeStartingSamples(samples, starts_ms, out);
+  } else {
+    EncodeSamples(samples, out);
+  }
 }
 
 void EncodeStartingSamples(absl::Span<const RefSample> samples,

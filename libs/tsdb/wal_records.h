@@ -22,6 +22,20 @@ struct RefSample {
   double value = 0;
 };
 
+/// Samples of which some have a time at which their counter began.
+struct StartingSamples {
+  std::vector<RefSample> samples;
+  std::vector<std::int64_t> starts_ms;  ///< As many (0: not known), or none.
+
+  void Add(const RefSample& sample, std::int64_t start_ms) {
+    if (start_ms != 0 || !starts_ms.empty()) {
+      starts_ms.resize(samples.size());
+      starts_ms.push_back(start_ms);
+    }
+    samples.push_back(sample);
+  }
+};
+
 /// Declares that `ref` stands for `labels`.
 struct RefSeries {
   storage::SeriesRef ref = 0;
@@ -91,6 +105,9 @@ void EncodeMetadata(absl::Span<const RefMetadata> metadata, std::string* out);
 void EncodeExemplars(absl::Span<const RefExemplar> exemplars, std::string* out);
 void EncodeMmapMarkers(absl::Span<const RefMmapMarker> markers,
                        std::string* out);
+/// As a record of type 11 if a start time is known, else of type 2.
+void EncodeSamples(absl::Span<const RefSample> samples,
+                   absl::Span<const std::int64_t> starts_ms, std::string* out);
 /// Samples with as many start times (0: not known), as a record of type 11.
 void EncodeStartingSamples(absl::Span<const RefSample> samples,
                            absl::Span<const std::int64_t> starts_ms,

@@ -1,9 +1,11 @@
 #include "libs/tsdb/xor2_chunk.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
+#include "libs/base/varint.h"
 #include "libs/tsdb/bits.h"
 #include "libs/tsdb/chunk_header.h"
 #include "libs/tsdb/start_times.h"
@@ -99,6 +101,130 @@ class Decoder {
   bool stale_ = false;
 };
 
+// Whether a number of two's complement fits into `n` bits.
+bool Fits(std::int64_t value, int n) {
+  const std::int64_t half = std::int64_t{1} << (n - 1);
+  return -half <= value && value < half;
+}
+
+class Encoder {
+ public:
+  explicit Encoder(std::size_t count) {
+    out_.Bits(count, 16);
+    out_.Bits(0, 8);  // Of the start times: known at the end.
+  }
+
+  void Add(std::int64_t timestamp_ms, double value, std::int64_t start_ms) {
+    const std::int64_t before = timestamp_ms_;
+    const std::uint64_t delta = static_cast<std::uint64_t>(timestamp_ms) -
+                                static_cast<std::uint64_t>(before);
+    if (index_ == 0) {
+      Varint(timestamp_ms);
+      out_.Float(value);
+      if (!model::IsStaleNan(value)) value_.set_value(value);
+      starts_.Write(0, timestamp_ms, start_ms, &out_);
+    } else {
+      if (index_ == 1) {
+        Bytes([&](std::string* bytes) { base::PutUvarint(delta, bytes); });
+        PutValue(value);
+      } else {
+        PutBoth(static_cast<std::int64_t>(delta - delta_ms_), value);
+      }
+      delta_ms_ = delta;
+      starts_.Write(index_, before, start_ms, &out_);
+    }
+    timestamp_ms_ = timestamp_ms;
+    ++index_;
+  }
+
+  absl::string_view Finish() {
+    out_.SetByte(kHeaderBytes - 1, starts_.header());
+    return out_.bytes();
+  }
+
+ private:
+  template <typename Put>
+  void Bytes(const Put& put) {
+    std::string bytes;
+    put(&bytes);
+    for (const char byte : bytes) {
+      out_.Bits(static_cast<unsigned char>(byte), 8);
+    }
+  }
+  void Varint(std::int64_t value) {
+    Bytes([value](std::string* bytes) { base::PutVarint(value, bytes); });
+  }
+
+  void PutBoth(std::int64_t delta_of_delta, double value) {
+    if (delta_of_delta == 0) {
+      if (model::IsStaleNan(value)) return out_.Bits(0b11111, 5);
+      if (!Changes(value)) return out_.Bits(0, 1);
+      out_.Bits(0b10, 2);
+      return PutChange(value, {0, 1}, {1, 1});
+    }
+    if (Fits(delta_of_delta, 13)) {
+      PutDelta(0b110, 3, delta_of_delta, 13);
+    } else if (Fits(delta_of_delta, 20)) {
+      PutDelta(0b1110, 4, delta_of_delta, 20);
+    } else {
+      PutDelta(0b11110, 5, delta_of_delta, 64);
+    }
+    PutValue(value);
+  }
+
+  void PutDelta(std::uint64_t prefix, int prefix_bits, std::int64_t delta,
+                int n) {
+    out_.Bits(prefix, prefix_bits);
+    auto bits = static_cast<std::uint64_t>(delta);
+    if (n < 64) bits &= (std::uint64_t{1} << n) - 1;
+    out_.Bits(bits, n);
+  }
+
+  void PutValue(double value) {
+    if (model::IsStaleNan(value)) return out_.Bits(0b111, 3);
+    if (!Changes(value)) return out_.Bits(0, 1);
+    PutChange(value, {0b10, 2}, {0b110, 3});
+  }
+
+  bool Changes(double value) const {
+    return std::bit_cast<std::uint64_t>(value) != value_.bits;
+  }
+
+  struct Prefix {
+    std::uint64_t bits;
+    int size;
+  };
+  // Behind one prefix in the window there is, or behind another in a new one.
+  void PutChange(double value, Prefix same_window, Prefix new_window) {
+    const std::uint64_t changed =
+        std::bit_cast<std::uint64_t>(value) ^ value_.bits;
+    value_.set_value(value);
+    // Five bits hold the number of leading zeros.
+    const int leading = std::min(std::countl_zero(changed), 31);
+    const int trailing = std::countr_zero(changed);
+    if (value_.leading != XorValue::kNoWindow && leading >= value_.leading &&
+        trailing >= value_.trailing) {
+      out_.Bits(same_window.bits, same_window.size);
+      return out_.Bits(changed >> value_.trailing,
+                       64 - value_.leading - value_.trailing);
+    }
+    value_.leading = static_cast<std::uint8_t>(leading);
+    value_.trailing = static_cast<std::uint8_t>(trailing);
+    const int meaningful = 64 - leading - trailing;
+    out_.Bits(new_window.bits, new_window.size);
+    out_.Bits(static_cast<std::uint64_t>(leading), 5);
+    out_.Bits(static_cast<std::uint64_t>(meaningful & 63), 6);
+    out_.Bits(changed >> trailing, meaningful);
+  }
+
+  BitWriter out_;
+  StartTimesWriter starts_;
+  std::size_t index_ = 0;
+  std::int64_t timestamp_ms_ = 0;
+  std::uint64_t delta_ms_ = 0;
+  XorValue value_;  // The last one that was no staleness marker.
+};
+
 absl::Status Corrupt(absl::string_view bytes) {
   return absl::DataLossError(
       absl::StrCat("XOR2 chunk of ", bytes.size(), " bytes is corrupt"));
@@ -127,6 +253,16 @@ absl::Status DecodeXor2Chunk(absl::string_view bytes,
   if (!any_start) samples.starts_ms.clear();
   out->AppendRange(samples, 0, samples.size());
   return absl::OkStatus();
+}
+
+void EncodeXor2Chunk(const model::SampleColumns& samples, std::string* out) {
+  Encoder encoder(samples.size());
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    encoder.Add(samples.timestamps_ms[i], samples.values[i],
+                samples.starts_ms.empty() ? 0 : samples.starts_ms[i]);
+  }
+  const absl::string_view bytes = encoder.Finish();
+  out->append(bytes.data(), bytes.size());
 }
 
 }  // namespace narthex::tsdb

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "libs/model/sample.h"
@@ -14,5 +16,10 @@ namespace narthex::tsdb {
 absl::Status DecodeXor2Chunk(absl::string_view bytes,
                              const storage::TimeRange& range,
                              model::SampleColumns* out);
+
+/// Appends the XOR2 chunk of `samples` (1 to kMaxSamplesPerChunk floats,
+/// ascending), with their start times, to `*out`. Bit by bit what Prometheus
+/// 3.14 writes.
+void EncodeXor2Chunk(const model::SampleColumns& samples, std::string* out);
 
 }  // namespace narthex::tsdb

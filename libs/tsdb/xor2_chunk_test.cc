@@ -80,6 +80,12 @@ TEST_CASE("an XOR2 chunk is read") {
   CHECK(values == std::vector<double>{9, 1, 1, 1, 2, 0, 2.5, 2.5, 0, 2.5, 3});
   CHECK(samples.starts_ms.empty());
 
+  model::SampleColumns written;
+  written.AppendRange(samples, 1, samples.size());
+  std::string encoded;
+  EncodeXor2Chunk(written, &encoded);
+  CHECK(encoded == bytes);
+
   model::SampleColumns part;
   REQUIRE(DecodeXor2Chunk(bytes, {4000, 6500}, &part).ok());
   CHECK(part.timestamps_ms == std::vector<std::int64_t>{4000, 5000, 6000});
@@ -113,6 +119,9 @@ TEST_CASE("start times are read from the sample on that the header names") {
     model::SampleColumns samples;
     REQUIRE(DecodeXor2Chunk(fields.bytes(), kAll, &samples).ok());
     CHECK(samples.starts_ms == std::vector<std::int64_t>{900, 900, 900});
+    std::string encoded;
+    EncodeXor2Chunk(samples, &encoded);
+    CHECK(encoded == fields.bytes());
   }
   SECTION("from the third on") {
     Fields fields(4, 2);
@@ -124,6 +133,11 @@ TEST_CASE("start times are read from the sample on that the header names") {
     samples.Append(5, 5);
     REQUIRE(DecodeXor2Chunk(fields.bytes(), kAll, &samples).ok());
     CHECK(samples.starts_ms == std::vector<std::int64_t>{0, 0, 0, 2100, 2100});
+    model::SampleColumns written;
+    written.AppendRange(samples, 1, samples.size());
+    std::string encoded;
+    EncodeXor2Chunk(written, &encoded);
+    CHECK(encoded == fields.bytes());
 
     // Chunks without start times that follow keep the columns even.
     XorChunk plain;
