@@ -29,8 +29,9 @@ constexpr std::array<Feature, 29> kKnown = {{
     {"exemplar-storage", "ingester", ""},
     {"extra-scrape-metrics", "scraper", ""},
     {"fast-startup", "", "not supported: a start reads the write-ahead log"},
-    {"histograms-st-encoding", "",
-     "not supported: start timestamps are not stored"},
+    {"histograms-st-encoding", "ingester",
+     "with st-storage: start timestamps of native histograms are stored too, "
+     "in chunks that Prometheus reads from 3.14 on"},
     {"memory-snapshot-on-shutdown", "ingester", ""},
     {"metadata-wal-records", "",
      "not supported: metadata is not written to the write-ahead log"},
@@ -47,16 +48,20 @@ constexpr std::array<Feature, 29> kKnown = {{
     {"promql-extended-range-selectors", "querier, ruler", ""},
     {"promql-per-step-stats", "querier", ""},
     {"search-api", "", "not supported: there is no search API"},
-    {"st-storage", "", "not supported: start timestamps are not stored"},
+    {"st-storage", "scraper, ingester",
+     "start timestamps go into records of the write-ahead log and chunks "
+     "(XOR2) that Prometheus reads from 3.14 on"},
     {"st-synthesis", "", "not supported: start timestamps are not stored"},
     {"type-and-unit-labels", "scraper, querier, ruler", ""},
     {"use-start-timestamps", "querier, ruler",
-     "start timestamps are not stored: only samples that Prometheus has stored "
-     "have one"},
+     "samples have start timestamps when scraper and ingester have "
+     "--enable-feature=st-storage"},
     {"use-uncached-io", "",
      "not supported: files are written through the page cache"},
     {"utf8-names", "", "always on"},
-    {"xor2-encoding", "", "not supported: chunks are written as XOR"},
+    {"xor2-encoding", "ingester",
+     "in blocks, which Prometheus then reads from 3.14 on; "
+     "storage.tsdb.chunk_encoding.floats comes first"},
 }};
 
 const Feature* Find(absl::string_view name) {

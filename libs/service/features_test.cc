@@ -43,7 +43,7 @@ TEST_CASE("what a feature does in this service is logged") {
   const auto [name, level, words] =
       GENERATE(table<std::string, std::string, std::string>({
           {"exemplar-storage", "level=info", "\"feature enabled\""},
-          {"use-start-timestamps", "level=warn", "start timestamps are not"},
+          {"use-start-timestamps", "level=warn", "samples have start"},
           {"promql-experimental-functions", "level=warn",
            "acts_in=\"querier, ruler\""},
           {"promql-duration-expr", "level=warn", "note=\"always on\""},

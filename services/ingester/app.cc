@@ -6,6 +6,7 @@
 #include <functional>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status.h"
 #include "libs/config/config.h"
@@ -99,24 +100,32 @@ void IngesterApp::AddFlags(service::FlagSet& flags) {
 
 int IngesterApp::grpc_port() const { return running_->server->port(); }
 
-absl::StatusOr<config::StorageConfig> IngesterApp::LoadStorageConfig(
-    const base::Logger& log) const {
+bool IngesterApp::WritesXor2(const config::StorageConfig& storage) const {
+  return storage.float_chunk_encoding == "xor2" ||
+         (storage.float_chunk_encoding.empty() &&
+          options_.features.Has(kXor2Encoding));
+}
+
+absl::StatusOr<config::StorageConfig> IngesterApp::LoadStorageConfig() const {
   if (options_.config_file.empty()) return config::StorageConfig();
   NARTHEX_ASSIGN_OR_RETURN(const config::Config config,
                            config::Load(options_.config_file));
-  if (config.storage.float_chunk_encoding == "xor2") {
-    log.Warn("configuration without effect",
-             {{"field", "storage.tsdb.chunk_encoding.floats"},
-              {"note", "xor2 is not supported: chunks are written as xor"}});
+  if (config.storage.float_chunk_encoding == "xor" &&
+      options_.features.Has(kStartTimeStorage)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        options_.config_file,
+        ": storage.tsdb.chunk_encoding.floats is xor, which cannot hold the "
+        "start timestamps that --enable-feature=st-storage keeps: use xor2"));
   }
   return config.storage;
 }
 
-absl::Status IngesterApp::Reload(const base::Logger& log) {
+absl::Status IngesterApp::Reload() {
   NARTHEX_ASSIGN_OR_RETURN(const config::StorageConfig storage,
-                           LoadStorageConfig(log));
+                           LoadStorageConfig());
   if (exemplars_) running_->db->ResizeExemplars(MaxExemplars(storage));
   running_->db->SetStaleThreshold(storage.stale_series_compaction_threshold);
+  running_->db->SetXor2Blocks(WritesXor2(storage));
   NARTHEX_RETURN_IF_ERROR(
       running_->db->SetOutOfOrderWindow(storage.out_of_order_time_window_ms));
   return running_->db->SetRetention(options_.RetentionOf(storage));
@@ -125,10 +134,14 @@ absl::Status IngesterApp::Reload(const base::Logger& log) {
 absl::Status IngesterApp::Start(service::Process& process) {
   options_.features.Log(process.log());
   NARTHEX_ASSIGN_OR_RETURN(const config::StorageConfig storage,
-                           LoadStorageConfig(process.log()));
+                           LoadStorageConfig());
   NARTHEX_ASSIGN_OR_RETURN(tsdb::DbOptions db_options, options_.ForDb(storage));
   db_options.memory_snapshot =
       options_.features.Has("memory-snapshot-on-shutdown");
+  db_options.start_times = options_.features.Has(kStartTimeStorage);
+  db_options.histogram_start_times =
+      db_options.start_times && options_.features.Has(kHistogramStEncoding);
+  db_options.xor2_blocks = WritesXor2(storage);
   exemplars_ = options_.features.Has("exemplar-storage");
   if (exemplars_) db_options.max_exemplars = MaxExemplars(storage);
   running_ = std::make_unique<Running>(process.registry());
@@ -194,8 +207,7 @@ absl::Status IngesterApp::Start(service::Process& process) {
   r.service->Serve(*r.db);
   r.server->SetServing(true);
   if (!options_.config_file.empty()) {
-    process.OnReload("storage",
-                     [this, &process] { return Reload(process.log()); });
+    process.OnReload("storage", [this] { return Reload(); });
     auto_reload_.Start(process, options_.features, [this] {
       return std::vector<std::string>{options_.config_file};
     });

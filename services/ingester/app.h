@@ -28,10 +28,11 @@ class IngesterApp : public service::App {
 
  private:
   struct Running;
-  /// Tells of what is asked for and not done.
-  absl::StatusOr<config::StorageConfig> LoadStorageConfig(
-      const base::Logger& log) const;
-  absl::Status Reload(const base::Logger& log);
+  // kInvalidArgument when it contradicts the features.
+  absl::StatusOr<config::StorageConfig> LoadStorageConfig() const;
+  // Whether blocks get their floats as XOR2 chunks.
+  bool WritesXor2(const config::StorageConfig& storage) const;
+  absl::Status Reload();
 
   Options options_;
   service::AutoReload auto_reload_;

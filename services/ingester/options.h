@@ -13,6 +13,10 @@
 
 namespace narthex::ingester {
 
+inline constexpr char kStartTimeStorage[] = "st-storage";
+inline constexpr char kHistogramStEncoding[] = "histograms-st-encoding";
+inline constexpr char kXor2Encoding[] = "xor2-encoding";
+
 /// The command line of an ingester.
 struct Options {
   std::string grpc_address = "127.0.0.1:9101";
@@ -35,7 +39,8 @@ struct Options {
   std::int64_t max_series = 0;
   std::string memory_budget = "auto";
   service::Features features{{"exemplar-storage", "memory-snapshot-on-shutdown",
-                              service::kAutoReloadFeature}};
+                              kStartTimeStorage, kHistogramStEncoding,
+                              kXor2Encoding, service::kAutoReloadFeature}};
 
   void AddTo(service::FlagSet& flags);
 

@@ -122,17 +122,15 @@ PushStream::Ref PushStream::Known(storage::SeriesRef ref, std::size_t index,
 }
 
 // Histograms, exemplars and metadata.
-absl::Status PushStream::TakeOthers(const v1::PushRequest& request,
-                                    std::vector<storage::Rejection>* unknown) {
+void PushStream::TakeOthers(std::vector<storage::Rejection>* unknown) {
   histograms_.clear();
   exemplars_.clear();
   metadata_.clear();
-  NARTHEX_RETURN_IF_ERROR(cluster::DecodeOthers(request, &others_));
   std::size_t index = received_.size();
   for (cluster::RefHistogram& one : others_.histograms) {
     if (const Ref ref = Known(one.ref, index, unknown)) {
       histograms_.push_back(
-          {ref, one.timestamp_ms, /*start_ms=*/0, std::move(one.value)});
+          {ref, one.timestamp_ms, one.start_ms, std::move(one.value)});
       positions_.push_back(index);
     }
     ++index;
@@ -154,27 +152,36 @@ absl::Status PushStream::TakeOthers(const v1::PushRequest& request,
                          std::move(one.metadata.unit),
                          std::move(one.metadata.help)});
   }
-  return absl::OkStatus();
 }
 
 absl::Status PushStream::Store(const v1::PushRequest& request,
                                v1::PushResponse* response) {
   NARTHEX_RETURN_IF_ERROR(cluster::DecodePush(request, &received_));
+  NARTHEX_RETURN_IF_ERROR(cluster::DecodeOthers(request, &others_));
   known_.clear();
+  starts_ms_.clear();
   positions_.clear();
   std::vector<storage::Rejection> unknown;
+  cluster::StartReader start_times(others_.starts);
   for (std::size_t i = 0; i < received_.size(); ++i) {
     const cluster::RefSample& sample = received_[i];
+    const cluster::RefStart* const start = start_times.Of(sample);
     const Ref ref = Known(sample.ref, i, &unknown);
     if (ref == kUnknown) continue;
+    if (start != nullptr) {
+      starts_ms_.resize(known_.size());
+      starts_ms_.push_back(start->start_ms);
+    }
     known_.push_back({ref, sample.timestamp_ms, sample.value});
     positions_.push_back(i);
   }
-  NARTHEX_RETURN_IF_ERROR(TakeOthers(request, &unknown));
+  if (!starts_ms_.empty()) starts_ms_.resize(known_.size());
+  TakeOthers(&unknown);
   rejected_.clear();
   if (!request.all_or_none() || unknown.empty()) {
     NARTHEX_RETURN_IF_ERROR(db_.Append(
         tsdb::AppendBatch{known_,
+                          starts_ms_,
                           histograms_,
                           exemplars_,
                           metadata_,

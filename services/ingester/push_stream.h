@@ -34,8 +34,7 @@ class PushStream {
   Ref DeclareOne(const std::string& encoded);
   Ref Known(storage::SeriesRef ref, std::size_t index,
             std::vector<storage::Rejection>* unknown);
-  absl::Status TakeOthers(const v1::PushRequest& request,
-                          std::vector<storage::Rejection>* unknown);
+  void TakeOthers(std::vector<storage::Rejection>* unknown);
   absl::Status Store(const v1::PushRequest& request,
                      v1::PushResponse* response);
   void Reject(std::size_t index, storage::RejectReason reason,
@@ -51,6 +50,7 @@ class PushStream {
   std::vector<cluster::RefSample> received_;
   cluster::PushBatch others_;
   std::vector<tsdb::RefSample> known_;
+  std::vector<std::int64_t> starts_ms_;
   std::vector<tsdb::RefHistogram> histograms_;
   std::vector<tsdb::RefExemplar> exemplars_;
   std::vector<tsdb::RefMetadata> metadata_;
