@@ -253,6 +253,8 @@ absl::Status RemoteRead::SendChunks(std::vector<ReadQuery> queries,
       if (!Presentable(series.chunks)) {
         std::vector<tsdb::StoredSample> stored;
         NARTHEX_RETURN_IF_ERROR(tsdb::MergeStored(series.chunks, &stored));
+        // Readers need not know the encodings that hold start times.
+        for (tsdb::StoredSample& one : stored) one.start_ms = 0;
         series.chunks.clear();
         tsdb::EncodeStored(stored, kSamplesPerChunk, &series.chunks);
       }

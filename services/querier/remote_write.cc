@@ -363,12 +363,16 @@ void RemoteWrite::AddSeries(storage::SeriesRef ref, WrittenSeries* series,
         why, " for series ",
         batch->SeriesAt(push.samples.size(), &Batch::Origin::sample)));
   };
-  for (const model::Sample& sample : series->samples) {
+  for (std::size_t i = 0; i < series->samples.size(); ++i) {
+    const model::Sample& sample = series->samples[i];
     if (sample.timestamp_ms > latest_ms) {
       refuse(kTooFarAhead, "out_of_bounds");
       continue;
     }
     push.samples.push_back({ref, sample.timestamp_ms, sample.value});
+    if (!series->starts_ms.empty() && series->starts_ms[i] != 0) {
+      push.starts.push_back({ref, sample.timestamp_ms, series->starts_ms[i]});
+    }
   }
   for (WrittenHistogram& one : series->histograms) {
     // Finer ones than are stored may be sent.
@@ -379,7 +383,8 @@ void RemoteWrite::AddSeries(storage::SeriesRef ref, WrittenSeries* series,
     } else if (!valid.ok()) {
       refuse(valid.message(), "invalid");
     } else {
-      push.histograms.push_back({ref, one.timestamp_ms, std::move(one.value)});
+      push.histograms.push_back(
+          {ref, one.timestamp_ms, std::move(one.value), one.start_ms});
     }
   }
   for (model::Exemplar& one : series->exemplars) {

@@ -66,12 +66,14 @@ bool ReadExemplar(absl::string_view bytes, model::Exemplar* exemplar) {
 void WrittenSeries::Clear() {
   label_bytes = {};
   samples.clear();
+  starts_ms.clear();
   histograms.clear();
   exemplars.clear();
   metadata.reset();
 }
 
-bool ReadSample(absl::string_view bytes, model::Sample* sample) {
+bool ReadSample(absl::string_view bytes, model::Sample* sample,
+                std::int64_t* start_ms) {
   base::ProtoField field;
   while (!bytes.empty()) {
     if (!base::ReadField(&bytes, &field)) return false;
@@ -79,6 +81,9 @@ bool ReadSample(absl::string_view bytes, model::Sample* sample) {
       sample->value = std::bit_cast<double>(field.number_value);
     } else if (field.number == 2 && field.type == base::kVarint) {
       sample->timestamp_ms = static_cast<std::int64_t>(field.number_value);
+    } else if (field.number == 3 && field.type == base::kVarint &&
+               start_ms != nullptr) {
+      *start_ms = static_cast<std::int64_t>(field.number_value);
     }
   }
   return true;

@@ -25,6 +25,9 @@ struct WrittenSeries {
   /// What label_bytes views when the labels are not in one piece.
   std::string scattered_labels;
   std::vector<model::Sample> samples;
+  /// When the counter behind each sample began; 0: not told. Only of version
+  /// 2; as many as samples, or none.
+  std::vector<std::int64_t> starts_ms;
   std::vector<WrittenHistogram> histograms;
   std::vector<model::Exemplar> exemplars;
   /// Only of version 2, which says it of every series.
@@ -38,8 +41,10 @@ struct WrittenSeries {
 void AppendWrittenLabel(absl::string_view name, absl::string_view value,
                         std::string* label_bytes);
 
-/// Reads a sample of either version. False when it is malformed.
-bool ReadSample(absl::string_view bytes, model::Sample* sample);
+/// Reads a sample of either version. False when it is malformed. `*start_ms`,
+/// if wanted, is set to the start time that version 2 may tell.
+bool ReadSample(absl::string_view bytes, model::Sample* sample,
+                std::int64_t* start_ms = nullptr);
 
 /// Walks the series of a request.
 class WriteRequestReader {

@@ -141,7 +141,8 @@ bool WriteRequestV2Reader::ReadSeries(absl::string_view bytes,
     bool good = true;
     switch (field.number) {
       case 2:
-        good = ReadSample(field.bytes, &series->samples.emplace_back());
+        good = ReadSample(field.bytes, &series->samples.emplace_back(),
+                          &series->starts_ms.emplace_back());
         break;
       case 3:
         good = ReadHistogram(field.bytes, &series->histograms.emplace_back());

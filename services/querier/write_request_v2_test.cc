@@ -28,6 +28,13 @@ std::string Sample(std::int64_t time, double value) {
   return Field(2, out);
 }
 
+std::string StartingSample(std::int64_t time, std::int64_t start) {
+  std::string out;
+  base::AppendVarintField(2, static_cast<std::uint64_t>(time), &out);
+  base::AppendVarintField(3, static_cast<std::uint64_t>(start), &out);
+  return Field(2, out);
+}
+
 std::string Symbols(const std::vector<std::string>& symbols) {
   std::string out;
   for (const std::string& symbol : symbols) out += Field(4, symbol);
@@ -69,6 +76,22 @@ TEST_CASE("series are read with the texts that their numbers stand for") {
   CHECK(series.metadata->help == "help");
   CHECK_FALSE(reader.Next(&series));
   CHECK(reader.status().ok());
+}
+
+TEST_CASE("start times are read beside samples and histograms") {
+  std::string histogram;
+  base::AppendVarintField(15, 3000, &histogram);
+  base::AppendVarintField(17, 700, &histogram);
+  const std::string message =
+      Symbols({"", "__name__", "up"}) +
+      Field(5, Refs({1, 2}) + Sample(1000, 1) + StartingSample(2000, 500) +
+                   Field(3, histogram));
+  WriteRequestV2Reader reader(message);
+  WrittenSeries series;
+  REQUIRE(reader.Next(&series));
+  CHECK(series.starts_ms == std::vector<std::int64_t>{0, 500});
+  REQUIRE(series.histograms.size() == 1);
+  CHECK(series.histograms[0].start_ms == 700);
 }
 
 TEST_CASE("numbers without a text make a series unreadable, not the request") {

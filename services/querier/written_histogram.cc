@@ -40,6 +40,7 @@ struct Parts {
   std::vector<double> positive_counts;
   std::vector<double> negative_counts;
   std::int64_t timestamp_ms = 0;
+  std::int64_t start_ms = 0;
 };
 
 bool ReadNumber(const base::ProtoField& field, Parts* parts) {
@@ -78,6 +79,9 @@ bool ReadNumber(const base::ProtoField& field, Parts* parts) {
       break;
     case 15:
       parts->timestamp_ms = static_cast<std::int64_t>(field.number_value);
+      break;
+    case 17:
+      parts->start_ms = static_cast<std::int64_t>(field.number_value);
       break;
     default:
       break;
@@ -128,6 +132,7 @@ bool ReadHistogram(absl::string_view bytes, WrittenHistogram* histogram) {
     }
   }
   histogram->timestamp_ms = parts.timestamp_ms;
+  histogram->start_ms = parts.start_ms;
   if (parts.is_float) {
     auto value = std::make_shared<model::FloatHistogram>();
     static_cast<model::HistogramLayout&>(*value) = std::move(parts.layout);

@@ -13,11 +13,12 @@ namespace narthex::querier {
 struct WrittenHistogram {
   std::int64_t timestamp_ms = 0;
   model::HistogramValue value;
+  std::int64_t start_ms = 0;  ///< Of version 2; 0: not told.
 };
 
 /// Reads a prometheus.Histogram, which io.prometheus.write.v2.Histogram equals
-/// field by field. False when it is malformed; whether the histogram is
-/// consistent is another question.
+/// field by field but for the start time that it has beside them. False when it
+/// is malformed; whether the histogram is consistent is another question.
 bool ReadHistogram(absl::string_view bytes, WrittenHistogram* histogram);
 /// Appends spans as messages of an offset and a length, the same in remote
 /// write and in expositions.
