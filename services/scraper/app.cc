@@ -130,7 +130,7 @@ int ScraperApp::grpc_port() const { return running_->server->port(); }
 config::GlobalConfig ScraperApp::Defaults() const {
   config::GlobalConfig defaults;
   defaults.extra_scrape_metrics = features_.Has("extra-scrape-metrics");
-  if (features_.Has(kStartZeros)) {
+  if (features_.Has(kStartZeros) || features_.Has(kStartTimes)) {
     defaults.scrape_protocols = config::ProtobufFirstProtocols();
   }
   return defaults;
@@ -188,6 +188,7 @@ absl::Status ScraperApp::Start(service::Process& process) {
   running_->context.series.family_labels =
       features_.Has("type-and-unit-labels");
   running_->context.series.start_zeros = features_.Has(kStartZeros);
+  running_->context.series.start_times = features_.Has(kStartTimes);
   process.OnStop("scrapes", [this] {
     running_->scheduler.Stop();
     // Ends running requests; their outcomes go through the workers.

@@ -30,6 +30,7 @@ class ScraperApp : public service::App {
 
  private:
   static constexpr char kStartZeros[] = "created-timestamp-zero-ingestion";
+  static constexpr char kStartTimes[] = "st-storage";
 
   struct Running;
   /// What a configuration leaves out.
@@ -43,7 +44,7 @@ class ScraperApp : public service::App {
   std::int64_t replication_factor_ = 1;
   std::string shard_ = "0/1";
   std::string storage_path_ = "data/";
-  service::Features features_{{kStartZeros, "extra-scrape-metrics",
+  service::Features features_{{kStartZeros, kStartTimes, "extra-scrape-metrics",
                                "type-and-unit-labels",
                                service::kAutoReloadFeature}};
   service::AutoReload auto_reload_;

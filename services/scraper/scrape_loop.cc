@@ -234,7 +234,8 @@ absl::Status ScrapeLoop::Ingest(Scrape& scrape, const http::FetchResult& result,
   const Target& target = *scrape.target;
   options.native_histograms = target.native_histograms;
   options.classic_beside_native = target.classic_beside_native;
-  options.start_timestamps = context_.series.start_zeros;
+  options.start_timestamps =
+      context_.series.start_zeros || context_.series.start_times;
   auto parser = exposition::Parser::Create(*choice.format, body, options);
   if (target.custom_buckets) {
     parser = exposition::WithCustomBuckets(std::move(parser),
@@ -302,6 +303,7 @@ void ScrapeLoop::Finish(Scrape& scrape, const http::FetchResult& result,
   if (!status.ok()) {
     CountFailure(status);
     batch.samples.clear();
+    batch.starts.clear();
     batch.histograms.clear();
     batch.exemplars.clear();
     batch.exposed = 0;

@@ -288,16 +288,22 @@ absl::Status SeriesCache::Take(exposition::Parser& parser, bool histogram,
   if (histogram) {
     if (!TakeHistogram(parser, pass.config, ref, time, pass.batch)) {
       pass.bucket_limit_exceeded = true;
-    } else if (options_.start_zeros) {
-      start_zeros_.Note(ref, parser.start_ms(), time,
-                        pass.batch->histograms.back().value,
+      return absl::OkStatus();
+    }
+    cluster::RefHistogram& taken = pass.batch->histograms.back();
+    if (options_.start_zeros) {
+      start_zeros_.Note(ref, parser.start_ms(), time, taken.value,
                         &pass.batch->zeros);
     }
+    if (options_.start_times) taken.start_ms = parser.start_ms();
     return absl::OkStatus();
   }
   pass.batch->samples.push_back({ref, time, parser.value()});
   if (options_.start_zeros) {
     start_zeros_.Note(ref, parser.start_ms(), time, &pass.batch->zeros);
+  }
+  if (options_.start_times && parser.start_ms() != 0) {
+    pass.batch->starts.push_back({ref, time, parser.start_ms()});
   }
   return absl::OkStatus();
 }

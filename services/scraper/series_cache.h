@@ -47,6 +47,8 @@ struct SeriesCacheOptions {
   bool family_labels = false;
   /// Counters begin with a zero at the start time that the exposition tells.
   bool start_zeros = false;
+  /// Samples are sent with the start times that the exposition tells.
+  bool start_times = false;
 };
 
 /// The series of one target, remembered from scrape to scrape. A line whose

@@ -355,6 +355,19 @@ TEST_CASE("a counter begins with a zero, once for each start") {
   CHECK(zeros() == "4500 ");
 }
 
+TEST_CASE("start times go with the samples that have one") {
+  Scraped s({.start_times = true});
+  REQUIRE(s.Scrape("# TYPE a counter\na_total 5\na_created 0.5\n"
+                   "# TYPE b gauge\nb 1\n# EOF\n",
+                   /*open_metrics=*/true)
+              .ok());
+  REQUIRE(s.batch.starts.size() == 1);
+  CHECK(s.batch.starts[0].ref == s.batch.samples[0].ref);
+  CHECK(s.batch.starts[0].timestamp_ms == 1000);
+  CHECK(s.batch.starts[0].start_ms == 500);
+  CHECK(s.batch.zeros.empty());
+}
+
 TEST_CASE("a line is a sample even when a label is given twice") {
   Scraped s;
   CHECK_FALSE(s.Scrape("a 1\nb{x=\"1\",x=\"2\"} 1\nc 1\n").ok());
