@@ -36,7 +36,8 @@ def start_timestamps_are_stored_and_used():
     exposition = Exposition({"/metrics": target.page})
     with Suite(config=scrape_config([exposition.address], extra="")) as suite:
         suite.own(exposition)
-        features = "--enable-feature=st-storage,histograms-st-encoding,use-start-timestamps"
+        features = ("--enable-feature=st-storage,histograms-st-encoding,use-start-timestamps,"
+                    "promql-experimental-functions")
         for name in ("ingester", "scraper", "querier"):
             suite.add(name, flags=[features])
         suite.add("plain", kind="querier")
