@@ -288,7 +288,7 @@ absl::Status Db::MakeRoomIfRefused() {
   if (!state.head().RefusedForWantOfRoom()) return absl::OkStatus();
   NARTHEX_RETURN_IF_ERROR(rep_->CheckWritable());
   base::MutexLock lock(state.maintenance());
-  return state.CompactStaleIfDue();
+  return state.MakeRoom();
 }
 
 absl::Status Db::CompactIfDue() {

@@ -334,4 +334,30 @@ TEST_CASE("exemplars outlive a restart") {
   }
 }
 
+TEST_CASE("series of histograms that ended leave the head for one block") {
+  DbOptions options;
+  options.stale_threshold = 0.1;
+  DbFixture fixture(options);
+  const model::Labels turned({{"__name__", "turned"}});
+  REQUIRE(fixture.AppendOne(turned, kStart, 1) == 0);
+  REQUIRE(fixture.AppendOne(turned, kStart + 1000, model::StaleNan()) == 0);
+  for (const model::Labels& labels : {turned, kLatency}) {
+    REQUIRE(AppendHistogram(fixture, labels, kStart + 2000, IntOf(1, 1)) == 0);
+    REQUIRE(AppendHistogram(fixture, labels, kStart + 3000, IntOf(2, 3)) == 0);
+  }
+  // One of them goes on.
+  REQUIRE(fixture.AppendOne(kLatency, kStart + 4000, model::StaleNan()) == 0);
+  for (int i = 0; i < 3; ++i) REQUIRE(fixture.db().Maintain().ok());
+  CHECK(fixture.db().Blocks().size() == 1);
+  const std::string text = fixture.registry().Expose();
+  CHECK(text.find("\nprometheus_tsdb_head_series 1\n") != std::string::npos);
+  CHECK(text.find("\nprometheus_tsdb_head_stale_series 0\n") !=
+        std::string::npos);
+  for (int i = 0; i < 2; ++i) {
+    CHECK(Show(fixture, kLatency) == "2=h2 3=h5 4=stale");
+    CHECK(Show(fixture, turned) == "0=1 1=stale 2=h2 3=h5");
+    fixture.Reopen();
+  }
+}
+
 }  // namespace narthex::tsdb

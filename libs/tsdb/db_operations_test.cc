@@ -254,29 +254,94 @@ TEST_CASE("jobs beyond a hundred are counted together") {
                 "narthex_tsdb_series_refused_total{job=\"(other)\"} 50"));
 }
 
-TEST_CASE("a replay keeps to the limit and leaves the log as it is") {
-  DbOptions options;
-  DbFixture fixture(options);
+TEST_CASE("a replay takes all that was taken, whatever the limits are") {
+  DbFixture fixture;
   const auto series = MakeSeries(50);
   for (int i = 0; i < 10; ++i) fixture.Append(series, kStart + i * 1000, i);
-  fixture.set_options([] {
-    DbOptions limited;
+  DbOptions limited;
+  if (GENERATE(true, false)) {
     limited.series.max_series = 20;
-    return limited;
-  }());
-  fixture.Reopen();
-  CHECK(Exposes(fixture, "narthex_tsdb_wal_replay_refused_series_total 30"));
-  SeriesModel kept = fixture.Select(kAllTime);
-  CHECK(kept.size() == 20);
-  for (const auto& [labels, samples] : kept) {
-    CHECK(samples == fixture.expected().at(labels));
+  } else {
+    // Less than this process holds, and more than the head does.
+    limited.series.memory_budget_bytes = OwnMemoryBytes() / 2;
   }
-  // The same ones the next time, and all of them without the limit.
+  fixture.set_options(limited);
   fixture.Reopen();
-  CHECK(fixture.Select(kAllTime) == kept);
+  CHECK(Exposes(fixture, "narthex_tsdb_wal_replay_refused_series_total 0"));
+  fixture.CheckAll();
+  fixture.Append(series, kStart + 10'000, 10);
+  CHECK_FALSE(fixture.db().GetOrCreateSeries(kUp).ok());
+}
+
+TEST_CASE("a replay ends taking series when the head takes the budget alone") {
+  DbOptions options;
+  options.wal.segment_bytes = 32 << 10;
+  DbFixture fixture(options);
+  constexpr int kBatches = 20;
+  for (int i = 0; i < kBatches; ++i) {
+    std::vector<model::Labels> batch;
+    for (int j = 0; j < 500; ++j) {
+      batch.push_back({{"__name__", "m"}, {"id", absl::StrCat(i, "-", j)}});
+    }
+    fixture.Append(batch, kStart + i * 1000, i);
+  }
+  options.series.memory_budget_bytes = 1000;
+  fixture.set_options(options);
+  fixture.Reopen();
+  SeriesModel kept = fixture.Select(kAllTime);
+  CHECK(!kept.empty());
+  CHECK(kept.size() < kBatches * 500);
+  for (const auto& [labels, samples] : kept) {
+    REQUIRE(samples == fixture.expected().at(labels));
+  }
+  // The log is left as it is.
   fixture.set_options({});
   fixture.Reopen();
   fixture.CheckAll();
+}
+
+TEST_CASE("series that went into blocks leave room in a replay") {
+  DbOptions options;
+  options.series.max_series = 20;
+  DbFixture fixture(options);
+  const auto all = MakeSeries(40);
+  const std::vector<model::Labels> first(all.begin(), all.begin() + 20);
+  const std::vector<model::Labels> second(all.begin() + 20, all.end());
+  fixture.Append(first, kStart, 1);
+  for (const model::Labels& labels : first) {
+    REQUIRE(fixture.AppendOne(labels, kStart + 1000, model::StaleNan()) == 0);
+    fixture.expected()[labels].erase(kStart + 1000);
+  }
+  CHECK_FALSE(fixture.db().GetOrCreateSeries(second[0]).ok());
+  REQUIRE(fixture.db().MakeRoomIfRefused().ok());
+  fixture.Append(second, kStart + 2000, 2);
+  fixture.Reopen();
+  CHECK(Exposes(fixture, "prometheus_tsdb_head_series 20"));
+  CHECK(
+      Exposes(fixture,
+              "prometheus_tsdb_wal_replay_unknown_refs_total{type=\"samples\"} "
+              "0"));
+  CHECK(fixture.db().Blocks().size() == 1);
+  const auto check = [&fixture] {
+    SeriesModel found = fixture.Select(kAllTime);
+    for (auto& [labels, samples] : found) {
+      std::erase_if(samples,
+                    [](const auto& s) { return s.second != s.second; });
+    }
+    CHECK(found == fixture.expected());
+  };
+  check();
+  // One that begins again is held, and what is in the block is there once.
+  REQUIRE(fixture.AppendOne(second[0], kStart + 3000, model::StaleNan()) == 0);
+  fixture.expected()[second[0]].erase(kStart + 3000);
+  options.series.max_series = 100;
+  fixture.set_options(options);
+  fixture.Reopen();
+  fixture.Append({first[0]}, kStart + 4000, 3);
+  check();
+  fixture.Reopen();
+  check();
+  CHECK(Exposes(fixture, "prometheus_tsdb_head_series 21"));
 }
 
 TEST_CASE("memory is measured against the budget") {
@@ -457,6 +522,39 @@ TEST_CASE("room is made as soon as series are refused and others have ended") {
   // There is room.
   REQUIRE(fixture.db().MakeRoomIfRefused().ok());
   CHECK(fixture.db().Blocks().size() == 1);
+}
+
+TEST_CASE("stale series that must stay in the head are not written for ever") {
+  DbOptions options;
+  options.stale_threshold = 0.1;
+  options.out_of_order_window_ms = kHour;
+  const bool wants_room = GENERATE(true, false);
+  INFO(wants_room);
+  if (wants_room) {
+    options.stale_threshold = 0;
+    options.series.max_series = 20;
+  }
+  DbFixture fixture(options);
+  const auto all = MakeSeries(20);
+  fixture.Append(all, kStart + 10'000, 1);
+  for (int i = 0; i < 10; ++i) {
+    REQUIRE(fixture.AppendOne(all[i], kStart, 2) == 0);
+    REQUIRE(fixture.AppendOne(all[i], kStart + 20'000, model::StaleNan()) == 0);
+  }
+  fixture.db().GetOrCreateSeries({{"__name__", "more"}}).IgnoreError();
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(fixture.db().MakeRoomIfRefused().ok());
+    REQUIRE(fixture.db().Maintain().ok());
+  }
+  CHECK(fixture.db().Blocks().empty());
+  CHECK(Exposes(fixture, "prometheus_tsdb_head_stale_series 10"));
+  // Those that may go still go.
+  for (int i = 10; i < 14; ++i) {
+    REQUIRE(fixture.AppendOne(all[i], kStart + 20'000, model::StaleNan()) == 0);
+  }
+  REQUIRE(fixture.db().Maintain().ok());
+  CHECK(fixture.db().Blocks().size() == 1);
+  CHECK(Exposes(fixture, "prometheus_tsdb_head_stale_series 10"));
 }
 
 }  // namespace narthex::tsdb

@@ -1,6 +1,7 @@
 #include "libs/tsdb/db_state.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -120,6 +121,8 @@ absl::Status DbState::ReplayLog() {
                 read_only() ? WalRepair::kNone : WalRepair::kCutOff,
                 std::move(from)));
   other_refs_ = std::move(result.other_refs);
+  // What the replay needed for itself does not count against the budget.
+  if (options_.series.memory_budget_bytes > 0) ::malloc_trim(0);
   if (read_only()) return absl::OkStatus();
   other_refs_until_ms_ = head_->max_time();
   NARTHEX_ASSIGN_OR_RETURN(

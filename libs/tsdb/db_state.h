@@ -73,6 +73,8 @@ class DbState {
   absl::Status CompactStoredBlocks()
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status CompactStaleIfDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
+  /// The same, and nothing while no series ended since the last time.
+  absl::Status MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status ReloadBlocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status ApplyRetention() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
   absl::Status CleanTombstones() ABSL_EXCLUSIVE_LOCKS_REQUIRED(maintenance_);
@@ -103,9 +105,14 @@ class DbState {
   bool HasNewest(const BlockList& some) const;
   absl::Status MarkFailed(const BlockList& blocks, const absl::Status& reason);
   absl::Status RemoveBlocks(const std::vector<Ulid>& ulids);
-  bool StaleCompactionDue() const;
+  /// Whether so many stale series are to leave the head.
+  bool StaleCompactionDue(std::int64_t stale) const;
+  /// Append the blocks that were written to `*written`, on an error too.
+  absl::Status WriteStaleBlocks(const std::vector<Head::StaleSeries>& stale,
+                                std::vector<Ulid>* written);
   absl::Status WriteStaleBlock(const std::vector<Head::StaleSeries>& stale,
-                               std::int64_t min_ms, std::int64_t max_ms);
+                               std::int64_t min_ms, std::int64_t max_ms,
+                               std::vector<Ulid>* written);
   std::vector<BlockMeta> Metas() const;
   std::vector<BlockMeta> CompactableBlocks() const;
   BlockWriterOptions WriterOptions() const;
@@ -148,6 +155,8 @@ class DbState {
   std::atomic<bool> interrupted_{false};
   std::atomic<double> stale_threshold_;
   base::Mutex maintenance_;
+  // Stale series that there were after room was last made.
+  std::int64_t stale_left_ ABSL_GUARDED_BY(maintenance_) = 0;
 
   mutable base::Mutex retention_mutex_;
   Retention retention_ ABSL_GUARDED_BY(retention_mutex_);

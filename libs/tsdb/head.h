@@ -111,7 +111,8 @@ class Head : public std::enable_shared_from_this<Head> {
       const std::vector<model::Matcher>& matchers) const
       ABSL_LOCKS_EXCLUDED(index_mutex_);
 
-  /// A series that ended: its last sample is a staleness marker.
+  /// A series that ended, its last sample is a staleness marker, and has no
+  /// samples out of order.
   struct StaleSeries {
     SeriesId id = 0;
     std::int64_t min_ms = 0;
@@ -123,12 +124,12 @@ class Head : public std::enable_shared_from_this<Head> {
   absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> SelectStale(
       storage::TimeRange range, const std::vector<StaleSeries>& stale) const
       ABSL_LOCKS_EXCLUDED(index_mutex_);
-  /// Forgets those of the series that got no sample since they were listed and
-  /// have none out of order:
-  /// blocks that selections can see hold all of them. Waits for selections
-  /// under way and forgets nothing when they take longer than a minute. Not
-  /// to be called together with Truncate or MoveFullChunks.
-  void ForgetStale(const std::vector<StaleSeries>& stale)
+  /// Forgets those of the series that got no sample since they were listed:
+  /// blocks that selections can see hold all of them. Logs which those are (see
+  /// kMovedIntoBlocks) and returns how many. Waits for selections under way and
+  /// forgets nothing when they take longer than a minute. Not to be called
+  /// together with Truncate or MoveFullChunks.
+  std::size_t ForgetStale(const std::vector<StaleSeries>& stale)
       ABSL_LOCKS_EXCLUDED(index_mutex_);
 
   /// Deletes the samples of matching series inside `range`, durably.
@@ -227,6 +228,11 @@ class Head : public std::enable_shared_from_this<Head> {
     std::size_t series = 0;      ///< Their records.
     std::size_t samples = 0;     ///< Chunks that are not in files.
     std::size_t histograms = 0;  ///< Likewise of native histograms.
+
+    std::size_t total() const {
+      return index.labels + index.postings + index.hashes + series + samples +
+             histograms;
+    }
   };
   Memory memory() const ABSL_LOCKS_EXCLUDED(index_mutex_);
   /// Series whose last sample in order is a native histogram, and the positive
@@ -249,10 +255,14 @@ class Head : public std::enable_shared_from_this<Head> {
   /// For replay, before the head is used otherwise. Returns the reference
   /// under which these labels, whose hash is given, are known, which is another
   /// one when they were declared before; 0 when the reference cannot be kept.
-  /// kResourceExhausted when the series is new and the limit is reached.
+  /// kResourceExhausted when the series is new and the head took all of the
+  /// memory budget when it was last measured.
   absl::StatusOr<storage::SeriesRef> ReplaySeries(const RefSeries& series,
                                                   std::uint64_t hash)
       ABSL_LOCKS_EXCLUDED(index_mutex_);
+  /// Measures the memory that the budget leaves to a replay.
+  void MeasureReplayed() ABSL_LOCKS_EXCLUDED(index_mutex_);
+  const SeriesBounds& bounds() const { return limit_.bounds(); }
   /// Forgets series that have no samples, but those made since the last time.
   void ForgetUnused() ABSL_LOCKS_EXCLUDED(index_mutex_);
   /// The samples of one record of the log.
@@ -420,6 +430,7 @@ class Head : public std::enable_shared_from_this<Head> {
                              Shard& shard)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void LogLate(const Batch& batch) const;
+  void LogMoved(const std::vector<RefTombstone>& moved) const;
   // Null when the series has no histograms.
   static const HistogramSeries* HistogramsOf(const HistogramTable& table,
                                              SeriesId id,
@@ -555,6 +566,8 @@ class Head : public std::enable_shared_from_this<Head> {
   mutable base::Mutex index_mutex_;
   LabelIndex index_ ABSL_GUARDED_BY(index_mutex_);
   SeriesId last_id_ ABSL_GUARDED_BY(index_mutex_) = 0;
+  // What the head took when that was last measured in a replay.
+  std::atomic<std::uint64_t> replayed_bytes_{0};
 
   std::array<Shard, kShards> shards_;
   mutable ApplyGate gate_;

@@ -101,6 +101,7 @@ class Replayer {
       Apply(now);
       std::swap(now, next);
     }
+    ForgetMoved();
     return absl::OkStatus();
   }
 
@@ -237,12 +238,29 @@ class Replayer {
     return 0;
   }
 
-  // Before the limit is reached, series make room whose samples are all in
-  // blocks: they had none for two of these spans.
+  // Before the limit is reached, series make room that went into blocks, and
+  // those whose samples are all in blocks: they had none for two of these
+  // spans.
   void MakeRoom() {
-    if (head_.empty() || head_.max_time() < make_room_at_ms_) return;
-    make_room_at_ms_ = head_.max_time() + kUnusedMs;
-    if (!head_.HasRoomForSeries()) head_.ForgetUnused();
+    if (!head_.empty() && !head_.HasRoomForSeries()) {
+      ForgetMoved();
+      if (head_.max_time() >= make_room_at_ms_) {
+        make_room_at_ms_ = head_.max_time() + kUnusedMs;
+        head_.ForgetUnused();
+      }
+    }
+    head_.MeasureReplayed();
+  }
+
+  // Not those that went on under the same reference, as in a server that keeps
+  // them.
+  void ForgetMoved() {
+    const auto earlier = [](const auto& a, const auto& b) {
+      return a.id < b.id;
+    };
+    std::sort(moved_.begin(), moved_.end(), earlier);
+    head_.ForgetStale(moved_);
+    moved_.clear();
   }
 
   void DeclareSeries(const Loaded& loaded) {
@@ -279,10 +297,11 @@ class Replayer {
     for (RefTombstone tombstone : tombstones) {
       if (tombstone.range.max_ms < head_.min_valid_time()) continue;
       tombstone.ref = Translate(tombstone.ref);
-      if (head_.HasSeries(tombstone.ref)) {
-        head_.ReplayTombstone(tombstone);
-      } else {
-        ++result_.unknown_refs;
+      // Where the series is gone, so is what was deleted.
+      if (!head_.HasSeries(tombstone.ref)) continue;
+      head_.ReplayTombstone(tombstone);
+      if (tombstone.range.min_ms == kMovedIntoBlocks) {
+        moved_.push_back({IdOf(tombstone.ref), 0, tombstone.range.max_ms});
       }
     }
   }
@@ -294,7 +313,14 @@ class Replayer {
     constexpr std::size_t kLeast = 2 << 20;
     constexpr std::size_t kMost = 16 << 20;
     constexpr std::size_t kPerSeries = 4 * 11;
-    return std::clamp(head_.series_count() * kPerSeries, kLeast, kMost);
+    const std::size_t bytes =
+        std::clamp(head_.series_count() * kPerSeries, kLeast, kMost);
+    const std::uint64_t budget = head_.bounds().memory_budget_bytes;
+    if (budget == 0) return bytes;
+    constexpr std::uint64_t kShareOfBudget = 64;
+    constexpr std::uint64_t kLeastOfBudget = 256 << 10;
+    return std::min<std::uint64_t>(
+        bytes, std::max(budget / kShareOfBudget, kLeastOfBudget));
   }
 
   static constexpr std::int64_t kUnusedMs = 10 * 60 * 1000;
@@ -308,6 +334,8 @@ class Replayer {
   std::optional<WalFlaw> checkpoint_flaw_;
   std::optional<WalFlaw> flaw_;
   OtherRefs other_refs_;
+  // Series that went into blocks, with the last sample they had.
+  std::vector<Head::StaleSeries> moved_;
   std::int64_t make_room_at_ms_ = std::numeric_limits<std::int64_t>::min();
 };
 
@@ -350,8 +378,8 @@ absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
   metrics.replay_refused_series.Inc(static_cast<double>(result.refused_series));
   if (result.refused_series > 0) {
     logger.Warn(
-        "series left out of the replay because a limit is reached; "
-        "their samples stay in the log and are not served",
+        "series left out of the replay because the head takes the whole memory "
+        "budget; their samples stay in the log and are not served",
         {{"series", result.refused_series}});
   }
   if (result.unknown_refs > 0) {

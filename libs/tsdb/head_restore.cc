@@ -14,13 +14,18 @@ absl::StatusOr<storage::SeriesRef> Head::ReplaySeries(const RefSeries& declared,
   last_id_ = std::max(last_id_, id);
   if (const auto known = index_.Find(declared.labels, hash)) return *known;
   if (id == 0 || declared.labels.empty() || index_.Has(id)) return 0;
-  NARTHEX_RETURN_IF_ERROR(limit_.Admit(index_.series_count(), declared.labels));
+  NARTHEX_RETURN_IF_ERROR(
+      limit_.AdmitReplayed(replayed_bytes_, declared.labels));
   index_.Add(id, declared.labels, hash);
   Shard& shard = shards_[ShardOf(id)];
   base::MutexLock shard_lock(shard.mutex);
   shard.series.Make(id).set_logged();
   metrics_.series_created.Inc();
   return id;
+}
+
+void Head::MeasureReplayed() {
+  if (bounds().memory_budget_bytes > 0) replayed_bytes_ = memory().total();
 }
 
 void Head::ForgetUnused() { RemoveSeries(CollectGarbage(min_valid_time())); }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <limits>
+#include <string>
 
 #include "libs/tsdb/head.h"
 
@@ -15,9 +16,13 @@ std::vector<Head::StaleSeries> Head::ListStale() const {
   for (const Shard& shard : shards_) {
     base::ReaderMutexLock lock(shard.mutex);
     shard.series.ForEach(
-        [&stale, blocks = &shard.blocks](SeriesId id, const MemSeries& series) {
-          if (series.empty() || !series.stale()) return;
-          stale.push_back({id, series.min_ms(*blocks), series.max_ms(*blocks)});
+        [&stale, table = &shard.histograms, blocks = &shard.blocks,
+         late = &shard.out_of_order](SeriesId id, const MemSeries& series) {
+          if (!IsStale(*table, *blocks, id, series) || late->contains(id)) {
+            return;
+          }
+          const storage::TimeRange range = RangeOf(*table, *blocks, id, series);
+          stale.push_back({id, range.min_ms, range.max_ms});
         });
   }
   std::sort(
@@ -47,10 +52,11 @@ bool Head::WaitForReadersUnderWay() {
   return true;
 }
 
-void Head::ForgetStale(const std::vector<StaleSeries>& stale) {
+std::size_t Head::ForgetStale(const std::vector<StaleSeries>& stale) {
   // Whoever selects from now on sees the blocks as well.
-  if (!WaitForReadersUnderWay()) return;
+  if (!WaitForReadersUnderWay()) return 0;
   Postings gone;
+  std::vector<RefTombstone> moved;
   std::size_t chunks = 0;
   {
     base::MutexLock lock(index_mutex_);
@@ -58,17 +64,23 @@ void Head::ForgetStale(const std::vector<StaleSeries>& stale) {
       Shard& shard = shards_[ShardOf(one.id)];
       base::MutexLock shard_lock(shard.mutex);
       MemSeries* series = shard.series.Find(one.id);
-      if (series == nullptr || series->empty() || !series->stale() ||
-          series->max_ms(shard.blocks) != one.max_ms ||
-          shard.out_of_order.contains(one.id) ||
-          shard.histograms.contains(one.id)) {
+      if (series == nullptr || shard.out_of_order.contains(one.id) ||
+          !IsStale(shard.histograms, shard.blocks, one.id, *series) ||
+          RangeOf(shard.histograms, shard.blocks, one.id, *series).max_ms !=
+              one.max_ms) {
         continue;
       }
       chunks += series->Truncate(shard.blocks,
                                  std::numeric_limits<std::int64_t>::max());
       shard.starts.erase(one.id);
+      if (const auto own = shard.histograms.find(one.id);
+          own != shard.histograms.end()) {
+        chunks += own->second.chunk_count();
+        shard.histograms.erase(own);
+      }
       shard.series.Erase(one.id);
       gone.push_back(one.id);
+      moved.push_back({one.id, {kMovedIntoBlocks, one.max_ms}});
     }
     index_.Remove(gone);
   }
@@ -80,7 +92,23 @@ void Head::ForgetStale(const std::vector<StaleSeries>& stale) {
   chunks_ -= static_cast<std::int64_t>(chunks);
   metrics_.chunks_removed.Inc(static_cast<double>(chunks));
   metrics_.series_removed.Inc(static_cast<double>(gone.size()));
-  logger_.Info("stale series left the head", {{"series", gone.size()}});
+  LogMoved(moved);
+  if (!gone.empty()) {
+    logger_.Info("stale series left the head", {{"series", gone.size()}});
+  }
+  return gone.size();
+}
+
+// The log still declares them. Told so, a replay need not hold them beside
+// those that came in their place.
+void Head::LogMoved(const std::vector<RefTombstone>& moved) const {
+  if (wal_ == nullptr || moved.empty()) return;
+  std::string record;
+  EncodeTombstones(moved, &record);
+  const absl::Status status = wal_->Log({&record, 1});
+  if (status.ok()) return;
+  logger_.Warn("the next replay takes series that are in blocks",
+               {{"series", moved.size()}, {"err", status.ToString()}});
 }
 
 }  // namespace narthex::tsdb

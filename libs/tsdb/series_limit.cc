@@ -100,6 +100,20 @@ absl::Status SeriesLimit::Admit(std::size_t series,
   } else {
     return absl::OkStatus();
   }
+  return Refuse(reason, labels);
+}
+
+absl::Status SeriesLimit::AdmitReplayed(std::uint64_t head_bytes,
+                                        const model::Labels& labels) {
+  const std::uint64_t budget = bounds_.memory_budget_bytes;
+  if (budget == 0 || head_bytes < budget) return absl::OkStatus();
+  return Refuse(absl::StrCat("the head takes ", head_bytes,
+                             " bytes of memory and the budget is ", budget),
+                labels);
+}
+
+absl::Status SeriesLimit::Refuse(const std::string& reason,
+                                 const model::Labels& labels) {
   refused_ = true;
   Count(labels);
   return absl::ResourceExhaustedError(

@@ -42,6 +42,15 @@ class SeriesLimit {
   absl::Status Admit(std::size_t series, const model::Labels& labels)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  /// Whether a replay, of which the head takes `head_bytes` so far, goes on to
+  /// take series. What was acknowledged is served: only a head that would pass
+  /// the budget by itself ends that, not the number of series nor the memory
+  /// that the replay needs for a while. Refusals are counted likewise.
+  absl::Status AdmitReplayed(std::uint64_t head_bytes,
+                             const model::Labels& labels)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  const SeriesBounds& bounds() const { return bounds_; }
+
   /// Whether no bound is near: a twentieth of each is left.
   bool HasRoom(std::size_t series);
 
@@ -50,6 +59,8 @@ class SeriesLimit {
 
  private:
   void MeasureIfDue();
+  absl::Status Refuse(const std::string& reason, const model::Labels& labels)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   void Count(const model::Labels& labels) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const SeriesBounds bounds_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,6 +48,11 @@ struct RefTombstone {
   storage::SeriesRef ref = 0;
   storage::TimeRange range;
 };
+
+/// The start of a deletion that says: all samples up to its end went into
+/// blocks, and the series left the head. Other deletions begin at samples.
+inline constexpr std::int64_t kMovedIntoBlocks =
+    std::numeric_limits<std::int64_t>::min();
 
 /// What the scraped target says about a series.
 struct RefMetadata {
