@@ -21,10 +21,10 @@ absl::StatusOr<ReplayStart> DbState::BeginReplay() {
   }
   // They need the files that go now, and would not match the new ones.
   NARTHEX_RETURN_IF_ERROR(RemoveChunkSnapshots(directory_));
-  // What an earlier process left there is in the log too.
+  // What an earlier process left there is in the log too, if that is whole.
   NARTHEX_ASSIGN_OR_RETURN(
       std::unique_ptr<HeadChunkFiles> head_chunks,
-      HeadChunkFiles::Open(absl::StrCat(directory_, "/chunks_head")));
+      HeadChunkFiles::OpenBeside(absl::StrCat(directory_, "/chunks_head")));
   head_chunks_ = std::move(head_chunks);
   return ReplayStart();
 }

@@ -14,6 +14,7 @@
 #include "libs/tsdb/block_writer.h"
 #include "libs/tsdb/checkpoint.h"
 #include "libs/tsdb/db_metrics.h"
+#include "libs/tsdb/head_recovery.h"
 #include "libs/tsdb/head_replay.h"
 #include "libs/tsdb/wal_directory.h"
 
@@ -117,16 +118,21 @@ absl::Status DbState::ReplayLog() {
   }
   NARTHEX_ASSIGN_OR_RETURN(
       ReplayResult result,
-      ReplayWal(path, *head_, watch, logger_, metrics_,
-                read_only() ? WalRepair::kNone : WalRepair::kCutOff,
-                std::move(from)));
+      ReplayWal(path, *head_, watch, logger_, metrics_, std::move(from)));
   other_refs_ = std::move(result.other_refs);
   // What the replay needed for itself does not count against the budget.
   if (options_.series.memory_budget_bytes > 0) ::malloc_trim(0);
   if (read_only()) return absl::OkStatus();
-  other_refs_until_ms_ = head_->max_time();
+  if (result.flaw.has_value() || result.checkpoint_damaged) {
+    NARTHEX_RETURN_IF_ERROR(head_chunks_->NeedEarlier());
+  }
+  if (result.flaw.has_value()) {
+    NARTHEX_RETURN_IF_ERROR(RepairWal(path, *result.flaw));
+  }
   NARTHEX_ASSIGN_OR_RETURN(
       wal_, Wal::Open(path, options_.wal, logger_, metrics_.wal));
+  NARTHEX_RETURN_IF_ERROR(TakeFromEarlierChunks(watch.segment_applied));
+  other_refs_until_ms_ = head_->max_time();
   head_->SetWal(wal_.get());
   const double seconds =
       static_cast<double>(clock_.MonotonicNs() - start) * 1e-9;
@@ -138,6 +144,21 @@ absl::Status DbState::ReplayLog() {
                 {"skipped_records", result.skipped_records},
                 {"seconds", seconds}});
   return absl::OkStatus();
+}
+
+// What a damaged log lost may be in the files of full chunks.
+absl::Status DbState::TakeFromEarlierChunks(
+    const std::function<void()>& move_full_chunks) {
+  if (head_chunks_->earlier_needed()) {
+    NARTHEX_ASSIGN_OR_RETURN(
+        const Recovered recovered,
+        RecoverFromChunkFiles(head_chunks_->earlier(), other_refs_, *head_,
+                              *wal_, logger_, move_full_chunks));
+    logger_.Warn("some of what the damaged log lost was found in head chunks",
+                 {{"samples", recovered.samples},
+                  {"unknown_chunks", recovered.unknown_chunks}});
+  }
+  return head_chunks_->RemoveEarlier();
 }
 
 absl::Status DbState::Close() {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -88,6 +89,8 @@ class DbState {
   /// is to begin.
   absl::StatusOr<ReplayStart> BeginReplay();
   absl::StatusOr<ReplayStart> LoadMemorySnapshot(const ChunkSnapshot& snapshot);
+  absl::Status TakeFromEarlierChunks(
+      const std::function<void()>& move_full_chunks);
   absl::Status WriteMemorySnapshot() ABSL_LOCKS_EXCLUDED(maintenance_);
   absl::Status CutBlock(std::int64_t min_ms, std::int64_t max_ms);
   absl::Status TruncateLog(std::int64_t min_ms);

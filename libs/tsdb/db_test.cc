@@ -223,6 +223,46 @@ TEST_CASE("a log cut at any byte gives whole calls up to the cut") {
   }
 }
 
+TEST_CASE("of a damaged log the full chunks give back what it lost") {
+  DbOptions options;
+  options.wal.compression = WalCompression::kNone;
+  options.samples_per_chunk = 20;
+  DbFixture fixture(options);
+  const auto series = MakeSeries(4);
+  constexpr int kSamples = 70;
+  for (int i = 0; i < kSamples; ++i) {
+    fixture.Append(series, kStart + i * 1000, i);
+    REQUIRE(fixture.db().MoveFullChunks().ok());
+  }
+  fixture.Close();
+  const std::string path = WalSegmentPath(fixture.path() + "/wal", 0);
+  std::string log = *base::ReadFile(path);
+  const bool declared = GENERATE(true, false);
+  INFO(declared);
+  // In a record of samples, or in that of the series.
+  log[declared ? log.size() / 4 : 20] ^= 1;
+  REQUIRE(base::WriteFileAtomically(path, log).ok());
+  fixture.Open();
+  const SeriesModel found = fixture.Select(kAllTime);
+  if (!declared) {
+    CHECK(found.empty());
+    return;
+  }
+  REQUIRE(found.size() == series.size());
+  for (const auto& [labels, samples] : found) {
+    // All but those of the newest chunk, which were in memory alone.
+    CHECK(samples.size() >= kSamples - 20);
+    CHECK(samples.rbegin()->first ==
+          kStart + 1000 * (static_cast<std::int64_t>(samples.size()) - 1));
+    for (const auto& [time, value] : samples) {
+      CHECK(fixture.expected().at(labels).at(time) == value);
+    }
+  }
+  // The log has it all from here on.
+  fixture.Reopen();
+  CHECK(fixture.Select(kAllTime) == found);
+}
+
 TEST_CASE("a second process cannot open the directory") {
   DbFixture fixture;
   metrics::Registry registry;

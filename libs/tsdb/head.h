@@ -292,6 +292,8 @@ class Head : public std::enable_shared_from_this<Head> {
   /// samples. kDataLoss when a chunk cannot be decoded.
   absl::Status RestoreShard(std::uint32_t shard,
                             absl::Span<const StoredSeries> stored);
+  /// The time of a series' last sample in order; model::kMinTime without any.
+  std::int64_t LastTimeOf(SeriesId id) const;
   void ReplayTombstone(const RefTombstone& tombstone)
       ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
 

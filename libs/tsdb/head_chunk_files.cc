@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "libs/base/crc32c.h"
 #include "libs/base/status.h"
 #include "libs/base/varint.h"
@@ -31,6 +32,11 @@ std::string Header() {
   header.resize(kHeaderBytes, '\0');
   return header;
 }
+
+// Beside the files while those of an earlier process are kept: the number of
+// the last of them, and the word below if they are needed.
+constexpr char kEarlierName[] = "earlier";
+constexpr absl::string_view kNeeded = " needed";
 
 // 0 when it is no name of a file of chunks.
 int NumberOf(const std::string& name) {
@@ -90,6 +96,59 @@ absl::StatusOr<std::unique_ptr<HeadChunkFiles>> HeadChunkFiles::Open(
   NARTHEX_RETURN_IF_ERROR(base::CreateDirectories(directory));
   return std::unique_ptr<HeadChunkFiles>(
       new HeadChunkFiles(directory, file_bytes));
+}
+
+absl::StatusOr<std::unique_ptr<HeadChunkFiles>> HeadChunkFiles::OpenBeside(
+    const std::string& directory, std::uint64_t file_bytes) {
+  NARTHEX_RETURN_IF_ERROR(base::CreateDirectories(directory));
+  std::unique_ptr<HeadChunkFiles> files(
+      new HeadChunkFiles(directory, file_bytes));
+  NARTHEX_RETURN_IF_ERROR(files->FindEarlier());
+  return files;
+}
+
+absl::Status HeadChunkFiles::FindEarlier() {
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                           base::ListDirectory(directory_));
+  const std::string note = absl::StrCat(directory_, "/", kEarlierName);
+  int noted = 0;
+  if (base::Exists(note)) {
+    NARTHEX_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(note));
+    absl::string_view rest = text;
+    earlier_needed_ = absl::ConsumeSuffix(&rest, kNeeded);
+    if (!absl::SimpleAtoi(rest, &noted)) noted = 0;
+  }
+  for (const std::string& name : names) {
+    const int number = NumberOf(name);
+    if (number == 0) continue;
+    const std::string path = absl::StrCat(directory_, "/", name);
+    if (noted > 0 && number > noted) {
+      NARTHEX_RETURN_IF_ERROR(base::RemoveAll(path));
+      continue;
+    }
+    earlier_.push_back(path);
+    last_number_ = std::max(last_number_, number);
+  }
+  std::sort(earlier_.begin(), earlier_.end());
+  if (earlier_.empty() || noted > 0) return absl::OkStatus();
+  return base::WriteFileAtomically(note, absl::StrCat(last_number_));
+}
+
+absl::Status HeadChunkFiles::NeedEarlier() {
+  if (earlier_.empty() || earlier_needed_) return absl::OkStatus();
+  earlier_needed_ = true;
+  const int last = NumberOf(earlier_.back().substr(directory_.size() + 1));
+  return base::WriteFileAtomically(absl::StrCat(directory_, "/", kEarlierName),
+                                   absl::StrCat(last, kNeeded));
+}
+
+absl::Status HeadChunkFiles::RemoveEarlier() {
+  for (const std::string& path : earlier_) {
+    NARTHEX_RETURN_IF_ERROR(base::RemoveAll(path));
+  }
+  earlier_.clear();
+  earlier_needed_ = false;
+  return base::RemoveAll(absl::StrCat(directory_, "/", kEarlierName));
 }
 
 absl::StatusOr<std::unique_ptr<HeadChunkFiles>> HeadChunkFiles::Load(

@@ -28,8 +28,9 @@ struct HeadChunk {
 
 /// Where full chunks of the head go so that they do not take memory: files in
 /// Prometheus's format (`chunks_head`), mapped. What is in them is in the
-/// write-ahead log too, so they need not outlive the process nor be durable,
-/// unless a snapshot of memory relies on them.
+/// write-ahead log too, so they need not be durable, unless a snapshot of
+/// memory relies on them, and outlive the process only until the log was read:
+/// should that be damaged, they have some of what it lost.
 /// Not thread-safe, but for reading what was written.
 class HeadChunkFiles {
  public:
@@ -37,6 +38,12 @@ class HeadChunkFiles {
 
   /// Begins anew: removes all that is in `directory`.
   static absl::StatusOr<std::unique_ptr<HeadChunkFiles>> Open(
+      const std::string& directory,
+      std::uint64_t file_bytes = kDefaultFileBytes);
+  /// Begins anew beside the files that are in `directory`, which stay as they
+  /// are until RemoveEarlier, whatever number of starts that takes. Of a start
+  /// that did not come so far, what it wrote is removed.
+  static absl::StatusOr<std::unique_ptr<HeadChunkFiles>> OpenBeside(
       const std::string& directory,
       std::uint64_t file_bytes = kDefaultFileBytes);
   /// Goes on with the files that are in `directory` and appends to `*chunks`
@@ -48,6 +55,14 @@ class HeadChunkFiles {
   ~HeadChunkFiles();
   HeadChunkFiles(const HeadChunkFiles&) = delete;
   HeadChunkFiles& operator=(const HeadChunkFiles&) = delete;
+
+  /// The paths of the files that were there before, oldest first.
+  const std::vector<std::string>& earlier() const { return earlier_; }
+  /// Notes, for this start and those after a crash, that the log lost what the
+  /// earlier files have.
+  absl::Status NeedEarlier();
+  bool earlier_needed() const { return earlier_needed_; }
+  absl::Status RemoveEarlier();
 
   /// Writes the chunks, those of a series in ascending time, and appends to
   /// `*mapped` where their bytes can be read. On an error nothing is appended.
@@ -79,6 +94,7 @@ class HeadChunkFiles {
   struct File;
   HeadChunkFiles(std::string directory, std::uint64_t file_bytes);
 
+  absl::Status FindEarlier();
   absl::Status OpenFile();
   absl::Status LoadFile(const std::string& name,
                         std::vector<HeadChunk>* chunks);
@@ -89,6 +105,8 @@ class HeadChunkFiles {
   const std::string directory_;
   const std::uint64_t file_bytes_;
   int last_number_ = 0;
+  std::vector<std::string> earlier_;
+  bool earlier_needed_ = false;
   std::deque<std::shared_ptr<File>> files_;  // The last one is written.
 };
 

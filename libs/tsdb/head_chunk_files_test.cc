@@ -157,5 +157,36 @@ TEST_CASE("opening removes what was there") {
   CHECK(base::ListDirectory(path)->empty());
 }
 
+TEST_CASE("files of an earlier process stay until they are no longer needed") {
+  const base::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/chunks_head";
+  const auto write = [](HeadChunkFiles& files, storage::SeriesRef ref) {
+    const std::vector<HeadChunk> chunks = {{ref, 0, 9, "bytes"}};
+    std::vector<absl::string_view> mapped;
+    REQUIRE(files.Write(chunks, &mapped).ok());
+  };
+  write(**HeadChunkFiles::Open(path), 1);
+  for (int start = 0; start < 3; ++start) {
+    // What an earlier start wrote beside them is gone.
+    auto files = HeadChunkFiles::OpenBeside(path);
+    REQUIRE(files.ok());
+    CHECK((*files)->earlier() == std::vector<std::string>{path + "/000001"});
+    CHECK((*files)->earlier_needed() == (start > 1));
+    write(**files, 2);
+    CHECK(base::Exists(path + "/000002"));
+    if (start == 1) REQUIRE((*files)->NeedEarlier().ok());
+  }
+  {
+    auto files = HeadChunkFiles::OpenBeside(path);
+    write(**files, 3);
+    REQUIRE((*files)->RemoveEarlier().ok());
+    CHECK((*files)->earlier().empty());
+  }
+  CHECK(*base::ListDirectory(path) == std::vector<std::string>{"000002"});
+  auto files = HeadChunkFiles::OpenBeside(path);
+  CHECK((*files)->earlier() == std::vector<std::string>{path + "/000002"});
+  CHECK_FALSE((*files)->earlier_needed());
+}
+
 }  // namespace
 }  // namespace narthex::tsdb

@@ -353,7 +353,7 @@ void ReportFlaw(const std::string& directory, const WalFlaw& flaw,
 absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
                                        const ReplayWatch& watch,
                                        const base::Logger& logger,
-                                       TsdbMetrics& metrics, WalRepair repair,
+                                       TsdbMetrics& metrics,
                                        ReplayStart start) {
   NARTHEX_ASSIGN_OR_RETURN(WalReader reader,
                            WalReader::Open(directory, start.from));
@@ -366,12 +366,11 @@ absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
   if (replayer.checkpoint_flaw().has_value()) {
     ReportFlaw(replayer.checkpoint(), *replayer.checkpoint_flaw(), logger,
                metrics);
+    result.checkpoint_damaged = true;
   }
-  if (replayer.flaw().has_value()) {
-    ReportFlaw(directory, *replayer.flaw(), logger, metrics);
-    if (repair == WalRepair::kCutOff) {
-      NARTHEX_RETURN_IF_ERROR(RepairWal(directory, *replayer.flaw()));
-    }
+  result.flaw = replayer.flaw();
+  if (result.flaw.has_value()) {
+    ReportFlaw(directory, *result.flaw, logger, metrics);
   }
   metrics.wal_skipped_records.Inc(static_cast<double>(result.skipped_records));
   metrics.wal_unknown_refs.Inc(static_cast<double>(result.unknown_refs));

@@ -29,6 +29,11 @@ struct ReplayResult {
   std::uint64_t refused_series = 0;
   int segments = 0;
   OtherRefs other_refs;
+  /// Where a segment is damaged, which RepairWal is to cut off: nothing behind
+  /// was read.
+  std::optional<WalFlaw> flaw;
+  /// The checkpoint is damaged: some of it was not read.
+  bool checkpoint_damaged = false;
 };
 
 /// Where a replay begins when memory came from a snapshot, and the references
@@ -45,18 +50,17 @@ enum class WalRepair {
 };
 
 /// Fills `head` from the newest checkpoint and the segments after it in
-/// `directory`, or from `start` on. Where a segment is damaged the log is cut
-/// off by `repair`, which is logged and counted, and what came before is kept.
-/// Records of kinds that are not kept are skipped and counted.
+/// `directory`, or from `start` on, up to where a segment is damaged, which is
+/// logged and counted. Records of kinds that are not kept are skipped and
+/// counted.
 absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
                                        const ReplayWatch& watch,
                                        const base::Logger& logger,
                                        TsdbMetrics& metrics,
-                                       WalRepair repair = WalRepair::kCutOff,
                                        ReplayStart start = {});
 
 /// Likewise from the log of samples out of order, after the other: `other_refs`
-/// are those that it gave.
+/// are those that it gave. Where it is damaged it is cut off by `repair`.
 absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(
     const std::string& directory, const OtherRefs& other_refs, Head& head,
     const base::Logger& logger, TsdbMetrics& metrics,

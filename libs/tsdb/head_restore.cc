@@ -30,6 +30,14 @@ void Head::MeasureReplayed() {
 
 void Head::ForgetUnused() { RemoveSeries(CollectGarbage(min_valid_time())); }
 
+std::int64_t Head::LastTimeOf(SeriesId id) const {
+  const Shard& shard = shards_[ShardOf(id)];
+  base::ReaderMutexLock lock(shard.mutex);
+  const MemSeries* series = shard.series.Find(id);
+  if (series == nullptr) return model::kMinTime;
+  return RangeOf(shard.histograms, shard.blocks, id, *series).max_ms;
+}
+
 void Head::ReplayTombstone(const RefTombstone& tombstone) {
   base::MutexLock lock(tombstones_mutex_);
   AddInterval(tombstone.range, &tombstones_[tombstone.ref]);
