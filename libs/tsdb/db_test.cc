@@ -223,6 +223,31 @@ TEST_CASE("a log cut at any byte gives whole calls up to the cut") {
   }
 }
 
+TEST_CASE("a log with a segment missing is left alone and not opened") {
+  DbOptions options;
+  options.wal.segment_bytes = kWalPageBytes;
+  options.wal.compression = WalCompression::kNone;
+  DbFixture fixture(options);
+  const auto series = MakeSeries(100);
+  for (int i = 0; i < 100; ++i) fixture.Append(series, kStart + i, i);
+  fixture.Close();
+  const std::string wal = fixture.path() + "/wal";
+  const auto segments = *ListWalSegments(wal);
+  REQUIRE(segments.size() > 3);
+  fs::rename(WalSegmentPath(wal, 1), wal + "/elsewhere");
+  const std::uint64_t bytes = WalDirectoryBytes(wal);
+  metrics::Registry registry;
+  const auto db = Db::Open(fixture.path(), options, base::Logger::Discard(),
+                           base::Clock::System(), registry);
+  CHECK(absl::IsFailedPrecondition(db.status()));
+  CHECK(absl::StrContains(db.status().message(), "segment 1 is missing"));
+  CHECK(WalDirectoryBytes(wal) == bytes);
+  // Once it is back, nothing was lost.
+  fs::rename(wal + "/elsewhere", WalSegmentPath(wal, 1));
+  fixture.Open();
+  fixture.CheckAll();
+}
+
 TEST_CASE("of a damaged log the full chunks give back what it lost") {
   DbOptions options;
   options.wal.compression = WalCompression::kNone;

@@ -434,6 +434,7 @@ absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(
   };
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<int> segments,
                            ListWalSegments(directory));
+  NARTHEX_RETURN_IF_ERROR(CheckSegmentsFollow(directory, segments));
   for (const int segment : segments) {
     NARTHEX_ASSIGN_OR_RETURN(const std::optional<WalFlaw> flaw,
                              ReadWalSegment(directory, segment, visit));

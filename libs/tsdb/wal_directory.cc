@@ -58,6 +58,17 @@ absl::StatusOr<std::vector<int>> ListWalSegments(const std::string& directory) {
   return segments;
 }
 
+absl::Status CheckSegmentsFollow(const std::string& directory,
+                                 const std::vector<int>& segments) {
+  for (std::size_t i = 1; i < segments.size(); ++i) {
+    if (segments[i] == segments[i - 1] + 1) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("log ", directory, ": segment ", segments[i - 1] + 1,
+                     " is missing before segment ", segments[i]));
+  }
+  return absl::OkStatus();
+}
+
 std::string WalSegmentPath(const std::string& directory, int segment) {
   return absl::StrFormat("%s/%08d", directory, segment);
 }
@@ -120,10 +131,10 @@ absl::StatusOr<std::optional<WalFlaw>> ReadWalSegment(
 absl::Status RepairWal(const std::string& directory, const WalFlaw& flaw) {
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<int> segments,
                            ListWalSegments(directory));
-  for (const int segment : segments) {
-    if (segment <= flaw.segment) continue;
-    NARTHEX_RETURN_IF_ERROR(
-        base::RemoveAll(WalSegmentPath(directory, segment)));
+  // From the last on: a crash leaves no gap.
+  for (auto it = segments.rbegin(); it != segments.rend() && *it > flaw.segment;
+       ++it) {
+    NARTHEX_RETURN_IF_ERROR(base::RemoveAll(WalSegmentPath(directory, *it)));
   }
   const std::string path = WalSegmentPath(directory, flaw.segment);
   const base::UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));

@@ -15,6 +15,11 @@ namespace narthex::tsdb {
 /// Numbers of the segments in a directory, ascending. Empty when the
 /// directory does not exist.
 absl::StatusOr<std::vector<int>> ListWalSegments(const std::string& directory);
+/// kFailedPrecondition when one is missing between those of the list: what
+/// follows would be read as if nothing had come before. Somebody has to bring
+/// it back, or to remove what is behind.
+absl::Status CheckSegmentsFollow(const std::string& directory,
+                                 const std::vector<int>& segments);
 std::string WalSegmentPath(const std::string& directory, int segment);
 
 /// Bytes of all files in a log's directory and in its checkpoints.

@@ -52,12 +52,9 @@ absl::Status WalReader::Add(const std::string& directory, int after,
                             bool of_checkpoint) {
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<int> numbers,
                            ListWalSegments(directory));
-  int expected = -1;
+  NARTHEX_RETURN_IF_ERROR(CheckSegmentsFollow(directory, numbers));
   for (const int number : numbers) {
-    if (number <= after) continue;
-    const int missing = number == expected ? -1 : expected;
-    segments_.push_back({directory, number, of_checkpoint, missing});
-    expected = number + 1;
+    if (number > after) segments_.push_back({directory, number, of_checkpoint});
   }
   return absl::OkStatus();
 }
@@ -80,14 +77,6 @@ absl::StatusOr<bool> WalReader::Next(std::size_t most_bytes,
   stretch->begins_segment = !reader_.has_value();
   stretch->ends_segment = false;
   stretch->flaw.reset();
-  if (segment.missing >= 0) {
-    stretch->flaw = {
-        segment.number, 0,
-        absl::DataLossError(absl::StrCat("segment ", segment.missing,
-                                         " before it is missing"))};
-    SkipRest(segment.of_checkpoint);
-    return true;
-  }
   if (!reader_.has_value()) {
     NARTHEX_ASSIGN_OR_RETURN(base::MappedFile file,
                              base::MappedFile::Open(WalSegmentPath(

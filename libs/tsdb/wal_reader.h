@@ -30,7 +30,8 @@ struct WalStretch {
 class WalReader {
  public:
   /// From `from` on, unless the checkpoint stands for what is there.
-  /// kDataLoss when the log ends before it.
+  /// kDataLoss when the log ends before it, kFailedPrecondition when a segment
+  /// is missing between others.
   static absl::StatusOr<WalReader> Open(const std::string& directory,
                                         std::optional<WalPosition> from = {});
 
@@ -52,7 +53,6 @@ class WalReader {
     std::string directory;
     int number = 0;
     bool of_checkpoint = false;
-    int missing = -1;  // The segment before it, if that is not there.
   };
 
   absl::Status Add(const std::string& directory, int after, bool of_checkpoint);
