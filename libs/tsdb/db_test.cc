@@ -223,6 +223,17 @@ TEST_CASE("a log cut at any byte gives whole calls up to the cut") {
   }
 }
 
+TEST_CASE("series leave the head with their last sample") {
+  DbFixture fixture;
+  const auto series = MakeSeries(10);
+  fixture.Append(series, kStart, 1);
+  REQUIRE(fixture.db().GetOrCreateSeries(kUp).ok());
+  REQUIRE(fixture.db().Flush().ok());
+  // The one that is about to get a sample is spared.
+  CHECK(fixture.db().GetCardinality(1).series == 1);
+  fixture.CheckAll();
+}
+
 TEST_CASE("a log with a segment missing is left alone and not opened") {
   DbOptions options;
   options.wal.segment_bytes = kWalPageBytes;

@@ -436,6 +436,7 @@ bool Head::AppendFloat(const RefSample& sample, std::int64_t start_ms,
   if (series.stale()) ++applied.stale;
   series.set_logged();
   NoteStart(IdOf(sample.ref), sample.timestamp_ms, start_ms, series, shard);
+  series.set_fresh(false);
   ++applied.samples;
   applied.oldest = std::min(applied.oldest, sample.timestamp_ms);
   applied.newest = std::max(applied.newest, sample.timestamp_ms);

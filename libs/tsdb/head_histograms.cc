@@ -205,6 +205,7 @@ void Head::AppendHistogram(const RefHistogram& sample, MemSeries& series,
   series.set_logged();
   NoteStart(IdOf(sample.ref), sample.timestamp_ms, sample.start_ms, series,
             shard);
+  series.set_fresh(false);
   if (own.stale()) ++applied.stale;
   ++applied.histograms;
   applied.oldest = std::min(applied.oldest, sample.timestamp_ms);

@@ -99,7 +99,8 @@ class MemSeries {
   /// Its declaration is in the write-ahead log.
   bool logged() const { return open_.marked(kLogged); }
   void set_logged(bool on = true) { open_.Mark(kLogged, on); }
-  /// It was asked for since the last truncation and is spared by the next.
+  /// It was asked for since its last sample and the last truncation, and is
+  /// spared by the next: whoever asked may be about to append.
   bool fresh() const { return !open_.marked(kOld); }
   void set_fresh(bool on) { open_.Mark(kOld, !on); }
   /// It has native histograms, which are in the shard's HistogramTable.
