@@ -14,7 +14,7 @@
 namespace narthex::tsdb {
 
 /// The head's number of a reference; 0, which is no series', when it does not
-/// fit and so was never given out.
+/// fit: the head did not give it out.
 inline SeriesId IdOf(storage::SeriesRef ref) {
   return ref > std::numeric_limits<SeriesId>::max()
              ? 0

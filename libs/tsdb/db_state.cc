@@ -134,6 +134,7 @@ absl::Status DbState::ReplayLog() {
   NARTHEX_RETURN_IF_ERROR(TakeFromEarlierChunks(watch.segment_applied));
   other_refs_until_ms_ = head_->max_time();
   head_->SetWal(wal_.get());
+  NARTHEX_RETURN_IF_ERROR(head_->DeclareRenumbered());
   const double seconds =
       static_cast<double>(clock_.MonotonicNs() - start) * 1e-9;
   metrics_.replay_seconds.Set(seconds);

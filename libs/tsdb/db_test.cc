@@ -234,6 +234,60 @@ TEST_CASE("series leave the head with their last sample") {
   fixture.CheckAll();
 }
 
+TEST_CASE("series whose references do not fit are kept under others") {
+  DbFixture fixture;
+  fixture.Close();
+  const storage::SeriesRef large = storage::SeriesRef{5} << 32;
+  const auto series = MakeSeries(3);
+  {
+    metrics::Registry registry;
+    WriteLogMetrics metrics(registry, "log");
+    const auto wal = Wal::Open(fixture.path() + "/wal", WalOptions(),
+                               base::Logger::Discard(), metrics);
+    REQUIRE(wal.ok());
+    std::vector<RefSeries> declared;
+    for (std::size_t i = 0; i < series.size(); ++i) {
+      declared.push_back({large + i, series[i]});
+    }
+    // It also comes where the head may have put one of them.
+    declared.push_back({1, kUp});
+    std::vector<std::string> records(3);
+    EncodeSeries(declared, &records[0]);
+    std::vector<RefSample> samples;
+    for (int t = 0; t < 10; ++t) {
+      for (const RefSeries& one : declared) {
+        samples.push_back({one.ref, kStart + t, 1.0 * t});
+        fixture.expected()[one.labels][kStart + t] = t;
+      }
+    }
+    EncodeSamples(samples, &records[1]);
+    EncodeTombstones(std::vector<RefTombstone>{{large, {kStart, kStart + 4}}},
+                     &records[2]);
+    auto& deleted = fixture.expected()[series[0]];
+    deleted.erase(deleted.begin(), deleted.lower_bound(kStart + 5));
+    REQUIRE((*wal)->Log(records).ok());
+    REQUIRE((*wal)->Close().ok());
+  }
+  for (int i = 0; i < 3; ++i) {
+    INFO(i);
+    fixture.Open();
+    CHECK(absl::StrContains(fixture.registry().Expose(),
+                            "wal_replay_unknown_refs_total{type=\"samples\"} "
+                            "0\n"));
+    fixture.CheckAll();
+    fixture.Append({series[0], series[1], kUp}, kStart + 100 + i, i);
+    fixture.CheckAll();
+    fixture.Close();
+  }
+  fixture.Open();
+  REQUIRE(fixture.db()
+              .DeleteSeries({kStart, kStart + 200}, {Match("i", "=", "2")})
+              .ok());
+  fixture.expected().erase(series[2]);
+  fixture.Reopen();
+  fixture.CheckAll();
+}
+
 TEST_CASE("a log with a segment missing is left alone and not opened") {
   DbOptions options;
   options.wal.segment_bytes = kWalPageBytes;

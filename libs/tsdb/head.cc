@@ -47,17 +47,21 @@ absl::StatusOr<storage::SeriesRef> Head::GetOrCreateSeries(
   base::MutexLock lock(index_mutex_);
   if (const auto id = index_.Find(labels, hash)) return *id;
   NARTHEX_RETURN_IF_ERROR(limit_.Admit(index_.series_count(), labels));
-  if (last_id_ == std::numeric_limits<SeriesId>::max()) {
-    return absl::ResourceExhaustedError(
-        "all series references are used up; a new data directory is needed");
-  }
-  const SeriesId id = ++last_id_;
+  NARTHEX_ASSIGN_OR_RETURN(const SeriesId id, NextId());
   index_.Add(id, labels, hash);
   Shard& shard = shards_[ShardOf(id)];
   base::MutexLock shard_lock(shard.mutex);
   shard.series.Make(id);
   metrics_.series_created.Inc();
   return id;
+}
+
+absl::StatusOr<SeriesId> Head::NextId() {
+  if (last_id_ == std::numeric_limits<SeriesId>::max()) {
+    return absl::ResourceExhaustedError(
+        "all series references are used up; a new data directory is needed");
+  }
+  return ++last_id_;
 }
 
 std::optional<model::Labels> Head::LabelsOf(storage::SeriesRef ref) const {

@@ -254,12 +254,16 @@ class Head : public std::enable_shared_from_this<Head> {
 
   /// For replay, before the head is used otherwise. Returns the reference
   /// under which these labels, whose hash is given, are known, which is another
-  /// one when they were declared before; 0 when the reference cannot be kept.
+  /// one when they were declared before or the reference cannot be kept; 0
+  /// without labels.
   /// kResourceExhausted when the series is new and the head took all of the
   /// memory budget when it was last measured.
   absl::StatusOr<storage::SeriesRef> ReplaySeries(const RefSeries& series,
                                                   std::uint64_t hash)
       ABSL_LOCKS_EXCLUDED(index_mutex_);
+  /// Declares in the log the series that got other references: after the
+  /// replay, before appends.
+  absl::Status DeclareRenumbered() ABSL_LOCKS_EXCLUDED(index_mutex_);
   /// Measures the memory that the budget leaves to a replay.
   void MeasureReplayed() ABSL_LOCKS_EXCLUDED(index_mutex_);
   const SeriesBounds& bounds() const { return limit_.bounds(); }
@@ -381,6 +385,10 @@ class Head : public std::enable_shared_from_this<Head> {
                     std::vector<std::string>* records) const;
   void EncodeDeclarations(const Batch& batch, std::string* record) const
       ABSL_LOCKS_EXCLUDED(index_mutex_);
+  void EncodeDeclarations(absl::Span<const SeriesId> undeclared,
+                          std::string* record) const
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
+  absl::StatusOr<SeriesId> NextId() ABSL_EXCLUSIVE_LOCKS_REQUIRED(index_mutex_);
   void Apply(Batch& batch);
   void ApplyToShard(Shard& shard, absl::Span<const std::uint32_t> indices,
                     Batch& batch, Applied& applied);
@@ -568,6 +576,8 @@ class Head : public std::enable_shared_from_this<Head> {
   mutable base::Mutex index_mutex_;
   LabelIndex index_ ABSL_GUARDED_BY(index_mutex_);
   SeriesId last_id_ ABSL_GUARDED_BY(index_mutex_) = 0;
+  // Those that a replay could not keep under their reference.
+  Postings renumbered_ ABSL_GUARDED_BY(index_mutex_);
   // What the head took when that was last measured in a replay.
   std::atomic<std::uint64_t> replayed_bytes_{0};
 

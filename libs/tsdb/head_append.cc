@@ -316,6 +316,11 @@ void Head::EncodeDeclarations(const Batch& batch, std::string* record) const {
   if (batch.undeclared.empty() && others.empty()) return;
   std::vector<SeriesId> undeclared = batch.undeclared;
   undeclared.insert(undeclared.end(), others.begin(), others.end());
+  EncodeDeclarations(undeclared, record);
+}
+
+void Head::EncodeDeclarations(absl::Span<const SeriesId> undeclared,
+                              std::string* record) const {
   std::vector<RefSeries> declarations;
   declarations.reserve(undeclared.size());
   base::ReaderMutexLock lock(index_mutex_);

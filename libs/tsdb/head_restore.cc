@@ -8,20 +8,51 @@
 namespace narthex::tsdb {
 absl::StatusOr<storage::SeriesRef> Head::ReplaySeries(const RefSeries& declared,
                                                       std::uint64_t hash) {
-  const SeriesId id = IdOf(declared.ref);
+  SeriesId id = IdOf(declared.ref);
   base::MutexLock lock(index_mutex_);
   // Never given to another series: the log would be ambiguous.
   last_id_ = std::max(last_id_, id);
   if (const auto known = index_.Find(declared.labels, hash)) return *known;
-  if (id == 0 || declared.labels.empty() || index_.Has(id)) return 0;
+  if (declared.labels.empty()) return 0;
   NARTHEX_RETURN_IF_ERROR(
       limit_.AdmitReplayed(replayed_bytes_, declared.labels));
+  // References of Prometheus only grow and may not fit; a log may also use one
+  // for two series.
+  const bool renumbered = id == 0 || index_.Has(id);
+  if (renumbered) {
+    NARTHEX_ASSIGN_OR_RETURN(id, NextId());
+    renumbered_.push_back(id);
+  }
   index_.Add(id, declared.labels, hash);
   Shard& shard = shards_[ShardOf(id)];
   base::MutexLock shard_lock(shard.mutex);
-  shard.series.Make(id).set_logged();
+  shard.series.Make(id).set_logged(!renumbered);
   metrics_.series_created.Inc();
   return id;
+}
+
+absl::Status Head::DeclareRenumbered() {
+  constexpr std::size_t kSeriesOfRecord = 4096;
+  Postings ids;
+  {
+    base::MutexLock lock(index_mutex_);
+    ids.swap(renumbered_);
+  }
+  absl::Span<const SeriesId> rest = ids;
+  while (!rest.empty()) {
+    const auto some = rest.subspan(0, kSeriesOfRecord);
+    rest.remove_prefix(some.size());
+    std::string record;
+    EncodeDeclarations(some, &record);
+    NARTHEX_RETURN_IF_ERROR(wal_->Log({&record, 1}));
+    for (const SeriesId id : some) {
+      Shard& shard = shards_[ShardOf(id)];
+      base::MutexLock lock(shard.mutex);
+      MemSeries* series = shard.series.Find(id);
+      if (series != nullptr) series->set_logged();
+    }
+  }
+  return absl::OkStatus();
 }
 
 void Head::MeasureReplayed() {
