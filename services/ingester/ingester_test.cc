@@ -225,6 +225,16 @@ TEST_CASE("new series beyond the limit are refused, known ones go on") {
   REQUIRE(outcome.rejected.size() == 1);
   CHECK(outcome.rejected[0].index == 0);
   CHECK(outcome.rejected[0].reason == storage::RejectReason::kLimit);
+  // Also of what is all or none.
+  cluster::PushBatch batch;
+  batch.samples = {{two, 3, 1}, {one, 3, 1}};
+  batch.all_or_none = true;
+  const auto again = w.writer->PushAndWait(std::move(batch), seconds(20));
+  REQUIRE(again.status.ok());
+  REQUIRE(again.rejected.size() == 1);
+  CHECK(again.rejected[0].reason == storage::RejectReason::kLimit);
+  CHECK(ReadAll(ingester).at(Named(1).ToString()).timestamps_ms ==
+        std::vector<std::int64_t>{1, 2, 3});
 }
 
 TEST_CASE("labels, cardinality, deletion and snapshots are served") {

@@ -1,5 +1,6 @@
 #include "services/ingester/push_stream.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -31,6 +32,15 @@ const char* ReasonName(storage::RejectReason reason) {
       return "invalid";
   }
   return "unknown";
+}
+
+// Of what is all or none. Series beyond the limit come from a burst: those
+// that are known go on beside them.
+bool HoldsOthersBack(const std::vector<storage::Rejection>& refused) {
+  return std::any_of(refused.begin(), refused.end(),
+                     [](const storage::Rejection& one) {
+                       return one.reason != storage::RejectReason::kLimit;
+                     });
 }
 
 }  // namespace
@@ -178,7 +188,7 @@ absl::Status PushStream::Store(const v1::PushRequest& request,
   if (!starts_ms_.empty()) starts_ms_.resize(known_.size());
   TakeOthers(&unknown);
   rejected_.clear();
-  if (!request.all_or_none() || unknown.empty()) {
+  if (!request.all_or_none() || !HoldsOthersBack(unknown)) {
     NARTHEX_RETURN_IF_ERROR(db_.Append(
         tsdb::AppendBatch{known_,
                           starts_ms_,

@@ -198,6 +198,8 @@ struct RemoteWrite::Batch {
   std::vector<Origin> origins;
   // What is not taken, and why: in Prometheus's words.
   std::vector<std::string> errors;
+  // So many of them because a limit of series is reached.
+  std::size_t over_limit = 0;
   // Likewise of exemplars, for which version 1.0 fails no request.
   std::vector<std::string> exemplar_errors;
   // Left after those not taken.
@@ -237,7 +239,9 @@ void RemoteWrite::HandleV1(const std::string& message,
   if (status.ok() && !batch.errors.empty()) {
     status = absl::InvalidArgumentError(absl::StrCat(
         batch.errors.front(), " (samples refused: ", batch.errors.size(),
-        "; none of the request is stored)"));
+        batch.errors.size() == batch.over_limit
+            ? "; the others of the request are stored)"
+            : "; none of the request is stored)"));
   }
   if (status.ok()) {
     response.SetStatus(204);
@@ -430,6 +434,7 @@ void RemoteWrite::NoteRejections(
       }
       continue;
     }
+    if (one.reason == storage::RejectReason::kLimit) ++batch->over_limit;
     metrics_.rejected_samples.With({text.label}).Inc();
     batch->errors.push_back(absl::StrCat(text.message, " for series ", series));
   }
