@@ -60,6 +60,21 @@ TEST_CASE("without a window late samples are out of order or out of bounds") {
   CHECK_FALSE(fs::exists(fixture.path() + "/wbl"));
 }
 
+TEST_CASE("a late sample changes none that came in order") {
+  DbFixture fixture(WithWindow(kBlock));
+  for (const int i : {0, 2, 4}) {
+    REQUIRE(fixture.AppendOne(kSeries, kStart + i, i) == kTaken);
+  }
+  REQUIRE(fixture.AppendOne(kSeries, kStart + 1, 1) == kTaken);
+  REQUIRE(fixture.AppendOne(kSeries, kStart + 2, 9) == kTaken);
+  REQUIRE(fixture.AppendOne(kSeries, kStart + 0, 9) == kTaken);
+  fixture.expected()[kSeries][kStart + 0] = 0;
+  fixture.expected()[kSeries][kStart + 2] = 2;
+  fixture.CheckAll();
+  fixture.Reopen();
+  fixture.CheckAll();
+}
+
 TEST_CASE("a window takes what is late by up to its length") {
   DbFixture fixture(WithWindow(3 * kBlock));
   REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);

@@ -30,6 +30,31 @@ absl::StatusOr<bool> Rewrite(const storage::TimeRange& range,
   return true;
 }
 
+// Adds to `*repeated` the times of `late` at which chunks in order have samples
+// too.
+absl::Status AddRepeated(absl::Span<const storage::Chunk> in_order,
+                         const storage::Chunk& late, Intervals* repeated) {
+  std::vector<StoredSample> ours;
+  std::vector<StoredSample> theirs;
+  const storage::TimeRange range{late.min_ms, late.max_ms};
+  for (const storage::Chunk& chunk : in_order) {
+    if (chunk.min_ms > late.max_ms || chunk.max_ms < late.min_ms) continue;
+    NARTHEX_RETURN_IF_ERROR(DecodeStored(chunk, range, &theirs));
+  }
+  if (theirs.empty()) return absl::OkStatus();
+  NARTHEX_RETURN_IF_ERROR(DecodeStored(late, range, &ours));
+  auto other = theirs.begin();
+  for (const StoredSample& one : ours) {
+    while (other != theirs.end() && other->timestamp_ms < one.timestamp_ms) {
+      ++other;
+    }
+    if (other == theirs.end()) break;
+    if (other->timestamp_ms != one.timestamp_ms) continue;
+    AddInterval({one.timestamp_ms, one.timestamp_ms}, repeated);
+  }
+  return absl::OkStatus();
+}
+
 bool Inside(const storage::Chunk& chunk, const storage::TimeRange& range) {
   return chunk.min_ms >= range.min_ms && chunk.max_ms <= range.max_ms;
 }
@@ -237,11 +262,17 @@ absl::Status Head::ReadSeries(const Selected& selected,
 absl::Status Head::AddOutOfOrder(SeriesId id, std::vector<storage::Chunk> added,
                                  storage::ChunkSeries* series) const {
   const Intervals deleted = DeletedOf(id);
+  const std::size_t in_order = series->chunks.size();
   for (storage::Chunk& chunk : added) {
-    if (Overlaps(deleted, {chunk.min_ms, chunk.max_ms})) {
+    // Of samples of the same time the one in order counts, as in Prometheus.
+    Intervals left_out = deleted;
+    NARTHEX_RETURN_IF_ERROR(
+        AddRepeated(absl::MakeConstSpan(series->chunks).subspan(0, in_order),
+                    chunk, &left_out));
+    if (Overlaps(left_out, {chunk.min_ms, chunk.max_ms})) {
       NARTHEX_ASSIGN_OR_RETURN(
           const bool left,
-          Rewrite({model::kMinTime, model::kMaxTime}, deleted, &chunk));
+          Rewrite({model::kMinTime, model::kMaxTime}, left_out, &chunk));
       if (!left) continue;
     }
     series->chunks.push_back(std::move(chunk));
