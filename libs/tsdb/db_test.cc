@@ -225,7 +225,7 @@ TEST_CASE("a log cut at any byte gives whole calls up to the cut") {
 
 TEST_CASE("series leave the head with their last sample") {
   DbFixture fixture;
-  const auto series = MakeSeries(10);
+  const auto series = MakeSeries(10'000);
   fixture.Append(series, kStart, 1);
   REQUIRE(fixture.db().GetOrCreateSeries(kUp).ok());
   REQUIRE(fixture.db().Flush().ok());

@@ -346,7 +346,21 @@ Postings Head::CollectGarbage(std::int64_t min_ms) {
   return empty;
 }
 
+// In parts, so that selections and new series get their turn between; not too
+// many, for each goes through all postings of the labels concerned.
 void Head::RemoveSeries(const Postings& candidates) {
+  constexpr std::size_t kParts = 64;
+  constexpr std::size_t kLeast = 4096;
+  const std::size_t at_once = std::max(kLeast, candidates.size() / kParts);
+  absl::Span<const SeriesId> rest = candidates;
+  while (!rest.empty()) {
+    const auto some = rest.subspan(0, at_once);
+    rest.remove_prefix(some.size());
+    RemoveSome(some);
+  }
+}
+
+void Head::RemoveSome(absl::Span<const SeriesId> candidates) {
   base::MutexLock lock(index_mutex_);
   Postings gone;
   for (const SeriesId id : candidates) {

@@ -558,6 +558,8 @@ class Head : public std::enable_shared_from_this<Head> {
   Postings CollectGarbage(std::int64_t min_ms);
   void RemoveSeries(const Postings& candidates)
       ABSL_LOCKS_EXCLUDED(index_mutex_);
+  void RemoveSome(absl::Span<const SeriesId> candidates)
+      ABSL_LOCKS_EXCLUDED(index_mutex_);
   void TruncateTombstones(std::int64_t min_ms)
       ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
 
