@@ -213,7 +213,7 @@ class StreamConnection final
   void Dispatch() {
     for (;;) {
       if (!Answer() || !keep_alive_) {
-        ::shutdown(fd(), SHUT_WR);
+        if (!reset_on_close_) ::shutdown(fd(), SHUT_WR);
         return;
       }
       if (context_.stopping) return;
@@ -340,11 +340,13 @@ class StreamConnection final
     } else {
       open = open && WriteFramed(chunk);
     }
-    if (!open) return absl::CancelledError("the client closed the connection");
-    return absl::OkStatus();
+    if (open) return absl::OkStatus();
+    stream_lost_ = true;
+    return absl::CancelledError("the client closed the connection");
   }
 
   bool EndStream(Response& response) {
+    if (!response.abort_reason().empty()) return AbortStream(response);
     bool open = WriteChunk(response, response.body()).ok();
     if (gzip_ != nullptr) {
       std::string rest;
@@ -357,6 +359,23 @@ class StreamConnection final
     }
     stream_started_ = false;
     return open;
+  }
+
+  // Chunks without a last one tell that something is missing; a body that ends
+  // with its connection does so only when that is reset.
+  bool AbortStream(const Response& response) {
+    gzip_ = nullptr;
+    if (http_1_0_) {
+      const linger at_once{1, 0};
+      reset_on_close_ = ::setsockopt(fd(), SOL_SOCKET, SO_LINGER, &at_once,
+                                     sizeof(at_once)) == 0;
+    }
+    if (stream_lost_) return false;
+    aborted_ = true;
+    context_.log.Warn("broke off an answer under way",
+                      {{"handler", route_ ? route_->name() : request_.path},
+                       {"err", response.abort_reason()}});
+    return false;
   }
 
   bool WriteFramed(absl::string_view data) {
@@ -461,7 +480,8 @@ class StreamConnection final
          .status = response.status(),
          .seconds = static_cast<double>(NowNs() - started_ns_) / 1e9,
          .request_bytes = request_.body.size(),
-         .response_bytes = written_bytes_});
+         .response_bytes = written_bytes_,
+         .aborted = aborted_});
   }
 
   Stream stream_;
@@ -479,6 +499,9 @@ class StreamConnection final
   bool http_1_0_ = false;
   bool expects_continue_ = false;
   bool stream_started_ = false;
+  bool stream_lost_ = false;  // The client left during it.
+  bool aborted_ = false;      // What was under way was broken off.
+  bool reset_on_close_ = false;
   std::unique_ptr<GzipStream> gzip_;
   std::size_t written_bytes_ = 0;
   std::int64_t started_ns_ = 0;

@@ -146,6 +146,10 @@ absl::Status Response::Write(absl::string_view chunk) {
   return absl::OkStatus();
 }
 
+void Response::Abort(absl::string_view reason) {
+  abort_reason_ = reason.empty() ? "unknown" : std::string(reason);
+}
+
 absl::string_view StatusText(int status) {
   switch (status) {
     case 100:

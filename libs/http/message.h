@@ -118,6 +118,11 @@ class Response {
   /// server the chunks are appended to body().
   absl::Status Write(absl::string_view chunk);
   bool streaming() const { return streaming_; }
+  /// Breaks a streamed answer off because of `reason`: the connection ends in
+  /// such a way that the client sees that the answer is not whole.
+  void Abort(absl::string_view reason);
+  /// Why the answer was broken off; empty when it was not.
+  const std::string& abort_reason() const { return abort_reason_; }
 
   /// For the server: receives what Write() sends.
   using Sink = std::function<absl::Status(Response&, absl::string_view)>;
@@ -128,6 +133,7 @@ class Response {
   Headers headers_;
   std::string body_;
   bool streaming_ = false;
+  std::string abort_reason_;
   Sink sink_;
 };
 

@@ -40,6 +40,7 @@ struct Exchange {
   double seconds = 0;
   std::size_t request_bytes = 0;
   std::size_t response_bytes = 0;
+  bool aborted = false;  // See Response::Abort().
 };
 
 struct ServerOptions {

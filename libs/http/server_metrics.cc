@@ -16,6 +16,9 @@ ServerMetrics::ServerMetrics(metrics::Registry& registry)
           "prometheus_http_response_size_bytes",
           "Histogram of response size for HTTP requests.", {"handler"},
           metrics::ExponentialBuckets(100, 10, 8))),
+      aborted_(registry.NewCounter(
+          "narthex_http_aborted_responses_total",
+          "Answers that were broken off by an error after their beginning.")),
       accepted_(registry.NewCounter(
           "net_conntrack_listener_conn_accepted_total",
           "Total number of connections opened to the listener of a given name.",
@@ -33,6 +36,7 @@ void ServerMetrics::Observe(const Exchange& exchange) {
   } else {
     requests_.With({exchange.handler, absl::StrCat(exchange.status)}).Inc();
   }
+  if (exchange.aborted) aborted_.Inc();
   handler.seconds->Observe(exchange.seconds);
   handler.bytes->Observe(static_cast<double>(exchange.response_bytes));
 }

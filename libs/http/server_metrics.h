@@ -30,6 +30,7 @@ class ServerMetrics {
   metrics::CounterFamily& requests_;
   metrics::HistogramFamily& seconds_;
   metrics::HistogramFamily& bytes_;
+  metrics::Counter& aborted_;
   metrics::Counter& accepted_;
   metrics::Counter& closed_;
   base::Mutex mutex_;

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <cerrno>
 #include <deque>
 #include <functional>
 #include <future>
@@ -58,6 +59,15 @@ class RawConnection {
     return text;
   }
   std::string ReadAll() { return ReadUntil({}); }
+  // Reads to the end; whether that was a reset.
+  bool EndsWithReset() {
+    char chunk[4096];
+    ssize_t got = 0;
+    do {
+      got = ::recv(fd_.get(), chunk, sizeof(chunk), 0);
+    } while (got > 0);
+    return got < 0 && errno == ECONNRESET;
+  }
   void Close() { fd_.reset(); }
 
  private:
@@ -277,6 +287,33 @@ TEST_CASE("a stream goes out in chunks, to old clients until the close") {
   RawConnection old(server->port());
   old.Send("GET / HTTP/1.0\r\n\r\n");
   CHECK(absl::EndsWith(old.ReadAll(), "\r\n\r\nabcde"));
+}
+
+TEST_CASE("a stream that is broken off does not look whole") {
+  Router router;
+  router.Get("/", [](const Request&, Response& response) {
+    CHECK(response.Write("ab").ok());
+    response.Abort("the disk is gone");
+  });
+  metrics::Registry registry;
+  const auto server = StartServer(router, {.registry = &registry});
+  RawConnection modern(server->port());
+  modern.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  CHECK(absl::EndsWith(modern.ReadAll(), "\r\n\r\n2\r\nab\r\n"));
+  RawConnection old(server->port());
+  old.Send("GET / HTTP/1.0\r\n\r\n");
+  CHECK(old.EndsWithReset());
+
+  Client client;
+  std::string body;
+  const std::string url = absl::StrCat("http://", server->address());
+  for (const bool gzip : {false, true}) {
+    INFO(gzip);
+    const auto result = client.Fetch({.url = url, .accept_gzip = gzip}, &body);
+    CHECK_FALSE(result.status.ok());
+  }
+  CHECK(absl::StrContains(registry.Expose(),
+                          "narthex_http_aborted_responses_total 4\n"));
 }
 
 TEST_CASE("blocked handlers do not keep others from being answered") {

@@ -98,7 +98,7 @@ void Answer::Finish(const absl::Status& status) {
 }
 
 void Answer::Fail(const absl::Status& status) {
-  if (response_->streaming()) return;
+  if (response_->streaming()) return response_->Abort(status.message());
   const ErrorKind kind = KindOf(status);
   std::string body;
   JsonWriter(&body)

@@ -180,8 +180,9 @@ void RemoteRead::Handle(const http::Request& request,
       crowded ? absl::UnavailableError("too many remote reads at a time")
               : Answer(request.body, response);
   running_.fetch_sub(1);
-  // What has begun cannot be taken back; it ends too early.
-  if (status.ok() || response.streaming()) return;
+  if (status.ok()) return;
+  // What has begun cannot be taken back.
+  if (response.streaming()) return response.Abort(status.message());
   const bool client_error =
       absl::IsInvalidArgument(status) || absl::IsResourceExhausted(status);
   response.headers().Remove("Content-Encoding");
