@@ -53,9 +53,15 @@ class Connection final : public LocalCall {
     return ::poll(&state, 1, 0) > 0;
   }
   bool Send(const google::protobuf::MessageLite& response) override {
+    const std::size_t size = response.ByteSizeLong();
+    if (size > kMaxMessageBytes) {
+      refused_ = absl::ResourceExhaustedError(
+          absl::StrCat("a response of ", size, " bytes is more than the ",
+                       kMaxMessageBytes, " that can be sent"));
+      return false;
+    }
     LocalResponseHead head;
-    head.bytes = static_cast<std::uint32_t>(response.ByteSizeLong());
-    if (head.bytes > kMaxMessageBytes) return false;
+    head.bytes = static_cast<std::uint32_t>(size);
     AppendHead(head, &out_);
     response.AppendToString(&out_);
     return out_.size() < kSendBytes || Flush();
@@ -120,7 +126,9 @@ class Connection final : public LocalCall {
     return open && !stopping_;
   }
 
-  bool End(const absl::Status& status) {
+  bool End(absl::Status status) {
+    // Whatever the handler makes of it, something is missing.
+    if (!refused_.ok()) status = std::exchange(refused_, absl::OkStatus());
     LocalResponseHead head;
     head.kind = LocalResponseHead::kEnd;
     head.bytes =
@@ -150,6 +158,7 @@ class Connection final : public LocalCall {
   absl::string_view request_;
   std::chrono::system_clock::time_point deadline_;
   std::string out_;
+  absl::Status refused_;  // Why a response of the call was not sent.
   std::shared_ptr<void> state_;
   std::atomic<bool> ended_{false};
   base::Mutex mutex_;

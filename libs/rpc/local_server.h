@@ -25,8 +25,9 @@ class LocalCall {
   virtual std::chrono::system_clock::time_point deadline() const = 0;
   /// Whether nobody waits for the answer any more. Thread-safe.
   virtual bool IsCancelled() const = 0;
-  /// One more response; false when nobody waits for it. Small ones are kept
-  /// until the end of the call, to be sent in one piece.
+  /// One more response; false when nobody waits for it, or when it is too
+  /// large, with which the call then fails. Small ones are kept until the end
+  /// of the call, to be sent in one piece.
   virtual bool Send(const google::protobuf::MessageLite& response) = 0;
   /// What the calls of one connection keep from one to the next; null before
   /// the first has put something there.

@@ -94,6 +94,26 @@ TEST_CASE("a local call gives its responses in order and then its status") {
   CHECK(absl::IsUnimplemented(unknown->status()));
 }
 
+TEST_CASE("a response that is too large to be sent is an error") {
+  Pair pair({{"Repeat", Repeat(1)}, {"Large", [](LocalCall& call) {
+                                       v1::QueryRequest response;
+                                       call.Send(response);
+                                       response.set_expression(
+                                           std::string((256 << 20) + 1, 'x'));
+                                       CHECK_FALSE(call.Send(response));
+                                       return absl::OkStatus();
+                                     }}});
+  const auto stream = pair.Call("Large", "");
+  v1::QueryRequest response;
+  CHECK(stream->Read(&response));
+  CHECK_FALSE(stream->Read(&response));
+  CHECK(absl::IsResourceExhausted(stream->status()));
+  const auto next = pair.Call("Repeat", "a");
+  CHECK(next->Read(&response));
+  CHECK_FALSE(next->Read(&response));
+  CHECK(next->status().ok());
+}
+
 TEST_CASE("where nobody serves locally there is no call") {
   v1::QueryRequest request;
   for (const std::string address :
