@@ -430,6 +430,36 @@ TEST_CASE("a series cache declares once and forgets what is not asked for") {
   CHECK(cache.size() == 1);
 }
 
+TEST_CASE("values that several ingesters have count once") {
+  Fixture fixture;
+  Node a, b, c;
+  const std::vector<std::string> addresses{a.address, b.address, c.address};
+  const auto writer = fixture.NewWriter(addresses);
+  std::vector<RefSample> samples;
+  for (int i = 0; i < 60; ++i) {
+    const model::Labels labels{{"__name__", "m"},
+                               {"i", std::to_string(i)},
+                               {"z", std::to_string(i % 7)}};
+    samples.push_back({writer->Declare(labels), 1000, 1});
+  }
+  REQUIRE(writer->PushAndWait(samples, seconds(10)).status.ok());
+  const auto queryable = IngesterQueryable::Create({addresses, ""}, {}).value();
+  const auto cardinality = queryable->HeadCardinality(2);
+  REQUIRE(cardinality.ok());
+  CHECK(cardinality->series == 60);
+  CHECK(cardinality->label_pairs == 1 + 60 + 7);
+  REQUIRE(cardinality->values_by_label.size() == 2);
+  CHECK(cardinality->values_by_label[0].name == "i");
+  CHECK(cardinality->values_by_label[0].count == 60);
+  CHECK(cardinality->values_by_label[1].name == "z");
+  CHECK(cardinality->values_by_label[1].count == 7);
+  REQUIRE(cardinality->series_by_pair.size() == 2);
+  CHECK(cardinality->series_by_pair[0].name == "__name__=m");
+  CHECK(cardinality->series_by_pair[0].count == 60);
+  CHECK(cardinality->series_by_pair[1].name == "z=0");
+  CHECK(cardinality->series_by_pair[1].count == 9);
+}
+
 TEST_CASE("an unreachable ingester fails a selection and is named") {
   Node node;
   const auto queryable =

@@ -91,6 +91,35 @@ class FakeIngester : public v1::Ingester::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status Cardinality(grpc::ServerContext*,
+                           const v1::CardinalityRequest* request,
+                           v1::CardinalityResponse* response) override {
+    base::MutexLock lock(mutex_);
+    std::map<std::string, std::map<std::string, std::uint64_t>> counts;
+    for (const auto& [encoded, samples] : stored_) {
+      model::Labels labels;
+      model::Labels::FromEncoded(encoded, &labels);
+      for (const model::Label& label : labels) {
+        ++counts[std::string(label.name)][std::string(label.value)];
+      }
+    }
+    response->set_series(stored_.size());
+    for (const auto& [name, values] : counts) {
+      v1::NamedCount* of_name = response->add_values_by_label();
+      of_name->set_name(name);
+      of_name->set_count(values.size());
+      response->set_label_pairs(response->label_pairs() + values.size());
+      std::uint32_t left = request->limit();
+      for (const auto& [value, series] : values) {
+        if (left-- == 0) break;
+        v1::NamedCount* of_pair = response->add_series_by_pair();
+        of_pair->set_name(name + "=" + value);
+        of_pair->set_count(series);
+      }
+    }
+    return grpc::Status::OK;
+  }
+
   // Samples of the largest message.
   std::size_t largest() {
     base::MutexLock lock(mutex_);

@@ -1,7 +1,10 @@
 // What is told of the ingesters' storage, and what is changed in it.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <map>
+#include <string>
 #include <utility>
 
 #include "libs/base/status.h"
@@ -43,6 +46,22 @@ void AddCounts(const google::protobuf::RepeatedPtrField<v1::NamedCount>& counts,
   }
 }
 
+/// How many values each name has, of all pairs ("name=value") there are.
+Totals CountValues(const Totals& pairs, const Totals& names) {
+  Totals values;
+  for (const auto& [pair, series] : pairs) {
+    // A name may hold the sign itself.
+    for (std::size_t at = pair.find('='); at != std::string::npos;
+         at = pair.find('=', at + 1)) {
+      const std::string name = pair.substr(0, at);
+      if (names.count(name) == 0) continue;
+      values[name].Add(1);
+      break;
+    }
+  }
+  return values;
+}
+
 std::vector<NamedCount> TopOf(const Totals& totals, double share,
                               std::size_t limit) {
   std::vector<NamedCount> top;
@@ -61,9 +80,12 @@ std::vector<NamedCount> TopOf(const Totals& totals, double share,
 
 absl::StatusOr<IngesterQueryable::Cardinality>
 IngesterQueryable::HeadCardinality(std::uint32_t limit) {
-  v1::CardinalityRequest request;
-  request.set_limit(limit);
   const std::size_t ingesters = rep_->peers().size();
+  // What is not among the most frequent in one ingester may be so in all, and
+  // a value that several have is one: they tell all that they have.
+  v1::CardinalityRequest request;
+  request.set_limit(ingesters > 1 ? std::numeric_limits<std::uint32_t>::max()
+                                  : limit);
   NARTHEX_ASSIGN_OR_RETURN(
       const auto responses,
       rep_->Call(&v1::Ingester::Stub::Cardinality, request));
@@ -95,10 +117,12 @@ IngesterQueryable::HeadCardinality(std::uint32_t limit) {
           : static_cast<double>(ingesters) /
                 static_cast<double>(responses.size() * rep_->replicas());
   sum.series = series.Of(share);
-  sum.label_pairs = label_pairs.Of(share);
+  sum.label_pairs = ingesters > 1 ? pairs.size() : label_pairs.Of(share);
   sum.chunks = chunks.Of(share);
   sum.series_by_metric = TopOf(metrics, share, limit);
-  sum.values_by_label = TopOf(values, share, limit);
+  sum.values_by_label = ingesters > 1
+                            ? TopOf(CountValues(pairs, values), 1, limit)
+                            : TopOf(values, share, limit);
   sum.bytes_by_label = TopOf(bytes, share, limit);
   sum.series_by_pair = TopOf(pairs, share, limit);
   return sum;

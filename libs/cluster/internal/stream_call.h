@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "libs/base/clock.h"
 #include "libs/rpc/local_channel.h"
 #include "libs/rpc/status.h"
@@ -42,9 +43,12 @@ absl::Status AsUnavailable(const absl::Status& status);
 template <typename Response>
 absl::Status TakeOne(rpc::LocalStream& stream, const std::string& peer,
                      Response* response) {
-  stream.Read(response);
+  const bool there = stream.Read(response);
   Response none;
   while (stream.Read(&none)) {
+  }
+  if (!there && stream.status().ok()) {
+    return absl::InternalError(absl::StrCat(peer, ": no response"));
   }
   return AsUnavailable(WithPeer(stream.status(), peer));
 }
