@@ -33,6 +33,11 @@ absl::Status EvaluateParts(Evaluation& evaluation,
                            const AggregateExpr& aggregate, const StepGrid& grid,
                            ColumnSink sink);
 
+/// count_values: one series for each group and value.
+absl::Status EvaluateCountValues(Evaluation& evaluation,
+                                 const AggregateExpr& aggregate,
+                                 const StepGrid& grid, ColumnSink sink);
+
 /// topk, bottomk, limitk and limit_ratio: they pass on series as they are.
 inline bool SelectsSeries(AggregateOp op) {
   return op == AggregateOp::kTopk || op == AggregateOp::kBottomk ||

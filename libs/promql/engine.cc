@@ -150,9 +150,9 @@ absl::Status EvaluateInstant(Evaluation& evaluation, const Expr& root,
       value->text = Unwrap(root).As<StringLiteral>().value;
       return absl::OkStatus();
     case ValueType::kScalar: {
-      NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> scalar,
+      NARTHEX_ASSIGN_OR_RETURN(const Scalars scalars,
                                evaluation.Scalar(root, grid));
-      value->scalar = scalar[0];
+      value->scalar = scalars.values[0];
       return absl::OkStatus();
     }
     case ValueType::kMatrix:
@@ -179,9 +179,8 @@ absl::Status EvaluateSteps(Evaluation& evaluation, const Expr& root,
   if (grid.count == 0) return absl::OkStatus();
   std::vector<Column> columns;
   if (root.type() == ValueType::kScalar) {
-    columns.emplace_back();
-    NARTHEX_ASSIGN_OR_RETURN(columns.back().values,
-                             evaluation.Scalar(root, grid));
+    NARTHEX_ASSIGN_OR_RETURN(Scalars scalars, evaluation.Scalar(root, grid));
+    columns.emplace_back().values = std::move(scalars.values);
   } else {
     NARTHEX_ASSIGN_OR_RETURN(columns, EvaluateVector(evaluation, root, grid));
   }
@@ -309,6 +308,8 @@ absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
   const std::int64_t queued_ns = clock_.MonotonicNs();
   Turn turn(*this);
   NARTHEX_RETURN_IF_ERROR(turn.Wait(settings.deadline_ns, query.cancelled));
+  const std::shared_ptr<void> during =
+      query.on_turn ? query.on_turn() : nullptr;
   const std::int64_t started_ns = clock_.MonotonicNs();
 
   QueryResult result;

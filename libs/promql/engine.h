@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -52,6 +54,9 @@ struct QueryOptions {
   const std::atomic<bool>* cancelled = nullptr;
   /// Kept up to date; may be null.
   QueryProgress* progress = nullptr;
+  /// Called, if given, when the query's turn has come. What it returns goes
+  /// before the turn does.
+  std::function<std::shared_ptr<void>()> on_turn = {};
   /// Fill `explained`.
   bool explain = false;
   /// Fill QueryStats::steps, for which every step is evaluated once more.

@@ -135,11 +135,108 @@ TEST_CASE("errors say by their code what went wrong") {
   CHECK(absl::IsCancelled(result.status()));
 }
 
+TEST_CASE("values that an aggregation keeps count against the limits") {
+  std::vector<std::string> series;
+  for (int i = 0; i < 20; ++i) {
+    series.push_back(absl::StrCat("m{i=\"", i, "\"} ", 1000 * i, "+1x999"));
+  }
+  const auto failure = [&](const EngineOptions& options, const char* query) {
+    Fixture f(series, options);
+    return f.engine.Range(f.storage, query, 0, 999 * kStepMs, kStepMs).status();
+  };
+  // 20 series of 1,000 values.
+  EngineOptions few;
+  few.max_samples = 18'000;
+  EngineOptions enough;
+  enough.max_samples = 25'000;
+  for (const char* query :
+       {R"(count(count_values("v", m)))", "quantile(0.5, m)"}) {
+    INFO(query);
+    CHECK(absl::IsFailedPrecondition(failure(few, query)));
+    CHECK(failure(enough, query).ok());
+  }
+  // Each of the 20,000 values is there at one step of a thousand.
+  enough.max_bytes = 20'000'000;
+  CHECK(failure(enough, R"(count(count_values("v", m)))").ok());
+  few.max_samples = 50'000;
+  few.max_bytes = 200'000;
+  CHECK(absl::IsFailedPrecondition(
+      failure(few, R"(count(count_values("v", m)))")));
+}
+
+TEST_CASE("scalars count against the limits while they are held") {
+  constexpr const char* kQuery =
+      "sum_over_time(vector(time()+(time()+(time()+time())))[1000s:1s])";
+  const auto failure = [&](const EngineOptions& options) {
+    return Fixture({}, options).Failure(kQuery, 1'000'000);
+  };
+  EngineOptions options;
+  options.max_samples = 4'000;
+  CHECK(failure(options).ok());
+  options.max_samples = 3'500;
+  CHECK(absl::IsFailedPrecondition(failure(options)));
+  options.max_samples = 4'000;
+  options.max_bytes = 30'000;
+  CHECK(absl::IsFailedPrecondition(failure(options)));
+}
+
+TEST_CASE("a query has its turn when others leave room for it") {
+  storage::MemoryStorage storage;
+  EngineOptions options;
+  options.max_concurrency = 1;
+  Engine engine(options, base::Clock::System());
+  std::weak_ptr<void> during;
+  bool second_had_turn = false;
+  QueryOptions second;
+  second.timeout_ms = 1;
+  second.on_turn = [&]() -> std::shared_ptr<void> {
+    second_had_turn = true;
+    return nullptr;
+  };
+  QueryOptions first;
+  first.on_turn = [&]() -> std::shared_ptr<void> {
+    CHECK(absl::IsDeadlineExceeded(
+        engine.Instant(storage, "1", 0, second).status()));
+    const auto token = std::make_shared<int>(1);
+    during = token;
+    return token;
+  };
+  CHECK(engine.Instant(storage, "1", 0, first).ok());
+  CHECK_FALSE(second_had_turn);
+  CHECK(during.expired());
+}
+
 TEST_CASE("a query ends at its deadline") {
   EngineOptions options;
   options.timeout_ms = 0;
   Fixture f({"m 1"}, options);
   CHECK(absl::IsDeadlineExceeded(f.Failure("m", 0)));
+}
+
+TEST_CASE("a query ends at its deadline inside a long series, too") {
+  // Every look at it takes a millisecond.
+  class Ticking : public base::FakeClock {
+   public:
+    using FakeClock::FakeClock;
+    std::int64_t MonotonicNs() const override { return 1'000'000 * ++ticks_; }
+
+   private:
+    mutable std::atomic<std::int64_t> ticks_{0};
+  };
+  const auto failure = [](const char* query) {
+    Ticking clock(0);
+    storage::MemoryStorage storage;
+    EngineOptions options;
+    options.timeout_ms = 15;
+    Engine engine(options, clock);
+    return engine.Instant(storage, query, 4'000'000'000).status();
+  };
+  constexpr const char* kShort =
+      "sum_over_time((vector(time()) * time())[3000s:1s])";
+  CHECK(failure(kShort).ok());
+  constexpr const char* kLong =
+      "sum_over_time((vector(time()) * time())[3000000s:1s])";
+  CHECK(absl::IsDeadlineExceeded(failure(kLong)));
 }
 
 TEST_CASE("a match that is not unique names both series") {

@@ -44,49 +44,6 @@ void CheckPhi(Evaluation& evaluation, const std::vector<double>& phi,
   if (min < 0) annotations.InvalidQuantile(min, position);
 }
 
-/// count_values: one series for each group and value.
-absl::Status CountValues(Evaluation& evaluation, const AggregateExpr& aggregate,
-                         const StepGrid& grid, ColumnSink sink) {
-  const std::string& name = Unwrap(*aggregate.param).As<StringLiteral>().value;
-  if (!model::IsUtf8Name(name)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("invalid label name ", base::Quote(name)));
-  }
-  std::vector<std::string> labels = aggregate.grouping;
-  if (!aggregate.without) labels.push_back(name);
-  const Grouping grouping(std::move(labels), aggregate.without);
-  ColumnMerger counts;
-  NARTHEX_RETURN_IF_ERROR(
-      evaluation.Vector(*aggregate.expr, grid, [&](Column& column) {
-        // Neighbouring steps mostly have the same value.
-        Column* into = nullptr;
-        double previous = Absent();
-        for (std::size_t i = 0; i < grid.count; ++i) {
-          if (!column.Has(i)) continue;
-          const double value = column.values[i];
-          // Bit by bit: -0 has a label of its own.
-          if (into == nullptr || column.HasHistogram(i) ||
-              std::bit_cast<std::uint64_t>(value) !=
-                  std::bit_cast<std::uint64_t>(previous)) {
-            model::LabelsBuilder builder(column.labels);
-            builder.Set(name, column.HasHistogram(i)
-                                  ? model::ToString(*column.histograms[i])
-                                  : base::FormatFloat(value));
-            into =
-                &counts.Get(grouping.KeyOf(builder.Build()), false, grid.count);
-            previous = value;
-          }
-          double& count = into->values[i];
-          count = IsAbsent(count) ? 1 : count + 1;
-        }
-        return absl::OkStatus();
-      }));
-  for (Column& column : counts.columns()) {
-    NARTHEX_RETURN_IF_ERROR(sink(column));
-  }
-  return absl::OkStatus();
-}
-
 /// The groups of an aggregation that makes one series of each.
 class Groups {
  public:
@@ -162,6 +119,10 @@ class Groups {
     Group& group = groups_[it->second];
     group.column.drop_name = group.column.drop_name || column.drop_name;
     if (column.HasHistograms()) AddHistograms(column, &group);
+    if (aggregate_.op == AggregateOp::kQuantile) {
+      // It keeps them all.
+      NARTHEX_RETURN_IF_ERROR(held_.Add(CountPresent(column.values)));
+    }
     if (parts_ == 0) {
       group.state->Add(column.values);
     } else {
@@ -240,13 +201,14 @@ absl::Status EvaluateAggregate(Evaluation& evaluation,
                                const AggregateExpr& aggregate,
                                const StepGrid& grid, ColumnSink sink) {
   if (aggregate.op == AggregateOp::kCountValues) {
-    return CountValues(evaluation, aggregate, grid, sink);
+    return EvaluateCountValues(evaluation, aggregate, grid, sink);
   }
-  std::vector<double> parameter;
+  Scalars scalars{{}, SampleReservation(&evaluation.budget())};
   if (HasParameter(aggregate.op)) {
-    NARTHEX_ASSIGN_OR_RETURN(parameter,
+    NARTHEX_ASSIGN_OR_RETURN(scalars,
                              evaluation.Scalar(*aggregate.param, grid));
   }
+  const std::vector<double>& parameter = scalars.values;
   if (SelectsSeries(aggregate.op)) {
     return EvaluateSelection(evaluation, aggregate, parameter, grid, sink);
   }

@@ -19,10 +19,10 @@ enum class VectorSide { kLeft, kRight };
 /// 0 and 1.
 template <VectorSide kSide, typename Operator>
 void ApplyScalar(const Operator& apply, bool return_bool,
-                 const std::vector<double>& scalar,
-                 std::vector<double>* values) {
+                 const std::vector<double>& scalar, std::size_t begin,
+                 std::size_t end, std::vector<double>* values) {
   using Result = decltype(apply(0.0, 0.0));
-  for (std::size_t i = 0; i < values->size(); ++i) {
+  for (std::size_t i = begin; i < end; ++i) {
     const double value = (*values)[i];
     if (IsAbsent(value)) continue;
     const Result result = kSide == VectorSide::kLeft ? apply(value, scalar[i])
@@ -67,56 +67,70 @@ void ApplyScalarToHistograms(Evaluation& evaluation, const BinaryExpr& binary,
 }
 
 template <VectorSide kSide>
-absl::Status VectorScalar(Evaluation& evaluation, const BinaryExpr& binary,
+absl::Status ApplyScalars(Evaluation& evaluation, const BinaryExpr& binary,
+                          const std::vector<double>& scalar,
                           const StepGrid& grid, ColumnSink sink) {
   const Expr& vector = kSide == VectorSide::kLeft ? *binary.lhs : *binary.rhs;
-  const Expr& other = kSide == VectorSide::kLeft ? *binary.rhs : *binary.lhs;
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> scalar,
-                           evaluation.Scalar(other, grid));
   const auto apply = [&](Column* column) {
     if (IsTrim(binary.op) || !column->histograms.empty()) {
       ApplyScalarToHistograms<kSide>(evaluation, binary, scalar, column);
-      if (IsTrim(binary.op)) return;
+      if (IsTrim(binary.op)) return absl::OkStatus();
     }
     std::vector<double>* const values = &column->values;
-    VisitOperator(binary.op, [&](const auto& function) {
-      ApplyScalar<kSide>(function, binary.return_bool, scalar, values);
-    });
+    return evaluation.InStretches(
+        grid.count, [&](std::size_t begin, std::size_t end) {
+          VisitOperator(binary.op, [&](const auto& function) {
+            ApplyScalar<kSide>(function, binary.return_bool, scalar, begin, end,
+                               values);
+          });
+        });
   };
   if (!IsArithmetic(binary.op) && !binary.return_bool) {
     return evaluation.Vector(vector, grid, [&](Column& column) -> absl::Status {
-      apply(&column);
-      if (CountPresent(column) == 0) {
-        return absl::OkStatus();
-      }
+      NARTHEX_RETURN_IF_ERROR(apply(&column));
+      if (CountPresent(column) == 0) return absl::OkStatus();
       return sink(column);
     });
   }
   NameDropper dropper(evaluation, vector, NameDropper::Repeats::kMerge, sink);
-  NARTHEX_RETURN_IF_ERROR(evaluation.Vector(vector, grid, [&](Column& column) {
-    apply(&column);
+  const auto drop = [&](Column& column) -> absl::Status {
+    NARTHEX_RETURN_IF_ERROR(apply(&column));
     if (!column.histograms.empty() && CountPresent(column) == 0) {
       return absl::OkStatus();
     }
     return dropper.Add(column);
-  }));
+  };
+  NARTHEX_RETURN_IF_ERROR(evaluation.Vector(vector, grid, drop));
   return dropper.Finish();
+}
+
+template <VectorSide kSide>
+absl::Status VectorScalar(Evaluation& evaluation, const BinaryExpr& binary,
+                          const StepGrid& grid, ColumnSink sink) {
+  const Expr& other = kSide == VectorSide::kLeft ? *binary.rhs : *binary.lhs;
+  NARTHEX_ASSIGN_OR_RETURN(const Scalars scalars,
+                           evaluation.Scalar(other, grid));
+  return ApplyScalars<kSide>(evaluation, binary, scalars.values, grid, sink);
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<double>> EvaluateScalarBinary(
-    Evaluation& evaluation, const BinaryExpr& binary, const StepGrid& grid) {
-  NARTHEX_ASSIGN_OR_RETURN(std::vector<double> values,
-                           evaluation.Scalar(*binary.lhs, grid));
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> right,
+absl::StatusOr<Scalars> EvaluateScalarBinary(Evaluation& evaluation,
+                                             const BinaryExpr& binary,
+                                             const StepGrid& grid) {
+  NARTHEX_ASSIGN_OR_RETURN(Scalars left, evaluation.Scalar(*binary.lhs, grid));
+  NARTHEX_ASSIGN_OR_RETURN(const Scalars right,
                            evaluation.Scalar(*binary.rhs, grid));
-  VisitOperator(binary.op, [&](const auto& apply) {
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      values[i] = static_cast<double>(apply(values[i], right[i]));
-    }
-  });
-  return values;
+  std::vector<double>& values = left.values;
+  NARTHEX_RETURN_IF_ERROR(evaluation.InStretches(
+      grid.count, [&](std::size_t begin, std::size_t end) {
+        VisitOperator(binary.op, [&](const auto& apply) {
+          for (std::size_t i = begin; i < end; ++i) {
+            values[i] = static_cast<double>(apply(values[i], right.values[i]));
+          }
+        });
+      }));
+  return left;
 }
 
 absl::Status EvaluateBinary(Evaluation& evaluation, const BinaryExpr& binary,

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -46,25 +45,31 @@ absl::Status EvaluateCall(Evaluation& evaluation, const Call& call,
       absl::StrCat("no implementation of function ", name));
 }
 
-absl::StatusOr<std::vector<double>> Evaluation::ScalarCall(
-    const Call& call, const StepGrid& grid) {
+absl::StatusOr<Scalars> Evaluation::ScalarCall(const Call& call,
+                                               const StepGrid& grid) {
   const absl::string_view name = call.function->name;
   if (name == "time") {
-    std::vector<double> values(grid.count);
-    for (std::size_t i = 0; i < grid.count; ++i) {
-      values[i] = static_cast<double>(grid.At(i)) / 1000;
-    }
-    return values;
+    NARTHEX_ASSIGN_OR_RETURN(Scalars times, Constant(0, grid.count));
+    NARTHEX_RETURN_IF_ERROR(
+        InStretches(grid.count, [&](std::size_t begin, std::size_t end) {
+          for (std::size_t i = begin; i < end; ++i) {
+            times.values[i] = static_cast<double>(grid.At(i)) / 1000;
+          }
+        }));
+    return times;
   }
-  if (name == "pi") return std::vector<double>(grid.count, M_PI);
+  if (name == "pi") return Constant(M_PI, grid.count);
   if (name == "scalar") return ScalarOfVector(*call.args[0], grid);
   if (name == "max_of" || name == "min_of") {
-    NARTHEX_ASSIGN_OR_RETURN(std::vector<double> a,
-                             Scalar(*call.args[0], grid));
-    NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> b,
-                             Scalar(*call.args[1], grid));
+    NARTHEX_ASSIGN_OR_RETURN(Scalars a, Scalar(*call.args[0], grid));
+    NARTHEX_ASSIGN_OR_RETURN(const Scalars b, Scalar(*call.args[1], grid));
     const auto choose = name == "max_of" ? MaxOf : MinOf;
-    std::transform(a.begin(), a.end(), b.begin(), a.begin(), choose);
+    NARTHEX_RETURN_IF_ERROR(
+        InStretches(grid.count, [&](std::size_t begin, std::size_t end) {
+          for (std::size_t i = begin; i < end; ++i) {
+            a.values[i] = choose(a.values[i], b.values[i]);
+          }
+        }));
     return a;
   }
   return absl::InternalError(
@@ -72,20 +77,22 @@ absl::StatusOr<std::vector<double>> Evaluation::ScalarCall(
 }
 
 /// The value of the only element at each step, or NaN.
-absl::StatusOr<std::vector<double>> Evaluation::ScalarOfVector(
-    const Expr& vector, const StepGrid& grid) {
+absl::StatusOr<Scalars> Evaluation::ScalarOfVector(const Expr& vector,
+                                                   const StepGrid& grid) {
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-  std::vector<double> values(grid.count, kNan);
+  NARTHEX_ASSIGN_OR_RETURN(Scalars scalars, Constant(kNan, grid.count));
+  std::vector<double>& values = scalars.values;
   std::vector<bool> found(grid.count, false);
   NARTHEX_RETURN_IF_ERROR(Vector(vector, grid, [&](Column& column) {
-    for (std::size_t i = 0; i < grid.count; ++i) {
-      if (IsAbsent(column.values[i])) continue;
-      values[i] = found[i] ? kNan : column.values[i];
-      found[i] = true;
-    }
-    return absl::OkStatus();
+    return InStretches(grid.count, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) {
+        if (IsAbsent(column.values[i])) continue;
+        values[i] = found[i] ? kNan : column.values[i];
+        found[i] = true;
+      }
+    });
   }));
-  return values;
+  return scalars;
 }
 
 }  // namespace narthex::promql

@@ -48,11 +48,24 @@ absl::Status Evaluation::AskPlaces(const Expr& expr, const StepGrid& grid,
   return absl::OkStatus();
 }
 
+namespace {
+
+/// Whoever takes a column counts it from then on.
+absl::Status HandOn(Columns& columns, ColumnSink sink) {
+  for (Column& held : columns.list) {
+    columns.reservation.Remove(held);
+    Column column = std::move(held);
+    NARTHEX_RETURN_IF_ERROR(sink(column));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status Evaluation::Elsewhere(const Expr& expr, const StepGrid& grid,
                                    ColumnSink sink) {
   if (&expr == part_of_) {
-    for (Column& column : *parts_) NARTHEX_RETURN_IF_ERROR(sink(column));
-    return absl::OkStatus();
+    return HandOn(*parts_, sink);
   }
   if (fragments_->plan.places() == 1) return AskPlaces(expr, grid, sink);
 
@@ -60,13 +73,17 @@ absl::Status Evaluation::Elsewhere(const Expr& expr, const StepGrid& grid,
   ColumnMerger sums;
   const Merge merge = fragments_->plan.Find(&expr)->merge;
   const auto take = [&](Column& column) -> absl::Status {
-    NARTHEX_RETURN_IF_ERROR(columns.reservation.Add(column));
     if (merge != Merge::kCount) {
+      NARTHEX_RETURN_IF_ERROR(columns.reservation.Add(column));
       columns.list.push_back(std::move(column));
       return absl::OkStatus();
     }
+    const std::size_t groups = sums.columns().size();
     std::vector<double>& sum =
         sums.Get(column.labels, column.drop_name, grid.count).values;
+    if (sums.columns().size() > groups) {
+      NARTHEX_RETURN_IF_ERROR(columns.reservation.Add(column));
+    }
     for (std::size_t i = 0; i < grid.count; ++i) {
       const double count = column.values[i];
       if (IsPresent(count)) sum[i] = IsAbsent(sum[i]) ? count : sum[i] + count;
@@ -83,13 +100,12 @@ absl::Status Evaluation::Elsewhere(const Expr& expr, const StepGrid& grid,
     const auto& aggregate = expr.As<AggregateExpr>();
     part_of_ = aggregate.expr.get();
     in_parts_ = merge == Merge::kParts;
-    parts_ = &columns.list;
+    parts_ = &columns;
     const absl::Status status = EvaluateAggregate(*this, aggregate, grid, sink);
     part_of_ = nullptr;
     return status;
   }
-  for (Column& column : columns.list) NARTHEX_RETURN_IF_ERROR(sink(column));
-  return absl::OkStatus();
+  return HandOn(columns, sink);
 }
 
 }  // namespace narthex::promql

@@ -55,8 +55,9 @@ absl::Status EvaluateAggregate(Evaluation& evaluation,
 absl::Status EvaluateBinary(Evaluation& evaluation, const BinaryExpr& binary,
                             const StepGrid& grid, ColumnSink sink);
 /// Of two scalars.
-absl::StatusOr<std::vector<double>> EvaluateScalarBinary(
-    Evaluation& evaluation, const BinaryExpr& binary, const StepGrid& grid);
+absl::StatusOr<Scalars> EvaluateScalarBinary(Evaluation& evaluation,
+                                             const BinaryExpr& binary,
+                                             const StepGrid& grid);
 
 /// Where the windows of a range vector lie: that of step i ends at
 /// first_end_ms + i * step_ms and begins `range_ms` before, exclusively.

@@ -129,16 +129,26 @@ absl::Status ReadSubquery(Evaluation& evaluation, const SubqueryExpr& subquery,
   RangeSeries series;
   const auto forward = [&](Column& column) -> absl::Status {
     series.samples.clear();
-    for (std::size_t i = 0; i < column.values.size(); ++i) {
-      if (column.HasHistogram(i)) {
-        series.samples.Append(inner.At(i), WithoutReset(column.histograms[i]));
-      } else if (IsPresent(column.values[i])) {
-        series.samples.Append(inner.At(i), column.values[i]);
-      }
-    }
-    if (series.samples.empty()) return absl::OkStatus();
     SampleReservation held(&evaluation.budget());
-    NARTHEX_RETURN_IF_ERROR(held.Add(SizeInSamples(series.samples)));
+    // Both are there for a while.
+    const std::size_t size = SizeInSamples(column);
+    NARTHEX_RETURN_IF_ERROR(
+        held.Add(size, 16 * size + 8 * column.values.size()));
+    const std::size_t present = CountPresent(column);
+    series.samples.timestamps_ms.reserve(present);
+    series.samples.values.reserve(present);
+    const auto append = [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) {
+        if (column.HasHistogram(i)) {
+          series.samples.Append(inner.At(i),
+                                WithoutReset(column.histograms[i]));
+        } else if (IsPresent(column.values[i])) {
+          series.samples.Append(inner.At(i), column.values[i]);
+        }
+      }
+    };
+    NARTHEX_RETURN_IF_ERROR(evaluation.InStretches(inner.count, append));
+    if (series.samples.empty()) return absl::OkStatus();
     series.labels = column.labels;
     series.drop_name = column.drop_name;
     const std::int64_t handed = total;

@@ -77,10 +77,12 @@ absl::Status EvaluateAbsentOverTime(Evaluation& evaluation, const Expr& range,
   return sink(column);
 }
 
+/// What the scalars take is added to `held`.
 absl::StatusOr<RangeContext> MakeContext(Evaluation& evaluation,
                                          const Call& call,
                                          std::size_t range_arg,
-                                         const StepGrid& grid) {
+                                         const StepGrid& grid,
+                                         SampleReservation* held) {
   RangeContext context;
   context.grid = grid;
   context.geometry = GeometryOf(Unwrap(*call.args[range_arg]), grid);
@@ -94,9 +96,10 @@ absl::StatusOr<RangeContext> MakeContext(Evaluation& evaluation,
   context.lookback_ms = evaluation.settings().lookback_delta_ms;
   for (std::size_t i = 0; i < call.args.size(); ++i) {
     if (i == range_arg) continue;
-    NARTHEX_ASSIGN_OR_RETURN(std::vector<double> values,
+    NARTHEX_ASSIGN_OR_RETURN(Scalars scalars,
                              evaluation.Scalar(*call.args[i], grid));
-    context.scalars.push_back(std::move(values));
+    context.scalars.push_back(std::move(scalars.values));
+    held->Take(std::move(scalars.reservation));
   }
   return context;
 }
@@ -175,8 +178,10 @@ absl::Status EvaluateRangeCall(Evaluation& evaluation, const Call& call,
         absl::StrCat("no implementation of function ", name));
   }
   const Expr& range = Unwrap(*call.args[range_arg]);
-  NARTHEX_ASSIGN_OR_RETURN(RangeContext context,
-                           MakeContext(evaluation, call, range_arg, grid));
+  SampleReservation held(&evaluation.budget());
+  NARTHEX_ASSIGN_OR_RETURN(
+      RangeContext context,
+      MakeContext(evaluation, call, range_arg, grid, &held));
   NARTHEX_RETURN_IF_ERROR(CheckModifiers(context.geometry, *function, name));
   if (name == "absent_over_time") {
     return EvaluateAbsentOverTime(evaluation, range, *function, context, sink);
@@ -195,13 +200,17 @@ absl::StatusOr<SeriesReading> ReadingOfCall(Evaluation& evaluation,
                                             const Call& call,
                                             std::size_t range_arg,
                                             const StepGrid& grid) {
-  NARTHEX_ASSIGN_OR_RETURN(RangeContext context,
-                           MakeContext(evaluation, call, range_arg, grid));
-  return ReadingOfMatrix(
+  const auto held = std::make_shared<SampleReservation>(&evaluation.budget());
+  NARTHEX_ASSIGN_OR_RETURN(
+      RangeContext context,
+      MakeContext(evaluation, call, range_arg, grid, held.get()));
+  SeriesReading reading = ReadingOfMatrix(
       evaluation, Unwrap(*call.args[range_arg]).As<MatrixSelector>(), grid,
       LooksAtNewestOnly(call),
       MappersOf(evaluation, call, *FindRangeFunction(call.function->name),
                 std::move(context)));
+  reading.held = held;
+  return reading;
 }
 
 }  // namespace narthex::promql

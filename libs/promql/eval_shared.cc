@@ -105,6 +105,7 @@ absl::Status Evaluation::Replay(const Expr& expr,
   Column copy;
   for (Column& column : result.columns.list) {
     if (result.left == 0) {
+      result.columns.reservation.Remove(column);
       NARTHEX_RETURN_IF_ERROR(sink(column));
       continue;
     }

@@ -174,6 +174,7 @@ absl::Status Evaluation::TakeHeld(HeldColumns& held, ColumnSink sink) {
     if (trace != nullptr && other != nullptr) trace->same_as = other->node;
   }
   for (Column& column : held.columns.list) {
+    held.columns.reservation.Remove(column);
     NARTHEX_RETURN_IF_ERROR(sink(column));
   }
   return absl::OkStatus();

@@ -22,6 +22,13 @@ absl::Status TooManySamples() {
       "execution");
 }
 
+std::size_t BytesOf(const Column& column, std::size_t samples) {
+  // Steps without a value take their place, too.
+  return sizeof(Column) + column.labels.encoded().size() +
+         8 * column.values.size() +
+         (column.histograms.empty() ? 0 : 16 * samples);
+}
+
 SelectorUse UseOfAggregate(const AggregateExpr& aggregate) {
   SelectorUse use{std::string(AggregateOpText(aggregate.op)),
                   aggregate.grouping, !aggregate.without};
@@ -95,11 +102,33 @@ absl::Status SampleReservation::Add(std::size_t samples, std::size_t bytes) {
 
 absl::Status SampleReservation::Add(const Column& column) {
   const std::size_t samples = SizeInSamples(column);
-  // Steps without a value take their place, too.
-  const std::size_t bytes = sizeof(Column) + column.labels.encoded().size() +
-                            8 * column.values.size() +
-                            (column.histograms.empty() ? 0 : 16 * samples);
-  return Add(samples, bytes);
+  return Add(samples, BytesOf(column, samples));
+}
+
+void SampleReservation::Remove(std::size_t samples, std::size_t bytes) {
+  samples = std::min(samples, samples_);
+  bytes = std::min(bytes, bytes_);
+  samples_ -= samples;
+  bytes_ -= bytes;
+  budget_->Remove(samples, bytes);
+}
+
+void SampleReservation::Remove(const Column& column) {
+  const std::size_t samples = SizeInSamples(column);
+  Remove(samples, BytesOf(column, samples));
+}
+
+SampleReservation& SampleReservation::operator=(
+    SampleReservation&& other) noexcept {
+  Clear();
+  budget_ = other.budget_;
+  Take(std::move(other));
+  return *this;
+}
+
+void SampleReservation::Take(SampleReservation&& other) {
+  samples_ += std::exchange(other.samples_, 0);
+  bytes_ += std::exchange(other.bytes_, 0);
 }
 
 void SampleReservation::Clear() {
@@ -183,6 +212,18 @@ absl::Status Evaluation::CheckAlive() const {
   if (clock_.MonotonicNs() >= settings_.deadline_ns) {
     return absl::DeadlineExceededError(
         "query timed out in expression evaluation");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Evaluation::InStretches(
+    std::size_t steps,
+    absl::FunctionRef<void(std::size_t begin, std::size_t end)> work) const {
+  // Some milliseconds of simple work.
+  constexpr std::size_t kStretch = 1 << 20;
+  for (std::size_t begin = 0; begin < steps; begin += kStretch) {
+    if (begin > 0) NARTHEX_RETURN_IF_ERROR(CheckAlive());
+    work(begin, std::min(begin + kStretch, steps));
   }
   return absl::OkStatus();
 }
@@ -273,9 +314,13 @@ absl::Status Evaluation::Invariant(const Expr& expr, const StepGrid& grid,
   // What the consumer looks at meanwhile is its own.
   std::int64_t consumed = 0;
   const std::int64_t before = stats().total;
-  const auto repeat = [&](Column& column) {
+  const auto repeat = [&](Column& column) -> absl::Status {
     const double value = column.values[0];
-    column.values.assign(grid.count, value);
+    column.values.reserve(grid.count);
+    NARTHEX_RETURN_IF_ERROR(
+        InStretches(grid.count, [&](std::size_t, std::size_t end) {
+          column.values.resize(end, value);
+        }));
     if (column.HasHistogram(0)) {
       const model::HistogramPtr histogram = column.histograms[0];
       column.histograms.assign(grid.count, histogram);
@@ -328,32 +373,43 @@ absl::StatusOr<Columns> Evaluation::Collect(const Expr& expr,
   return columns;
 }
 
-absl::StatusOr<std::vector<double>> Evaluation::Scalar(const Expr& expr,
-                                                       const StepGrid& grid) {
+absl::StatusOr<Scalars> Evaluation::Constant(double value, std::size_t steps) {
+  Scalars scalars{{}, SampleReservation(&budget_)};
+  NARTHEX_RETURN_IF_ERROR(scalars.reservation.Add(steps, 8 * steps));
+  scalars.values.reserve(steps);
+  NARTHEX_RETURN_IF_ERROR(InStretches(steps, [&](std::size_t, std::size_t end) {
+    scalars.values.resize(end, value);
+  }));
+  return scalars;
+}
+
+absl::StatusOr<Scalars> Evaluation::Scalar(const Expr& expr,
+                                           const StepGrid& grid) {
   NARTHEX_RETURN_IF_ERROR(CheckAlive());
-  NARTHEX_RETURN_IF_ERROR(budget_.Check(grid.count));
   switch (expr.kind) {
     case ExprKind::kParen:
       return Scalar(*expr.As<ParenExpr>().expr, grid);
     case ExprKind::kStepInvariant: {
       const std::int64_t before = stats().total;
       NARTHEX_ASSIGN_OR_RETURN(
-          std::vector<double> values,
+          const Scalars first,
           Scalar(*expr.As<StepInvariantExpr>().expr, grid.First()));
       SeeAtAllSteps(stats().total - before, grid);
-      values.resize(grid.count, values[0]);
-      return values;
+      return Constant(first.values[0], grid.count);
     }
     case ExprKind::kNumber:
-      return std::vector<double>(grid.count, expr.As<NumberLiteral>().value);
+      return Constant(expr.As<NumberLiteral>().value, grid.count);
     case ExprKind::kUnary: {
       const auto& unary = expr.As<UnaryExpr>();
-      NARTHEX_ASSIGN_OR_RETURN(std::vector<double> values,
-                               Scalar(*unary.expr, grid));
-      if (unary.negative) {
-        for (double& value : values) value = -value;
-      }
-      return values;
+      NARTHEX_ASSIGN_OR_RETURN(Scalars scalars, Scalar(*unary.expr, grid));
+      if (!unary.negative) return scalars;
+      NARTHEX_RETURN_IF_ERROR(
+          InStretches(grid.count, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t i = begin; i < end; ++i) {
+              scalars.values[i] = -scalars.values[i];
+            }
+          }));
+      return scalars;
     }
     case ExprKind::kBinary:
       return EvaluateScalarBinary(*this, expr.As<BinaryExpr>(), grid);

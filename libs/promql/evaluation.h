@@ -97,13 +97,19 @@ class SampleReservation {
     other.samples_ = 0;
     other.bytes_ = 0;
   }
-  SampleReservation& operator=(SampleReservation&&) = delete;
+  SampleReservation& operator=(SampleReservation&& other) noexcept;
 
   /// With a time and a value each.
   absl::Status Add(std::size_t samples) { return Add(samples, 16 * samples); }
   absl::Status Add(std::size_t samples, std::size_t bytes);
   /// A column that is held.
   absl::Status Add(const Column& column);
+  /// Gives back so much, or what there is of it.
+  void Remove(std::size_t samples, std::size_t bytes);
+  /// Somebody else holds the column from then on.
+  void Remove(const Column& column);
+  /// Takes over what another holds of the same budget.
+  void Take(SampleReservation&& other);
   void Clear();
 
  private:
@@ -115,6 +121,12 @@ class SampleReservation {
 /// A vector with all its columns in memory.
 struct Columns {
   std::vector<Column> list;
+  SampleReservation reservation;
+};
+
+/// A scalar with its value at every step.
+struct Scalars {
+  std::vector<double> values;
   SampleReservation reservation;
 };
 
@@ -147,6 +159,8 @@ struct SeriesReading {
   SelectorReading reading;
   StepGrid grid;
   std::function<std::unique_ptr<SeriesMapper>(Tally* tally)> new_mapper;
+  /// What the scalars of the mappers take; may be null.
+  std::shared_ptr<SampleReservation> held = nullptr;
 };
 
 class FragmentEvaluator;
@@ -188,8 +202,7 @@ class Evaluation {
   /// The vector, held in memory.
   absl::StatusOr<Columns> Collect(const Expr& expr, const StepGrid& grid);
   /// The scalar `expr` at every step.
-  absl::StatusOr<std::vector<double>> Scalar(const Expr& expr,
-                                             const StepGrid& grid);
+  absl::StatusOr<Scalars> Scalar(const Expr& expr, const StepGrid& grid);
 
   /// Takes one series at a time; it may move the contents out.
   using SeriesSink = absl::FunctionRef<absl::Status(
@@ -209,6 +222,11 @@ class Evaluation {
 
   /// kDeadlineExceeded or kCancelled when the query must end.
   absl::Status CheckAlive() const;
+  /// Works on stretches of so many steps, one after the other; asks in between
+  /// whether the query must end.
+  absl::Status InStretches(
+      std::size_t steps,
+      absl::FunctionRef<void(std::size_t begin, std::size_t end)> work) const;
 
   const EvaluationSettings& settings() const { return settings_; }
   Annotations& annotations() { return tally_.annotations; }
@@ -259,10 +277,11 @@ class Evaluation {
   void SeeAtAllSteps(std::int64_t samples, const StepGrid& grid);
   absl::Status Unary(const UnaryExpr& expr, const StepGrid& grid,
                      ColumnSink sink);
-  absl::StatusOr<std::vector<double>> ScalarCall(const Call& call,
-                                                 const StepGrid& grid);
-  absl::StatusOr<std::vector<double>> ScalarOfVector(const Expr& vector,
-                                                     const StepGrid& grid);
+  absl::StatusOr<Scalars> ScalarCall(const Call& call, const StepGrid& grid);
+  absl::StatusOr<Scalars> ScalarOfVector(const Expr& vector,
+                                         const StepGrid& grid);
+  /// With `value` at each of so many steps.
+  absl::StatusOr<Scalars> Constant(double value, std::size_t steps);
   /// What the nodes above an expression do with the buckets of histograms.
   struct BucketUse {
     bool counts = false;  // Some take counts or sums only.
@@ -310,7 +329,7 @@ class Evaluation {
   // The vector of an aggregation whose parts were made elsewhere.
   const Expr* part_of_ = nullptr;
   bool in_parts_ = false;
-  std::vector<Column>* parts_ = nullptr;
+  Columns* parts_ = nullptr;
   Tally tally_;
   SampleBudget budget_;
   std::optional<NodeTraces> node_traces_;

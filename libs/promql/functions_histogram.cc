@@ -200,8 +200,9 @@ void WarnOfInvalid(Evaluation& evaluation, const std::vector<double>& phi,
 /// histogram_quantile(phi, v)
 absl::Status QuantileFunction(Evaluation& evaluation, const Call& call,
                               const StepGrid& grid, ColumnSink sink) {
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> phi,
+  NARTHEX_ASSIGN_OR_RETURN(const Scalars scalars,
                            evaluation.Scalar(*call.args[0], grid));
+  const std::vector<double>& phi = scalars.values;
   WarnOfInvalid(evaluation, phi, Unwrap(*call.args[0]).position);
   NARTHEX_ASSIGN_OR_RETURN(const Histograms histograms,
                            CollectHistograms(evaluation, *call.args[1], grid));
@@ -249,11 +250,11 @@ absl::Status AddLabelled(const model::Labels& base, const std::string& label,
 /// histogram_quantiles(v, "label", phi...)
 absl::Status QuantilesFunction(Evaluation& evaluation, const Call& call,
                                const StepGrid& grid, ColumnSink sink) {
-  std::vector<std::vector<double>> phis;
+  std::vector<Scalars> phis;
   for (std::size_t i = 2; i < call.args.size(); ++i) {
-    NARTHEX_ASSIGN_OR_RETURN(std::vector<double> phi,
+    NARTHEX_ASSIGN_OR_RETURN(Scalars phi,
                              evaluation.Scalar(*call.args[i], grid));
-    WarnOfInvalid(evaluation, phi, Unwrap(*call.args[i]).position);
+    WarnOfInvalid(evaluation, phi.values, Unwrap(*call.args[i]).position);
     phis.push_back(std::move(phi));
   }
   NARTHEX_ASSIGN_OR_RETURN(const Histograms histograms,
@@ -261,7 +262,8 @@ absl::Status QuantilesFunction(Evaluation& evaluation, const Call& call,
   ColumnMerger merger;
   const std::string& label = StringArgument(call, 1);
   const PositionRange position = Unwrap(*call.args[0]).position;
-  for (const std::vector<double>& phi : phis) {
+  for (const Scalars& scalars : phis) {
+    const std::vector<double>& phi = scalars.values;
     for (const std::size_t native : histograms.native) {
       const Column& source = histograms.columns.list[native];
       NARTHEX_RETURN_IF_ERROR(AddLabelled(
@@ -282,20 +284,20 @@ absl::Status QuantilesFunction(Evaluation& evaluation, const Call& call,
 /// histogram_fraction(lower, upper, v)
 absl::Status FractionFunction(Evaluation& evaluation, const Call& call,
                               const StepGrid& grid, ColumnSink sink) {
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> lower,
+  NARTHEX_ASSIGN_OR_RETURN(const Scalars lower,
                            evaluation.Scalar(*call.args[0], grid));
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> upper,
+  NARTHEX_ASSIGN_OR_RETURN(const Scalars upper,
                            evaluation.Scalar(*call.args[1], grid));
   NARTHEX_ASSIGN_OR_RETURN(const Histograms histograms,
                            CollectHistograms(evaluation, *call.args[2], grid));
   const auto fraction = [&](std::vector<Bucket>* buckets, std::size_t step) {
-    return BucketFraction(lower[step], upper[step], buckets);
+    return BucketFraction(lower.values[step], upper.values[step], buckets);
   };
   const auto native_fraction = [&](const Column& column) {
     return EstimatesOf(
         column, [&](const model::FloatHistogram& histogram, std::size_t step) {
-          const HistogramEstimate estimate =
-              HistogramFraction(lower[step], upper[step], histogram);
+          const HistogramEstimate estimate = HistogramFraction(
+              lower.values[step], upper.values[step], histogram);
           if (estimate.nan != NanEffect::kNone) {
             evaluation.annotations().FractionHasNan(
                 NameOf(evaluation, column), Unwrap(*call.args[2]).position);

@@ -1,5 +1,6 @@
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -19,14 +20,18 @@ absl::Status MapValues(Evaluation& evaluation, const Expr& vector,
                        const StepGrid& grid, ColumnSink sink,
                        const Function& function) {
   NameDropper dropper(evaluation, vector, NameDropper::Repeats::kMerge, sink);
-  NARTHEX_RETURN_IF_ERROR(evaluation.Vector(vector, grid, [&](Column& column) {
+  const auto map = [&](Column& column) -> absl::Status {
     if (!DropHistograms(&column)) return absl::OkStatus();
     std::vector<double>& values = column.values;
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if (IsPresent(values[i])) values[i] = function(values[i], i);
-    }
+    NARTHEX_RETURN_IF_ERROR(evaluation.InStretches(
+        grid.count, [&](std::size_t begin, std::size_t end) {
+          for (std::size_t i = begin; i < end; ++i) {
+            if (IsPresent(values[i])) values[i] = function(values[i], i);
+          }
+        }));
     return dropper.Add(column);
-  }));
+  };
+  NARTHEX_RETURN_IF_ERROR(evaluation.Vector(vector, grid, map));
   return dropper.Finish();
 }
 
@@ -58,62 +63,71 @@ double Radians(double value) { return value * M_PI / 180; }
 
 absl::Status Round(Evaluation& evaluation, const Call& call,
                    const StepGrid& grid, ColumnSink sink) {
-  std::vector<double> inverse(grid.count, 1.0);
+  std::optional<Scalars> to;
   if (call.args.size() > 1) {
-    NARTHEX_ASSIGN_OR_RETURN(inverse, evaluation.Scalar(*call.args[1], grid));
-    // Multiplying by the inverse loses less than dividing.
-    for (double& value : inverse) value = 1.0 / value;
+    NARTHEX_ASSIGN_OR_RETURN(to, evaluation.Scalar(*call.args[1], grid));
   }
   return MapValues(evaluation, *call.args[0], grid, sink,
                    [&](double value, std::size_t step) {
-                     return std::floor(value * inverse[step] + 0.5) /
-                            inverse[step];
+                     // Multiplying by the inverse loses less than dividing.
+                     const double inverse =
+                         to.has_value() ? 1.0 / to->values[step] : 1.0;
+                     return std::floor(value * inverse + 0.5) / inverse;
                    });
 }
 
+template <typename Low, typename High>
 absl::Status ClampBetween(Evaluation& evaluation, const Expr& vector,
-                          const std::vector<double>& low,
-                          const std::vector<double>& high, const StepGrid& grid,
-                          ColumnSink sink) {
+                          const Low& low, const High& high,
+                          const StepGrid& grid, ColumnSink sink) {
   return MapValues(evaluation, vector, grid, sink,
                    [&](double value, std::size_t step) {
-                     if (high[step] < low[step]) return Absent();
-                     return MaxOf(low[step], MinOf(high[step], value));
+                     if (high(step) < low(step)) return Absent();
+                     return MaxOf(low(step), MinOf(high(step), value));
                    });
+}
+
+auto ValueOf(const Scalars& scalars) {
+  return [&scalars](std::size_t step) { return scalars.values[step]; };
 }
 
 absl::Status Clamp(Evaluation& evaluation, const Call& call,
                    const StepGrid& grid, ColumnSink sink) {
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> low,
+  NARTHEX_ASSIGN_OR_RETURN(const Scalars low,
                            evaluation.Scalar(*call.args[1], grid));
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> high,
+  NARTHEX_ASSIGN_OR_RETURN(const Scalars high,
                            evaluation.Scalar(*call.args[2], grid));
-  return ClampBetween(evaluation, *call.args[0], low, high, grid, sink);
+  return ClampBetween(evaluation, *call.args[0], ValueOf(low), ValueOf(high),
+                      grid, sink);
 }
 
 absl::Status ClampMin(Evaluation& evaluation, const Call& call,
                       const StepGrid& grid, ColumnSink sink) {
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> low,
+  NARTHEX_ASSIGN_OR_RETURN(const Scalars low,
                            evaluation.Scalar(*call.args[1], grid));
-  return ClampBetween(evaluation, *call.args[0], low,
-                      std::vector<double>(grid.count, kInfinity), grid, sink);
+  return ClampBetween(
+      evaluation, *call.args[0], ValueOf(low),
+      [](std::size_t) { return kInfinity; }, grid, sink);
 }
 
 absl::Status ClampMax(Evaluation& evaluation, const Call& call,
                       const StepGrid& grid, ColumnSink sink) {
-  NARTHEX_ASSIGN_OR_RETURN(const std::vector<double> high,
+  NARTHEX_ASSIGN_OR_RETURN(const Scalars high,
                            evaluation.Scalar(*call.args[1], grid));
-  return ClampBetween(evaluation, *call.args[0],
-                      std::vector<double>(grid.count, -kInfinity), high, grid,
-                      sink);
+  return ClampBetween(
+      evaluation, *call.args[0], [](std::size_t) { return -kInfinity; },
+      ValueOf(high), grid, sink);
 }
 
 /// vector(s): one series without labels.
 absl::Status VectorOfScalar(Evaluation& evaluation, const Call& call,
                             const StepGrid& grid, ColumnSink sink) {
-  Column column;
-  NARTHEX_ASSIGN_OR_RETURN(column.values,
+  NARTHEX_ASSIGN_OR_RETURN(Scalars scalars,
                            evaluation.Scalar(*call.args[0], grid));
+  Column column;
+  column.values = std::move(scalars.values);
+  // Whoever takes it counts it.
+  scalars.reservation.Clear();
   return sink(column);
 }
 

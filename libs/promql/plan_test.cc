@@ -313,6 +313,32 @@ TEST_CASE("an explained query tells what each node cost, and where") {
   CHECK(nodes[1].series_read == 12);
 }
 
+TEST_CASE("samples that come from several places count once") {
+  World world(3);
+  QueryOptions pushed;
+  pushed.fragments = &world.places;
+  struct Row {
+    const char* query;
+    std::int64_t max_samples;
+  };
+  // The vectors have 12 series of at most 29 steps; groups are held while
+  // their results are handed on.
+  for (const Row& row :
+       {Row{"requests_total", 400}, Row{"rate(requests_total[2m])", 400},
+        Row{"max by (instance) (requests_total)", 800},
+        Row{"count by (instance) (requests_total)", 400},
+        Row{"sum by (instance) (requests_total)", 800}}) {
+    EngineOptions options;
+    options.max_samples = row.max_samples;
+    Engine engine(options, base::Clock::System());
+    const auto result = engine.Range(world.all, row.query, 0, 14 * kMinuteMs,
+                                     kMinuteMs / 2, pushed);
+    INFO(row.query << ": " << result.status().ToString());
+    REQUIRE(result.ok());
+    CHECK(result->fragments.size() == 1);
+  }
+}
+
 TEST_CASE("a query that takes too much memory fails and says so") {
   World world(1);
   EngineOptions options;
