@@ -1,5 +1,6 @@
 #include "services/querier/query_run.h"
 
+#include <memory>
 #include <utility>
 
 namespace narthex::querier {
@@ -55,8 +56,13 @@ absl::StatusOr<promql::QueryResult> RunQuery(QueryContext& context,
       {0, std::string(call.expression), 0, call.start_ms, call.end_ms,
        call.step_ms, call.origin.Text()},
       progress, [&watch] { watch.Cancel(); });
-  const ActiveQueries::Scope noted(context.active, call.expression,
-                                   context.clock.NowMs() / 1000);
+  if (context.active != nullptr) {
+    // There are as many places as turns.
+    call.options.on_turn = [&context, &call] {
+      return std::make_shared<ActiveQueries::Scope>(
+          context.active, call.expression, context.clock.NowMs() / 1000);
+    };
+  }
   call.options.cancelled = &watch.cancelled();
   call.options.progress = &progress;
   call.options.fragments = context.fragments;
