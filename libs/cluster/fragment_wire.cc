@@ -64,9 +64,50 @@ promql::Fragment FromWire(const v1::EvaluateRequest& request) {
   return fragment;
 }
 
+namespace {
+
+using Annotation = promql::Annotations::Entry;
+
+void ToWire(const Annotation& entry, v1::EvaluateAnnotation* out) {
+  out->set_info(entry.level == promql::Annotations::Level::kInfo);
+  out->set_text(entry.text);
+  out->set_overlaps(entry.overlaps);
+  if (entry.position.has_value()) {
+    out->set_start(entry.position->start);
+    out->set_end(entry.position->end);
+  }
+  if (!entry.monotonicity.has_value()) return;
+  v1::EvaluateMonotonicity& where = *out->mutable_monotonicity();
+  where.set_min_ms(entry.monotonicity->min_ms);
+  where.set_max_ms(entry.monotonicity->max_ms);
+  where.set_min_bucket(entry.monotonicity->min_bucket);
+  where.set_max_bucket(entry.monotonicity->max_bucket);
+  where.set_max_difference(entry.monotonicity->max_difference);
+  where.set_occurrences(entry.monotonicity->occurrences);
+}
+
+Annotation FromWire(const v1::EvaluateAnnotation& wire) {
+  Annotation entry;
+  entry.level = wire.info() ? promql::Annotations::Level::kInfo
+                            : promql::Annotations::Level::kWarning;
+  entry.text = wire.text();
+  entry.overlaps = wire.overlaps();
+  if (wire.has_start()) entry.position = {wire.start(), wire.end()};
+  if (wire.has_monotonicity()) {
+    const v1::EvaluateMonotonicity& where = wire.monotonicity();
+    entry.monotonicity = {where.min_ms(),         where.max_ms(),
+                          where.min_bucket(),     where.max_bucket(),
+                          where.max_difference(), where.occurrences()};
+  }
+  return entry;
+}
+
+}  // namespace
+
 void ToWire(const promql::FragmentReply& reply, v1::EvaluateResponse* out) {
-  for (const std::string& text : reply.warnings) out->add_warnings(text);
-  for (const std::string& text : reply.infos) out->add_infos(text);
+  for (const Annotation& entry : reply.annotations.entries()) {
+    ToWire(entry, out->add_annotations());
+  }
   v1::EvaluateStats& stats = *out->mutable_stats();
   stats.set_total_samples(reply.stats.total);
   stats.set_samples_read(reply.stats.read);
@@ -85,10 +126,15 @@ void ToWire(const promql::FragmentReply& reply, v1::EvaluateResponse* out) {
 }
 
 void AddTo(const v1::EvaluateResponse& response, promql::FragmentReply* reply) {
-  reply->warnings.insert(reply->warnings.end(), response.warnings().begin(),
-                         response.warnings().end());
-  reply->infos.insert(reply->infos.end(), response.infos().begin(),
-                      response.infos().end());
+  for (const std::string& text : response.warnings()) {
+    reply->annotations.AddStorageWarning(text);
+  }
+  for (const std::string& text : response.infos()) {
+    reply->annotations.AddStorageInfo(text);
+  }
+  for (const v1::EvaluateAnnotation& wire : response.annotations()) {
+    reply->annotations.Merge(FromWire(wire));
+  }
   for (const v1::EvaluateNode& node : response.nodes()) {
     promql::NodeTrace& trace = reply->nodes.emplace_back();
     trace = {node.node(), node.duration_ns(), node.columns(),

@@ -245,17 +245,20 @@ void Annotations::Merge(const Annotations& other) {
 
 void Annotations::Merge(const Annotations& other,
                         absl::FunctionRef<PositionRange(PositionRange)> move) {
-  for (const Entry& theirs : other.entries_) {
-    std::optional<PositionRange> position = theirs.position;
-    if (position.has_value()) position = move(*position);
-    Entry& entry = Add(theirs.level, theirs.text, position);
-    entry.overlaps += theirs.overlaps;
-    if (!theirs.monotonicity.has_value()) continue;
-    if (entry.monotonicity.has_value()) {
-      Widen(*theirs.monotonicity, &*entry.monotonicity);
-    } else {
-      entry.monotonicity = theirs.monotonicity;
-    }
+  for (Entry theirs : other.entries_) {
+    if (theirs.position.has_value()) theirs.position = move(*theirs.position);
+    Merge(theirs);
+  }
+}
+
+void Annotations::Merge(const Entry& theirs) {
+  Entry& entry = Add(theirs.level, theirs.text, theirs.position);
+  entry.overlaps += theirs.overlaps;
+  if (!theirs.monotonicity.has_value()) return;
+  if (entry.monotonicity.has_value()) {
+    Widen(*theirs.monotonicity, &*entry.monotonicity);
+  } else {
+    entry.monotonicity = theirs.monotonicity;
   }
 }
 

@@ -18,6 +18,26 @@ namespace narthex::promql {
 /// that caused it last. Not thread-safe.
 class Annotations {
  public:
+  enum class Level { kWarning, kInfo };
+  /// Where and by how much the counts of a classic histogram were not
+  /// cumulative.
+  struct Monotonicity {
+    std::int64_t min_ms = 0;
+    std::int64_t max_ms = 0;
+    double min_bucket = 0;
+    double max_bucket = 0;
+    double max_difference = 0;
+    int occurrences = 1;
+  };
+  /// One text and what belongs to it.
+  struct Entry {
+    Level level = Level::kWarning;
+    std::string text;  // Without what the other members add.
+    std::optional<PositionRange> position;
+    std::optional<Monotonicity> monotonicity;
+    int overlaps = 0;  // How often a counter began too early.
+  };
+
   /// `text` without the "PromQL warning: " or "PromQL info: " before it.
   void Warn(absl::string_view text, PositionRange position);
   void Info(absl::string_view text, PositionRange position);
@@ -62,16 +82,6 @@ class Annotations {
   /// often.
   void StartTimeOverlap(absl::string_view metric_name, PositionRange position);
 
-  /// Where and by how much the counts of a classic histogram were not
-  /// cumulative.
-  struct Monotonicity {
-    std::int64_t min_ms = 0;
-    std::int64_t max_ms = 0;
-    double min_bucket = 0;
-    double max_bucket = 0;
-    double max_difference = 0;
-    int occurrences = 1;
-  };
   void ForcedMonotonicity(absl::string_view metric_name, PositionRange position,
                           const Monotonicity& where);
 
@@ -80,6 +90,10 @@ class Annotations {
   void Merge(const Annotations& other,
              absl::FunctionRef<PositionRange(PositionRange)> move);
   void Merge(const Annotations& other);
+  /// The same with one of them.
+  void Merge(const Entry& entry);
+  /// In order of first appearance.
+  const std::vector<Entry>& entries() const { return entries_; }
   bool empty() const { return entries_.empty(); }
   void Clear();
 
@@ -92,15 +106,6 @@ class Annotations {
                                  std::size_t limit = 0) const;
 
  private:
-  enum class Level { kWarning, kInfo };
-  struct Entry {
-    Level level = Level::kWarning;
-    std::string text;
-    std::optional<PositionRange> position;
-    std::optional<Monotonicity> monotonicity;
-    int overlaps = 0;
-  };
-
   Entry& Add(Level level, std::string text,
              std::optional<PositionRange> position);
   std::vector<std::string> Texts(Level level, absl::string_view query,

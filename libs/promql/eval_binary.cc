@@ -107,10 +107,22 @@ absl::Status ApplyScalars(Evaluation& evaluation, const BinaryExpr& binary,
 template <VectorSide kSide>
 absl::Status VectorScalar(Evaluation& evaluation, const BinaryExpr& binary,
                           const StepGrid& grid, ColumnSink sink) {
-  const Expr& other = kSide == VectorSide::kLeft ? *binary.rhs : *binary.lhs;
-  NARTHEX_ASSIGN_OR_RETURN(const Scalars scalars,
-                           evaluation.Scalar(other, grid));
-  return ApplyScalars<kSide>(evaluation, binary, scalars.values, grid, sink);
+  if (kSide == VectorSide::kRight) {
+    NARTHEX_ASSIGN_OR_RETURN(const Scalars scalars,
+                             evaluation.Scalar(*binary.lhs, grid));
+    return ApplyScalars<kSide>(evaluation, binary, scalars.values, grid, sink);
+  }
+  // The scalar is needed first, but what it has to say stands behind that of
+  // the vector on its left.
+  Annotations of_scalar;
+  std::swap(of_scalar, evaluation.annotations());
+  const absl::StatusOr<Scalars> scalars = evaluation.Scalar(*binary.rhs, grid);
+  std::swap(of_scalar, evaluation.annotations());
+  NARTHEX_RETURN_IF_ERROR(scalars.status());
+  NARTHEX_RETURN_IF_ERROR(
+      ApplyScalars<kSide>(evaluation, binary, scalars->values, grid, sink));
+  evaluation.annotations().Merge(of_scalar);
+  return absl::OkStatus();
 }
 
 }  // namespace

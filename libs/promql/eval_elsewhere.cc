@@ -32,13 +32,8 @@ absl::Status Evaluation::AskPlaces(const Expr& expr, const StepGrid& grid,
   };
   NARTHEX_ASSIGN_OR_RETURN(trace.replies,
                            fragments_->evaluator.Evaluate(fragment, count));
-  for (FragmentReply& reply : trace.replies) {
-    for (std::string& text : reply.warnings) {
-      annotations().AddStorageWarning(std::move(text));
-    }
-    for (std::string& text : reply.infos) {
-      annotations().AddStorageInfo(std::move(text));
-    }
+  for (const FragmentReply& reply : trace.replies) {
+    annotations().Merge(reply.annotations);
     stats().Add(reply.stats);
     budget_.NotePeak(reply.stats.peak);
   }

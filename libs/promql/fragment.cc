@@ -36,8 +36,7 @@ absl::StatusOr<FragmentReply> EvaluateFragment(const Fragment& fragment,
     return absl::UnimplementedError("the node has no parts");
   }
   FragmentReply reply;
-  reply.warnings = evaluation.annotations().Warnings(fragment.expression);
-  reply.infos = evaluation.annotations().Infos(fragment.expression);
+  reply.annotations = evaluation.annotations();
   reply.stats = evaluation.stats();
   reply.stats.peak = evaluation.budget().peak();
   reply.nodes = evaluation.node_traces();

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
+#include "libs/promql/annotations.h"
 #include "libs/promql/column.h"
 #include "libs/promql/evaluation.h"
 #include "libs/promql/parser.h"
@@ -44,8 +45,7 @@ struct Fragment {
 /// What one place says beside the columns.
 struct FragmentReply {
   std::string place;
-  std::vector<std::string> warnings;  // Complete texts.
-  std::vector<std::string> infos;
+  Annotations annotations;  // With positions in the whole query.
   SampleStats stats;
   std::int64_t duration_ns = 0;
   std::vector<NodeTrace> nodes;  // When the settings ask for it.

@@ -178,6 +178,32 @@ void FillWithOddities(World* world, const std::vector<std::string>& series) {
 
 }  // namespace
 
+TEST_CASE("annotations of several places are those of one") {
+  World world(3);
+  struct Row {
+    const char* query;
+    const char* position;
+  };
+  for (const Row& row :
+       {Row{"quantile_over_time(2, requests_total[2m])", "1:20"},
+        Row{"quantile_over_time(2, requests_total[2m]) + "
+            "quantile_over_time(2, requests_total[2m])",
+            "1:64"},
+        Row{"quantile_over_time(2, requests_total[2m]) + "
+            "quantile_over_time(2, requests_total[3m])",
+            "1:64"},
+        Row{"quantile_over_time(2, requests_total[2m]) + "
+            "scalar(sum(quantile_over_time(2, requests_total[2m])))",
+            "1:75"}}) {
+    const QueryResult whole = world.Range(row.query, false);
+    const QueryResult pushed = world.Range(row.query, true);
+    REQUIRE(whole.warnings.size() == 1);
+    CHECK(whole.warnings[0].find(row.position) != std::string::npos);
+    CHECK(pushed.fragments.size() > 0);
+    CheckEqual(pushed, whole);
+  }
+}
+
 TEST_CASE("parts of sums and means make the whole exactly") {
   const std::size_t count = GENERATE(2, 3);
   const std::string query =
