@@ -30,6 +30,27 @@ bool Contains(const std::vector<Ulid>& ulids, const Ulid& ulid) {
   return std::find(ulids.begin(), ulids.end(), ulid) != ulids.end();
 }
 
+// The times that the chunks of a block have by its index; all of time when
+// that cannot be read.
+storage::TimeRange TimesInIndex(const std::string& block) {
+  constexpr storage::TimeRange kUnknown = {model::kMinTime, model::kMaxTime};
+  const auto index = IndexReader::Open(absl::StrCat(block, "/index"));
+  if (!index.ok()) return kUnknown;
+  const absl::StatusOr<PostingsView> ids = (*index)->All();
+  if (!ids.ok()) return kUnknown;
+  storage::TimeRange range{model::kMaxTime, model::kMinTime};
+  std::vector<ChunkMeta> chunks;
+  for (std::size_t i = 0; i < ids->size(); ++i) {
+    chunks.clear();
+    if (!(*index)->Series((*ids)[i], nullptr, &chunks).ok()) return kUnknown;
+    for (const ChunkMeta& chunk : chunks) {
+      range.min_ms = std::min(range.min_ms, chunk.min_ms);
+      range.max_ms = std::max(range.max_ms, chunk.max_ms);
+    }
+  }
+  return range;
+}
+
 // Those that another block stands for, and those that were compacted to
 // nothing.
 std::vector<Ulid> Obsolete(const std::vector<BlockMeta>& loaded,
@@ -100,6 +121,7 @@ absl::Status DbState::ReloadBlocks() {
 absl::StatusOr<UnreadableBlocks> DbState::OpenNewBlocks(
     const std::vector<Ulid>& present) {
   UnreadableBlocks unreadable;
+  const std::shared_ptr<const UnreadableBlocks> known = blocks_->unreadable();
   for (const Ulid& ulid : present) {
     if (blocks_->Find(ulid) != nullptr) continue;
     const std::string path = PathOf(directory_, ulid);
@@ -114,8 +136,19 @@ absl::StatusOr<UnreadableBlocks> DbState::OpenNewBlocks(
                     {{"name", ulid.ToString()}});
       continue;
     }
-    unreadable.push_back({ulid, std::nullopt, block.status()});
-    if (meta.ok()) unreadable.back().meta = *std::move(meta);
+    if (meta.ok()) {
+      unreadable.push_back(
+          {ulid, *meta, {meta->min_ms, meta->max_ms - 1}, block.status()});
+      continue;
+    }
+    const auto same = std::find_if(
+        known->begin(), known->end(), [&ulid](const UnreadableBlock& one) {
+          return one.ulid == ulid && !one.meta.has_value();
+        });
+    unreadable.push_back(
+        {ulid, std::nullopt,
+         same == known->end() ? TimesInIndex(path) : same->range,
+         block.status()});
   }
   return unreadable;
 }
@@ -135,8 +168,8 @@ void DbState::ReportUnreadable(const UnreadableBlocks& unreadable) const {
         "corrupt block left aside; queries of its time are refused until it "
         "is repaired or removed",
         {{"ulid", block.ulid.ToString()},
-         {"min_ms", block.meta.has_value() ? block.meta->min_ms : 0},
-         {"max_ms", block.meta.has_value() ? block.meta->max_ms : 0},
+         {"min_ms", block.range.min_ms},
+         {"max_ms", block.range.max_ms},
          {"err", block.reason.ToString()}});
   }
 }

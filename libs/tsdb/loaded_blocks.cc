@@ -49,23 +49,13 @@ void LoadedBlocks::SetUnreadable(UnreadableBlocks blocks) {
 absl::Status LoadedBlocks::CheckReadable(
     const storage::TimeRange& range) const {
   for (const auto list = unreadable(); const UnreadableBlock& block : *list) {
-    if (!block.meta.has_value()) {
-      // Nothing in it is younger than the block itself.
-      if (block.ulid.time_ms() < range.min_ms) continue;
-      return absl::DataLossError(absl::StrCat(
-          "block ", block.ulid.ToString(), " holds samples of an unknown time ",
-          "before ", block.ulid.time_ms(),
-          " and cannot be read; repair it, or remove it to be answered without "
-          "them: ",
-          block.reason.message()));
-    }
-    if (block.meta->min_ms > range.max_ms ||
-        block.meta->max_ms <= range.min_ms) {
+    if (block.range.min_ms > range.max_ms ||
+        block.range.max_ms < range.min_ms) {
       continue;
     }
     return absl::DataLossError(absl::StrCat(
         "block ", block.ulid.ToString(), " holds samples of this time (",
-        block.meta->min_ms, " to ", block.meta->max_ms,
+        block.range.min_ms, " to ", block.range.max_ms,
         ") and cannot be read; repair it, or remove it to be answered without "
         "them: ",
         block.reason.message()));

@@ -21,6 +21,9 @@ struct UnreadableBlock {
   Ulid ulid;
   /// Nothing when that cannot be read either.
   std::optional<BlockMeta> meta;
+  /// Where its samples are. Without the meta that is known from the index; all
+  /// of time when that cannot be read either.
+  storage::TimeRange range;
   absl::Status reason;
 };
 using UnreadableBlocks = std::vector<UnreadableBlock>;
@@ -40,9 +43,8 @@ class LoadedBlocks {
   std::shared_ptr<const UnreadableBlocks> unreadable() const
       ABSL_LOCKS_EXCLUDED(mutex_);
   void SetUnreadable(UnreadableBlocks blocks) ABSL_LOCKS_EXCLUDED(mutex_);
-  /// kDataLoss, naming the block, when one that cannot be opened holds samples
-  /// of `range`, or may, as its meta.json cannot be read: an answer without
-  /// them would be wrong.
+  /// kDataLoss, naming the block, when one that cannot be opened may hold
+  /// samples of `range`: an answer without them would be wrong.
   absl::Status CheckReadable(const storage::TimeRange& range) const
       ABSL_LOCKS_EXCLUDED(mutex_);
 
