@@ -50,7 +50,7 @@ TEST_CASE("what a feature does in this service is logged") {
           {"use-uncached-io", "level=warn", "not supported: "},
           {"fast-startup", "level=warn", "not supported: "},
           {"delayed-compaction", "level=warn", "not supported: "},
-          {"created-timestamp-zero-ingestion", "level=warn", "not supported: "},
+          {"created-timestamp-zero-ingestion", "level=warn", "acts_in=scraper"},
           {"foo", "level=warn", "\"Unknown option for --enable-feature\""},
       }));
   INFO(name);
