@@ -51,7 +51,8 @@ constexpr std::array<Feature, 29> kKnown = {{
     {"st-storage", "scraper, ingester",
      "start timestamps go into records of the write-ahead log and chunks "
      "(XOR2) that Prometheus reads from 3.14 on"},
-    {"st-synthesis", "", "not supported: start timestamps are not stored"},
+    {"st-synthesis", "",
+     "not supported: only start timestamps that are exposed are stored"},
     {"type-and-unit-labels", "scraper, querier, ruler", ""},
     {"use-start-timestamps", "querier, ruler",
      "samples have start timestamps when scraper and ingester have "
