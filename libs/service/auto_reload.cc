@@ -10,13 +10,11 @@
 namespace narthex::service {
 namespace {
 
-/// Hashes of files' contents by their names.
-using Contents = std::map<std::string, std::uint64_t>;
-
-// A file that cannot be read counts as one that says so: when it comes back,
-// that is a change.
-Contents Read(const std::vector<std::string>& files) {
-  Contents contents;
+// Hashes of files' contents by their names. A file that cannot be read counts
+// as one that says so: when it comes back, that is a change.
+std::map<std::string, std::uint64_t> Read(
+    const std::vector<std::string>& files) {
+  std::map<std::string, std::uint64_t> contents;
   for (const std::string& file : files) {
     const auto content = base::ReadFile(file);
     contents[file] =
@@ -40,13 +38,17 @@ void AutoReload::Start(Process& process, const Features& features,
                        std::function<std::vector<std::string>()> files) {
   if (!enabled_ && !features.Has(kAutoReloadFeature)) return;
   process.OnStop("auto reload", [this] { Stop(); });
-  thread_ = std::thread(
-      [this, &process, files = std::move(files)] { Run(process, files); });
+  // Read here, so that no change from now on is missed.
+  Contents loaded = Read(files());
+  thread_ = std::thread([this, &process, files = std::move(files),
+                         loaded = std::move(loaded)]() mutable {
+    Run(process, files, std::move(loaded));
+  });
 }
 
 void AutoReload::Run(Process& process,
-                     const std::function<std::vector<std::string>()>& files) {
-  Contents loaded = Read(files());
+                     const std::function<std::vector<std::string>()>& files,
+                     Contents loaded) {
   while (true) {
     {
       base::MutexLock lock(mutex_);

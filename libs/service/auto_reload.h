@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -32,9 +33,12 @@ class AutoReload {
              std::function<std::vector<std::string>()> files);
 
  private:
+  // Hashes of what the files hold.
+  using Contents = std::map<std::string, std::uint64_t>;
+
   void Run(Process& process,
-           const std::function<std::vector<std::string>()>& files)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+           const std::function<std::vector<std::string>()>& files,
+           Contents loaded) ABSL_LOCKS_EXCLUDED(mutex_);
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
   bool enabled_ = false;
