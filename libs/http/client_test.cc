@@ -76,9 +76,10 @@ TEST_CASE("a packed body that was cut is an error, asked for or not") {
   stream.Add("b 2\n", /*last=*/true, &packed);
   Site site;
   std::string sent;
+  int code = 200;
   site.router.Get("/", [&](const Request&, Response& response) {
     response.headers().Set("Content-Encoding", "gzip");
-    response.Send(200, "text/plain", sent);
+    response.Send(code, "text/plain", sent);
   });
   Client client;
   for (const bool asked : {true, false}) {
@@ -98,6 +99,11 @@ TEST_CASE("a packed body that was cut is an error, asked for or not") {
         CHECK(result.status.message() == "unexpected EOF");
         CHECK(body.empty());
       }
+      code = 500;
+      const auto page = client.Fetch(request, &body);
+      CHECK(page.status.ok());
+      CHECK(page.code == 500);
+      code = 200;
     }
   }
 }

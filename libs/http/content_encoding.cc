@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/http/gzip.h"
@@ -71,15 +72,18 @@ bool DecodeReceived(const FetchRequest& request, absl::string_view body,
   if (body.empty() || !(gzip || encoding == "zstd")) return false;
   const auto limit = static_cast<std::size_t>(request.max_body_bytes);
   const auto at_once = static_cast<std::size_t>(request.most_decoded_bytes);
-  if (at_once == 0 || (limit > 0 && limit <= at_once)) {
-    result->status = DecodeContent(encoding, body, limit, out);
+  // What is wrong with an error page does not matter: its code tells enough.
+  const auto take = [result](absl::Status status) {
+    if (result->code < 300) result->status = std::move(status);
     return true;
+  };
+  if (at_once == 0 || (limit > 0 && limit <= at_once)) {
+    return take(DecodeContent(encoding, body, limit, out));
   }
   // The trailer may lie, and spares the attempt when it does not.
   if (!gzip || SizeInTrailer(body) <= at_once) {
-    result->status = DecodeContent(encoding, body, at_once, out);
-    if (!absl::IsResourceExhausted(result->status)) return true;
-    result->status = absl::OkStatus();
+    absl::Status status = DecodeContent(encoding, body, at_once, out);
+    if (!absl::IsResourceExhausted(status)) return take(std::move(status));
   }
   result->packed = encoding;
   return false;
