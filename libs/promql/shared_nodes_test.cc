@@ -6,16 +6,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/clock.h"
+#include "libs/promql/counted_selections.h"
 #include "libs/promql/engine.h"
-#include "libs/storage/memory_storage.h"
 
 namespace narthex::promql {
 namespace {
 
 constexpr std::int64_t kMinuteMs = 60'000;
 
-/// Counts how often it is asked.
-class CountingStorage : public storage::MemoryStorage {
+/// Six series, `a` and `b`.
+class CountingStorage : public CountedSelections {
  public:
   CountingStorage() {
     for (int i = 0; i < 6; ++i) {
@@ -28,15 +28,6 @@ class CountingStorage : public storage::MemoryStorage {
           samples);
     }
   }
-
-  absl::StatusOr<std::unique_ptr<storage::SeriesSet>> Select(
-      const storage::SelectHints& hints,
-      const std::vector<model::Matcher>& matchers) override {
-    ++selections;
-    return MemoryStorage::Select(hints, matchers);
-  }
-
-  int selections = 0;
 };
 
 QueryResult Run(CountingStorage& storage, const std::string& query,

@@ -9,8 +9,8 @@
 #include "absl/strings/str_replace.h"
 #include "libs/base/clock.h"
 #include "libs/base/task_pool.h"
+#include "libs/promql/counted_selections.h"
 #include "libs/promql/engine.h"
-#include "libs/storage/memory_storage.h"
 
 namespace narthex::promql {
 namespace {
@@ -26,8 +26,8 @@ model::HistogramPtr SomeHistogram(double count) {
 }
 
 /// Counters `a` with gaps, staleness markers, resets and now and then a
-/// histogram. Counts how often it is asked.
-class CountingStorage : public storage::MemoryStorage {
+/// histogram.
+class CountingStorage : public CountedSelections {
  public:
   explicit CountingStorage(int series = 8) {
     std::mt19937 random(1);
@@ -50,15 +50,6 @@ class CountingStorage : public storage::MemoryStorage {
       Add(model::Labels({{"__name__", "a"}, {"i", absl::StrCat(i)}}), samples);
     }
   }
-
-  absl::StatusOr<std::unique_ptr<storage::SeriesSet>> Select(
-      const storage::SelectHints& hints,
-      const std::vector<model::Matcher>& matchers) override {
-    ++selections;
-    return MemoryStorage::Select(hints, matchers);
-  }
-
-  int selections = 0;
 };
 
 QueryResult Run(CountingStorage& storage, const std::string& query,

@@ -213,6 +213,25 @@ class Webhook:
         self.server.server_close()
 
 
+def ways_to_ask(now):
+    """(path, parameters) of all that reads from ingesters, about series `m`."""
+    span = {"start": now - 600, "end": now}
+    return [
+        ("/api/v1/query", {"query": "sum(m)", "time": now}),
+        ("/api/v1/query", {"query": "m[5m]", "time": now}),
+        ("/api/v1/query", {"query": "sum by (i) (rate(m[2m])) / count(m)", "time": now}),
+        ("/api/v1/query", {"query": "topk(3, m)", "time": now}),
+        ("/api/v1/query_range", {"query": "avg_over_time(m[1m])", **span, "step": 7}),
+        ("/api/v1/series", {**span, "match[]": "m"}),
+        ("/api/v1/labels", span),
+        ("/api/v1/labels", {**span, "match[]": "m"}),
+        ("/api/v1/label/i/values", span),
+        ("/api/v1/query_exemplars", {**span, "query": "m"}),
+        ("/api/v1/status/tsdb", {}),
+        ("/federate", {"match[]": "m"}),
+    ]
+
+
 # ---------------------------------------------------------------- remote write
 
 

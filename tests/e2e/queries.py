@@ -7,7 +7,9 @@ import signal
 import threading
 import time
 
-from harness import Suite, check, check_equal, get, main, make_blocks, remote_write, request, wait_for
+from harness import (
+    Suite, check, check_equal, get, main, make_blocks, remote_write, request, wait_for,
+    ways_to_ask)
 
 CONFIG = "global: {query_log_file: %s}\n"
 
@@ -143,19 +145,7 @@ def every_way_to_ask_names_an_ingester_that_is_away():
         suite.add("querier", wiring=both)
         suite.start(*both["ingester"], "querier")
         now = written(suite)
-        span = {"start": now - 600, "end": now}
-        ways = [
-            ("/api/v1/query", {"query": "sum(m)", "time": now}),
-            ("/api/v1/query", {"query": "m[1m]", "time": now}),
-            ("/api/v1/query_range", {"query": "m", **span, "step": 10}),
-            ("/api/v1/series", {**span, "match[]": "m"}),
-            ("/api/v1/labels", span),
-            ("/api/v1/labels", {**span, "match[]": "m"}),
-            ("/api/v1/label/i/values", span),
-            ("/api/v1/query_exemplars", {**span, "query": "m"}),
-            ("/api/v1/status/tsdb", {}),
-            ("/federate", {"match[]": "m"}),
-        ]
+        ways = ways_to_ask(now)
         for path, params in ways:
             check_equal(get(suite.querier.port, path, params).status, 200, f"status of {path} {params}")
         suite.ingester2.kill()
@@ -169,7 +159,7 @@ def every_way_to_ask_names_an_ingester_that_is_away():
         freeze(suite.ingester2)
         try:
             begin = time.time()
-            answer = get(suite.querier.port, "/api/v1/label/i/values", span)
+            answer = get(suite.querier.port, "/api/v1/label/i/values")
             check_equal(answer.status, 503, f"status with a frozen ingester: {answer.text}")
             check(suite.grpc("ingester2") in answer.text, f"names no ingester: {answer.text}")
             check(time.time() - begin < 25, "it took long to notice")

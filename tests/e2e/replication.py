@@ -4,7 +4,9 @@ import signal
 import threading
 import time
 
-from harness import Exposition, Suite, check, check_equal, get, main, remote_write, request, scrape_config, wait_for
+from harness import (
+    Exposition, Suite, check, check_equal, get, main, remote_write, request, scrape_config,
+    wait_for, ways_to_ask)
 
 INGESTERS = ["ingester1", "ingester2", "ingester3"]
 WIRING = {"ingester": INGESTERS, "querier": ["querier"]}
@@ -54,24 +56,6 @@ class Repeated:
     def stop(self):
         self.stopping = True
         self.thread.join()
-
-
-def ways_to_ask(now):
-    span = {"start": now - 600, "end": now}
-    return [
-        ("/api/v1/query", {"query": "sum(m)", "time": now}),
-        ("/api/v1/query", {"query": "m[5m]", "time": now}),
-        ("/api/v1/query", {"query": "sum by (i) (rate(m[2m])) / count(m)", "time": now}),
-        ("/api/v1/query", {"query": "topk(3, m)", "time": now}),
-        ("/api/v1/query_range", {"query": "avg_over_time(m[1m])", **span, "step": 7}),
-        ("/api/v1/series", {**span, "match[]": "m"}),
-        ("/api/v1/labels", span),
-        ("/api/v1/labels", {**span, "match[]": "m"}),
-        ("/api/v1/label/i/values", span),
-        ("/api/v1/query_exemplars", {**span, "query": "m"}),
-        ("/api/v1/status/tsdb", {}),
-        ("/federate", {"match[]": "m"}),
-    ]
 
 
 def no_sample_and_no_query_is_lost_with_one_ingester():
