@@ -7,7 +7,9 @@
 #include "libs/tsdb/block_writer.h"
 #include "libs/tsdb/db_metrics.h"
 #include "libs/tsdb/db_state.h"
+#include "libs/tsdb/head_recovery.h"
 #include "libs/tsdb/head_replay.h"
+#include "libs/tsdb/wal_directory.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -22,28 +24,71 @@ constexpr absl::string_view kMetricsPrefix = "prometheus_tsdb_out_of_order_wbl";
 
 absl::Status DbState::ReplayOutOfOrderLog() {
   const std::string path = WblPath(directory_);
+  ReplayResult result;
   if (base::Exists(path)) {
     const std::int64_t start = clock_.MonotonicNs();
     NARTHEX_ASSIGN_OR_RETURN(
-        const ReplayResult result,
-        tsdb::ReplayOutOfOrderLog(
-            path, other_refs_, *head_, logger_, metrics_,
-            read_only() ? WalRepair::kNone : WalRepair::kCutOff));
-    if (read_only()) return absl::OkStatus();
+        result, tsdb::ReplayOutOfOrderLog(path, other_refs_, *head_, logger_,
+                                          metrics_));
     logger_.Info("log of samples out of order replayed",
                  {{"segments", result.segments},
                   {"samples", result.samples},
                   {"seconds",
                    static_cast<double>(clock_.MonotonicNs() - start) * 1e-9}});
-    NARTHEX_RETURN_IF_ERROR(OpenOutOfOrderLog());
   }
   if (read_only()) return absl::OkStatus();
+  NARTHEX_RETURN_IF_ERROR(MendOutOfOrderLog(result));
+  if (base::Exists(path)) NARTHEX_RETURN_IF_ERROR(OpenOutOfOrderLog());
   base::MutexLock lock(maintenance_);
   NARTHEX_RETURN_IF_ERROR(SetOutOfOrderWindow(options_.out_of_order_window_ms));
+  NARTHEX_RETURN_IF_ERROR(head_chunks_->RemoveEarlier());
   replayed_ = true;
   // Memory goes its own way from here on: after a crash it is the log that
   // tells how far it came.
   return RemoveChunkSnapshots(directory_);
+}
+
+// What the log lost may be in the files of full chunks: also when its end, or
+// all of it, is gone without a trace, which the markers of chunks tell.
+absl::Status DbState::MendOutOfOrderLog(const ReplayResult& replayed) {
+  const std::vector<std::string> files = head_chunks_->found();
+  const std::uint64_t last = LastOutOfOrderChunk(files);
+  const std::uint64_t known =
+      std::max(replayed.last_chunk, replayed.last_settled_chunk);
+  const bool lost = last > replayed.last_settled_chunk &&
+                    (replayed.flaw.has_value() || last > known ||
+                     head_chunks_->earlier_needed());
+  if (lost) {
+    // For the next start, should this one not come to its end.
+    NARTHEX_RETURN_IF_ERROR(RemoveChunkSnapshots(directory_));
+    NARTHEX_RETURN_IF_ERROR(head_chunks_->NeedEarlier());
+  }
+  if (replayed.flaw.has_value()) {
+    NARTHEX_RETURN_IF_ERROR(RepairWal(WblPath(directory_), *replayed.flaw));
+  }
+  if (!lost) return absl::OkStatus();
+  NARTHEX_RETURN_IF_ERROR(OpenOutOfOrderLog());
+  NARTHEX_ASSIGN_OR_RETURN(
+      const Recovered recovered,
+      RecoverOutOfOrder(files, replayed.last_settled_chunk, other_refs_, *head_,
+                        *wbl_, logger_));
+  NARTHEX_RETURN_IF_ERROR(SettleChunks(last));
+  if (recovered.samples + recovered.unknown_chunks > 0) {
+    logger_.Warn(
+        "some of what the log of samples out of order lost was found in head "
+        "chunks",
+        {{"samples", recovered.samples},
+         {"unknown_chunks", recovered.unknown_chunks}});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DbState::SettleChunks(std::uint64_t last_chunk) {
+  if (wbl_ == nullptr || last_chunk == 0) return absl::OkStatus();
+  std::string record;
+  EncodeMmapMarkers(std::vector<RefMmapMarker>{{kSettledChunks, last_chunk}},
+                    &record);
+  return wbl_->Log({&record, 1});
 }
 
 absl::Status DbState::OpenOutOfOrderLog() {
@@ -155,6 +200,7 @@ absl::Status DbState::CompactOutOfOrder() {
   head_->DropSealed();
   // All of them were sealed.
   head_chunks_->ForgetOutOfOrder();
+  NARTHEX_RETURN_IF_ERROR(SettleChunks(head_chunks_->last_out_of_order()));
   metrics_.compaction_seconds.Observe(
       static_cast<double>(clock_.MonotonicNs() - start) * 1e-9);
   return wbl_ == nullptr ? absl::OkStatus()

@@ -391,6 +391,86 @@ TEST_CASE("the damaged end of the log of samples out of order is cut off") {
   CHECK(Exposes(fixture, "prometheus_tsdb_wal_corruptions_total 1"));
 }
 
+TEST_CASE("what the log of late samples loses comes back from full chunks") {
+  DbOptions options = WithWindow(8 * kBlock);
+  options.out_of_order_cap_max = 8;
+  options.wal.compression = WalCompression::kNone;
+  options.memory_snapshot = GENERATE(false, true);
+  const bool compacted = GENERATE(false, true);
+  DbFixture fixture(options);
+  const auto append_late = [&fixture](int from, int to) {
+    for (int i = from; i < to; ++i) {
+      REQUIRE(fixture.AppendOne(kSeries, kStart - i * 1000, i) == kTaken);
+      REQUIRE(fixture.AppendOne(kOther, kStart - i * 1000, -i) == kTaken);
+      REQUIRE(fixture.db().MoveFullChunks().ok());
+    }
+  };
+  REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
+  REQUIRE(fixture.AppendOne(kOther, kStart, 1) == kTaken);
+  if (compacted) {
+    append_late(1, 20);
+    REQUIRE(fixture.db().CompactOutOfOrder().ok());
+  }
+  append_late(20, 50);
+  fixture.Close();
+
+  const std::string wbl = fixture.path() + "/wbl";
+  const std::string last = WalSegmentPath(wbl, ListWalSegments(wbl)->back());
+  const std::string log = *base::ReadFile(last);
+  const std::string what =
+      GENERATE("flipped", "cut", "emptied", "zeroed", "removed", "all removed");
+  INFO(what << " compacted " << compacted << " snapshot "
+            << options.memory_snapshot);
+  if (what == "flipped") {
+    std::string flipped = log;
+    flipped[flipped.size() / 3] ^= 1;
+    REQUIRE(base::WriteFileAtomically(last, flipped).ok());
+  } else if (what == "cut") {
+    fs::resize_file(last, log.size() / 2);
+  } else if (what == "emptied") {
+    fs::resize_file(last, 0);
+  } else if (what == "zeroed") {
+    REQUIRE(base::WriteFileAtomically(last, std::string(log.size(), 0)).ok());
+  } else if (what == "removed") {
+    fs::remove(last);
+  } else {
+    fs::remove_all(wbl);
+  }
+  fixture.Open();
+  const SeriesModel found = fixture.Select(kAllTime);
+  for (const auto& [labels, samples] : fixture.expected()) {
+    // All but those that were in memory alone.
+    REQUIRE(found.contains(labels));
+    CHECK(found.at(labels).size() + 8 >= samples.size());
+    for (const auto& [time, value] : found.at(labels)) {
+      CHECK(samples.at(time) == value);
+    }
+  }
+  // The log has it all from here on.
+  fixture.Reopen();
+  CHECK(fixture.Select(kAllTime) == found);
+}
+
+TEST_CASE("chunks of late samples that are in blocks do not come back") {
+  DbOptions options = WithWindow(8 * kBlock);
+  options.out_of_order_cap_max = 4;
+  DbFixture fixture(options);
+  REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
+  for (int i = 1; i < 20; ++i) {
+    REQUIRE(fixture.AppendOne(kSeries, kStart - i, i) == kTaken);
+    REQUIRE(fixture.db().MoveFullChunks().ok());
+  }
+  REQUIRE(fixture.db().CompactOutOfOrder().ok());
+  const storage::TimeRange deleted{kStart - 10, kStart - 5};
+  REQUIRE(fixture.db().DeleteSeries(deleted, {}).ok());
+  for (std::int64_t time = deleted.min_ms; time <= deleted.max_ms; ++time) {
+    fixture.expected()[kSeries].erase(time);
+  }
+  fixture.Reopen();
+  fixture.CheckAll();
+  CHECK(Exposes(fixture, "prometheus_tsdb_head_chunks 1"));
+}
+
 // Run by the thread-sanitizer as well.
 TEST_CASE("selections see all or nothing of appends out of order") {
   DbFixture fixture(WithWindow(20 * kBlock));

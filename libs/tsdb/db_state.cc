@@ -159,7 +159,7 @@ absl::Status DbState::TakeFromEarlierChunks(
                  {{"samples", recovered.samples},
                   {"unknown_chunks", recovered.unknown_chunks}});
   }
-  return head_chunks_->RemoveEarlier();
+  return absl::OkStatus();
 }
 
 absl::Status DbState::Close() {

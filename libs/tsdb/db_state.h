@@ -95,6 +95,10 @@ class DbState {
   absl::Status CutBlock(std::int64_t min_ms, std::int64_t max_ms);
   absl::Status TruncateLog(std::int64_t min_ms);
   absl::Status OpenOutOfOrderLog();
+  /// Repairs that log, as it was replayed, and brings back what it lost.
+  absl::Status MendOutOfOrderLog(const ReplayResult& replayed);
+  /// Logs that no chunks of samples out of order up to this are needed.
+  absl::Status SettleChunks(std::uint64_t last_chunk);
   /// Writes the sealed samples in [min_ms, max_ms) as a block below `parent`;
   /// nothing when there are none.
   absl::StatusOr<std::optional<BlockMeta>> WriteOutOfOrderBlock(

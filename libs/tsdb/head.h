@@ -285,6 +285,10 @@ class Head : public std::enable_shared_from_this<Head> {
   std::size_t ReplayOutOfOrder(absl::Span<const RefSample> samples,
                                absl::Span<const std::int64_t> starts_ms,
                                absl::Span<const RefHistogram> histograms);
+  /// The times inside `range` that a series has samples out of order of,
+  /// ascending, perhaps with repetitions.
+  absl::StatusOr<std::vector<std::int64_t>> OutOfOrderTimes(
+      SeriesId id, const storage::TimeRange& range) const;
   std::size_t ReplayExemplars(absl::Span<const RefExemplar> exemplars);
   /// What a snapshot and the files of full chunks have of a series.
   struct StoredSeries {

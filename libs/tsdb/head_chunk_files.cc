@@ -134,10 +134,20 @@ absl::Status HeadChunkFiles::FindEarlier() {
   return base::WriteFileAtomically(note, absl::StrCat(last_number_));
 }
 
+std::vector<std::string> HeadChunkFiles::found() const {
+  if (!earlier_.empty()) return earlier_;
+  std::vector<std::string> paths;
+  for (const std::shared_ptr<File>& file : files_) {
+    if (file->loaded) paths.push_back(file->path);
+  }
+  return paths;
+}
+
 absl::Status HeadChunkFiles::NeedEarlier() {
-  if (earlier_.empty() || earlier_needed_) return absl::OkStatus();
+  const std::vector<std::string> paths = found();
+  if (paths.empty() || earlier_needed_) return absl::OkStatus();
   earlier_needed_ = true;
-  const int last = NumberOf(earlier_.back().substr(directory_.size() + 1));
+  const int last = NumberOf(paths.back().substr(directory_.size() + 1));
   return base::WriteFileAtomically(absl::StrCat(directory_, "/", kEarlierName),
                                    absl::StrCat(last, kNeeded));
 }
@@ -190,14 +200,17 @@ absl::Status HeadChunkFiles::LoadFile(const std::string& name,
   if (data == MAP_FAILED) return base::ErrnoStatus(errno, "mmap", file->path);
   file->data = static_cast<const char*>(data);
   NARTHEX_ASSIGN_OR_RETURN(
-      file->used,
-      ReadHeadChunks(file->path, {file->data, file->capacity},
-                     [&file, chunks](const HeadChunk& chunk) -> absl::Status {
-                       chunks->push_back(chunk);
-                       file->max_ms = std::max(file->max_ms, chunk.max_ms);
-                       file->out_of_order |= chunk.out_of_order;
-                       return absl::OkStatus();
-                     }));
+      file->used, ReadHeadChunks(file->path, {file->data, file->capacity},
+                                 [&](const HeadChunk& chunk) -> absl::Status {
+                                   chunks->push_back(chunk);
+                                   file->max_ms =
+                                       std::max(file->max_ms, chunk.max_ms);
+                                   if (!chunk.out_of_order)
+                                     return absl::OkStatus();
+                                   file->out_of_order = true;
+                                   last_out_of_order_ = chunk.file_ref;
+                                   return absl::OkStatus();
+                                 }));
   files_.push_back(std::move(file));
   return absl::OkStatus();
 }
@@ -257,7 +270,9 @@ absl::Status HeadChunkFiles::WriteSome(absl::Span<const HeadChunk> chunks,
     mapped->emplace_back(file.data + file.used + offsets[i],
                          chunks[i].bytes.size());
     file.max_ms = std::max(file.max_ms, chunks[i].max_ms);
-    file.out_of_order |= chunks[i].out_of_order;
+    if (!chunks[i].out_of_order) continue;
+    file.out_of_order = true;
+    last_out_of_order_ = Locate(mapped->back()).file_ref;
   }
   file.used += buffer.size();
   return absl::OkStatus();

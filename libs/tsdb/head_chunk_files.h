@@ -24,6 +24,9 @@ struct HeadChunk {
   storage::Encoding encoding = storage::Encoding::kXor;
   /// Its samples came out of order: it may overlap other chunks.
   bool out_of_order = false;
+  /// What a marker in the log of samples out of order names it by; only of
+  /// chunks that were read. Ascends in the order in which chunks are written.
+  std::uint64_t file_ref = 0;
 };
 
 /// Where full chunks of the head go so that they do not take memory: files in
@@ -58,8 +61,10 @@ class HeadChunkFiles {
 
   /// The paths of the files that were there before, oldest first.
   const std::vector<std::string>& earlier() const { return earlier_; }
+  /// The same, or those that Load goes on with.
+  std::vector<std::string> found() const;
   /// Notes, for this start and those after a crash, that the log lost what the
-  /// earlier files have.
+  /// found files have.
   absl::Status NeedEarlier();
   bool earlier_needed() const { return earlier_needed_; }
   absl::Status RemoveEarlier();
@@ -71,8 +76,7 @@ class HeadChunkFiles {
 
   /// Where bytes that Write gave lie.
   struct Location {
-    /// What a marker in the log of samples out of order names the chunk by.
-    std::uint64_t chunk_ref = 0;
+    std::uint64_t file_ref = 0;  ///< Of the chunk.
     /// Keeps the bytes mapped, even when their file is removed.
     std::shared_ptr<const void> owner;
   };
@@ -84,6 +88,8 @@ class HeadChunkFiles {
   absl::Status RemoveBefore(std::int64_t min_ms);
   /// The chunks out of order that were written so far may go as others.
   void ForgetOutOfOrder();
+  /// The `file_ref` of the last of these that was written; 0: none.
+  std::uint64_t last_out_of_order() const { return last_out_of_order_; }
 
   /// Makes durable what was written.
   absl::Status ForceToDisk() const;
@@ -107,6 +113,7 @@ class HeadChunkFiles {
   int last_number_ = 0;
   std::vector<std::string> earlier_;
   bool earlier_needed_ = false;
+  std::uint64_t last_out_of_order_ = 0;
   std::deque<std::shared_ptr<File>> files_;  // The last one is written.
 };
 

@@ -134,8 +134,8 @@ TEST_CASE("files with chunks out of order stay until these are forgotten") {
   std::vector<absl::string_view> mapped;
   REQUIRE((*files)->Write(chunks, &mapped).ok());
   const HeadChunkFiles::Location first = (*files)->Locate(mapped[0]);
-  CHECK(first.chunk_ref == (std::uint64_t{1} << 32 | 8));
-  CHECK((*files)->Locate(mapped[2]).chunk_ref == (std::uint64_t{3} << 32 | 8));
+  CHECK(first.file_ref == (std::uint64_t{1} << 32 | 8));
+  CHECK((*files)->Locate(mapped[2]).file_ref == (std::uint64_t{3} << 32 | 8));
   CHECK((base::ReadFile(path + "/000001")->at(8 + 24) & 0x80) != 0);
   REQUIRE((*files)->RemoveBefore(100).ok());
   CHECK(base::Exists(path + "/000001"));

@@ -1,5 +1,6 @@
 #include "libs/tsdb/head_chunk_reader.h"
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/crc32c.h"
 #include "libs/base/status.h"
@@ -25,6 +26,13 @@ bool IsHole(absl::string_view data) {
 
 }  // namespace
 
+std::uint32_t HeadChunkFileNumber(absl::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash != absl::string_view::npos) path.remove_prefix(slash + 1);
+  std::uint32_t number = 0;
+  return absl::SimpleAtoi(path, &number) ? number : 0;
+}
+
 absl::Status ReadHeadChunks(const std::string& path,
                             const HeadChunkVisit& visit) {
   NARTHEX_ASSIGN_OR_RETURN(const base::MappedFile file,
@@ -44,10 +52,12 @@ absl::StatusOr<std::size_t> ReadHeadChunks(const std::string& path,
     return absl::InvalidArgumentError(absl::StrCat(
         path, ": head chunk format version ", version, " is not read"));
   }
+  const std::uint64_t file_number = HeadChunkFileNumber(path);
   while (!IsHole(reader.rest())) {
     const absl::string_view rest = reader.rest();
     const std::size_t offset = data.size() - rest.size();
     HeadChunk chunk;
+    chunk.file_ref = file_number << 32 | offset;
     chunk.ref = reader.Be64();
     chunk.min_ms = static_cast<std::int64_t>(reader.Be64());
     chunk.max_ms = static_cast<std::int64_t>(reader.Be64());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -10,6 +11,9 @@
 #include "libs/tsdb/head_chunk_files.h"
 
 namespace narthex::tsdb {
+
+/// The number that names a file of `chunks_head`; 0 of others.
+std::uint32_t HeadChunkFileNumber(absl::string_view path);
 
 using HeadChunkVisit = std::function<absl::Status(const HeadChunk&)>;
 

@@ -102,7 +102,7 @@ absl::Status Head::MoveOutOfOrderOf(Shard& shard, HeadChunkFiles& files) {
     base::MutexLock lock(shard.mutex);
     for (std::size_t i = 0; i < chunks.size(); ++i) {
       HeadChunkFiles::Location location = files.Locate(mapped[i]);
-      markers.push_back({chunks[i].ref, location.chunk_ref});
+      markers.push_back({chunks[i].ref, location.file_ref});
       moved[i].bytes = mapped[i];
       moved[i].owner = std::move(location.owner);
       const auto it =
@@ -141,6 +141,23 @@ absl::Status Head::LogMarkers(Shard& shard,
   EncodeSamples(samples.samples, samples.starts_ms, &records[1]);
   EncodeHistograms(histograms, &records);
   return wbl->Log(records);
+}
+
+absl::StatusOr<std::vector<std::int64_t>> Head::OutOfOrderTimes(
+    SeriesId id, const storage::TimeRange& range) const {
+  std::vector<storage::Chunk> chunks;
+  {
+    const Shard& shard = shards_[ShardOf(id)];
+    base::ReaderMutexLock lock(shard.mutex);
+    const auto it = shard.out_of_order.find(id);
+    if (it != shard.out_of_order.end()) it->second.Copy(range, &chunks);
+  }
+  model::SampleColumns samples;
+  for (const storage::Chunk& chunk : chunks) {
+    NARTHEX_RETURN_IF_ERROR(DecodeChunk(chunk, range, &samples));
+  }
+  std::sort(samples.timestamps_ms.begin(), samples.timestamps_ms.end());
+  return std::move(samples.timestamps_ms);
 }
 
 // Reads the series with sealed samples one after the other. Only its own

@@ -31,4 +31,16 @@ absl::StatusOr<Recovered> RecoverFromChunkFiles(
     Head& head, Wal& wal, const base::Logger& logger,
     const std::function<void()>& file_done);
 
+/// The last of the chunks out of order that the files hold (see
+/// HeadChunk::file_ref); 0 without any. Damaged files are read up to the
+/// damage.
+std::uint64_t LastOutOfOrderChunk(const std::vector<std::string>& paths);
+
+/// Likewise adds what chunks of samples out of order behind `settled` hold and
+/// the head does not, and logs it in `wbl`, the log of such samples.
+absl::StatusOr<Recovered> RecoverOutOfOrder(
+    const std::vector<std::string>& paths, std::uint64_t settled,
+    const OtherRefs& other_refs, Head& head, Wal& wbl,
+    const base::Logger& logger);
+
 }  // namespace narthex::tsdb

@@ -388,13 +388,16 @@ absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
   return result;
 }
 
-absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(
-    const std::string& directory, const OtherRefs& other_refs, Head& head,
-    const base::Logger& logger, TsdbMetrics& metrics, WalRepair repair) {
+absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(const std::string& directory,
+                                                 const OtherRefs& other_refs,
+                                                 Head& head,
+                                                 const base::Logger& logger,
+                                                 TsdbMetrics& metrics) {
   ReplayResult result;
   std::vector<RefSample> samples;
   std::vector<std::int64_t> starts_ms;
   std::vector<RefHistogram> histograms;
+  std::vector<RefMmapMarker> markers;
   const auto translate = [&other_refs](auto& some) {
     for (auto& sample : some) {
       const auto it = other_refs.find(sample.ref);
@@ -405,6 +408,7 @@ absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(
     samples.clear();
     starts_ms.clear();
     histograms.clear();
+    markers.clear();
     switch (static_cast<WalRecordType>(WalRecordTypeOf(record))) {
       case WalRecordType::kSamples:
       case WalRecordType::kSamplesV2:
@@ -413,6 +417,13 @@ absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(
       case WalRecordType::kMmapMarkers:
         // They say which samples are in the head's chunk files too; those
         // begin anew at every start.
+        NARTHEX_RETURN_IF_ERROR(DecodeMmapMarkers(record, &markers));
+        for (const RefMmapMarker& marker : markers) {
+          std::uint64_t& last = marker.ref == kSettledChunks
+                                    ? result.last_settled_chunk
+                                    : result.last_chunk;
+          last = std::max(last, marker.chunk_ref);
+        }
         return absl::OkStatus();
       default: {
         if (!IsHistogramRecord(record)) {
@@ -436,14 +447,11 @@ absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(
                            ListWalSegments(directory));
   NARTHEX_RETURN_IF_ERROR(CheckSegmentsFollow(directory, segments));
   for (const int segment : segments) {
-    NARTHEX_ASSIGN_OR_RETURN(const std::optional<WalFlaw> flaw,
+    NARTHEX_ASSIGN_OR_RETURN(result.flaw,
                              ReadWalSegment(directory, segment, visit));
     ++result.segments;
-    if (!flaw.has_value()) continue;
-    ReportFlaw(directory, *flaw, logger, metrics);
-    if (repair == WalRepair::kCutOff) {
-      NARTHEX_RETURN_IF_ERROR(RepairWal(directory, *flaw));
-    }
+    if (!result.flaw.has_value()) continue;
+    ReportFlaw(directory, *result.flaw, logger, metrics);
     break;
   }
   metrics.wal_skipped_records.Inc(static_cast<double>(result.skipped_records));

@@ -34,19 +34,21 @@ struct ReplayResult {
   std::optional<WalFlaw> flaw;
   /// The checkpoint is damaged: some of it was not read.
   bool checkpoint_damaged = false;
+  /// Of the log of samples out of order: the last chunk that a marker names
+  /// (see HeadChunk::file_ref), and the last one that is in blocks, or whose
+  /// samples are in the log, with all before it. 0: none.
+  std::uint64_t last_chunk = 0;
+  std::uint64_t last_settled_chunk = 0;
 };
+
+/// A marker of no series says that chunks up to the one it names are settled.
+inline constexpr storage::SeriesRef kSettledChunks = 0;
 
 /// Where a replay begins when memory came from a snapshot, and the references
 /// that are known from before.
 struct ReplayStart {
   std::optional<WalPosition> from;
   OtherRefs other_refs;
-};
-
-/// What to do with a log that is damaged.
-enum class WalRepair {
-  kCutOff,  ///< Cut it off there.
-  kNone,    ///< Only stop reading there.
 };
 
 /// Fills `head` from the newest checkpoint and the segments after it in
@@ -60,10 +62,11 @@ absl::StatusOr<ReplayResult> ReplayWal(const std::string& directory, Head& head,
                                        ReplayStart start = {});
 
 /// Likewise from the log of samples out of order, after the other: `other_refs`
-/// are those that it gave. Where it is damaged it is cut off by `repair`.
-absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(
-    const std::string& directory, const OtherRefs& other_refs, Head& head,
-    const base::Logger& logger, TsdbMetrics& metrics,
-    WalRepair repair = WalRepair::kCutOff);
+/// are those that it gave.
+absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(const std::string& directory,
+                                                 const OtherRefs& other_refs,
+                                                 Head& head,
+                                                 const base::Logger& logger,
+                                                 TsdbMetrics& metrics);
 
 }  // namespace narthex::tsdb
