@@ -160,30 +160,6 @@ TEST_CASE("what exceeds the queue is refused and counted") {
 
 namespace {
 
-WriterOptions OnDisk(const std::string& directory) {
-  WriterOptions options;
-  options.disk.directory = directory;
-  options.spill_after = milliseconds(0);
-  return options;
-}
-
-// The address of an ingester that is away; Node(address) brings it back.
-std::string AbsentAddress() {
-  Node node;
-  return node.address;
-}
-
-// Waits until the ingester has `samples` in all.
-void WaitFor(FakeIngester& ingester, std::size_t samples) {
-  for (int i = 0; i < 2000; ++i) {
-    std::size_t count = 0;
-    for (const auto& [labels, one] : ingester.stored()) count += one.size();
-    if (count >= samples) return;
-    std::this_thread::sleep_for(milliseconds(10));
-  }
-  FAIL("the samples did not come");
-}
-
 std::map<std::int64_t, double> Counted(int from, int to) {
   std::map<std::int64_t, double> samples;
   for (int t = from; t <= to; ++t) samples[t] = t;
@@ -191,42 +167,6 @@ std::map<std::int64_t, double> Counted(int from, int to) {
 }
 
 }  // namespace
-
-TEST_CASE("releases do not pile up while an ingester is away") {
-  Fixture f;
-  WriterOptions options;
-  options.max_queued_samples = 20;
-  const std::string address = AbsentAddress();
-  const auto writer = f.NewWriter({address}, options);
-  writer->Push({{writer->Declare(Named(0)), 1, 1}}, [](const PushOutcome&) {});
-  const std::string broken =
-      "narthex_push_streams_broken_total{ingester=\"" + address + "\"} 1";
-  const auto give_up = std::chrono::steady_clock::now() + seconds(20);
-  while (f.registry.Expose().find(broken) == std::string::npos) {
-    REQUIRE(std::chrono::steady_clock::now() < give_up);
-    std::this_thread::yield();
-  }
-  storage::SeriesRef largest = 0;
-  for (int i = 1; i <= 500; ++i) {
-    const storage::SeriesRef ref = writer->Declare(Named(i));
-    largest = std::max(largest, ref);
-    writer->Push({{ref, 1, 1}}, [](const PushOutcome&) {});
-    writer->Release({ref});
-  }
-  // Those that went serve others; their samples are counted.
-  CHECK(largest < 50);
-  CHECK(f.registry.Expose().find(
-            "narthex_push_dropped_samples_total{reason=\"memory\"} 0\n") ==
-        std::string::npos);
-  Node node(address);
-  const storage::SeriesRef ref = writer->Declare(Named(1000));
-  PushOutcome outcome;
-  do {
-    outcome = writer->PushAndWait({{ref, 1, 1}}, seconds(10));
-  } while (absl::IsResourceExhausted(outcome.status));
-  CHECK(outcome.status.ok());
-  CHECK(node.ingester.stored().contains(std::string(Named(1000).encoded())));
-}
 
 TEST_CASE("refusals of what waited on disk are told") {
   Fixture f;
@@ -248,7 +188,7 @@ TEST_CASE("refusals of what waited on disk are told") {
     CHECK(outcome.rejected.empty());
   }
   Node node(address);
-  WaitFor(node.ingester, 2);
+  AwaitSamples(node.ingester, 2);
   writer->Stop(seconds(10));
   CHECK(told == 1);
 }
@@ -270,7 +210,7 @@ TEST_CASE("what waits on disk is delivered by a later process, in order") {
   const storage::SeriesRef ref = writer->Declare(Named(2));
   writer->Push({{ref, 6, 6}}, [](const PushOutcome&) {});
   Node node(address);
-  WaitFor(node.ingester, 6);
+  AwaitSamples(node.ingester, 6);
   const Stored stored = node.ingester.stored();
   REQUIRE(stored.size() == 2);
   CHECK(stored.at(std::string(Named(1).encoded())) == Counted(1, 5));
@@ -301,23 +241,8 @@ TEST_CASE("samples go to disk and back while an ingester comes and goes") {
     node.Start(address);
     for (int i = 0; i < 50; ++i) push();
   }
-  WaitFor(node.ingester, static_cast<std::size_t>(t));
+  AwaitSamples(node.ingester, static_cast<std::size_t>(t));
   CHECK(node.ingester.stored().begin()->second == Counted(1, t));
-}
-
-TEST_CASE("a series that is released while its samples wait on disk is kept") {
-  Fixture f;
-  base::TemporaryDirectory directory;
-  const std::string address = AbsentAddress();
-  const auto writer = f.NewWriter({address}, OnDisk(directory.path()));
-  for (int i = 1; i <= 20; ++i) {
-    const storage::SeriesRef ref = writer->Declare(Named(i));
-    CHECK(writer->PushAndWait({{ref, 1, 1}}, seconds(10)).status.ok());
-    writer->Release({ref});
-  }
-  Node node(address);
-  WaitFor(node.ingester, 20);
-  CHECK(node.ingester.stored().size() == 20);
 }
 
 TEST_CASE("what waits for an ingester that is gone goes to the others") {
@@ -360,6 +285,40 @@ TEST_CASE("what waits for an ingester that is gone goes to the others") {
         std::string::npos);
 }
 
+TEST_CASE("what is sent again goes to disk when the writer stops") {
+  Fixture f;
+  base::TemporaryDirectory directory;
+  Node node;
+  WriterOptions options = OnDisk(directory.path());
+  options.spill_after = std::chrono::hours(1);
+  auto writer = f.NewWriter({node.address}, options);
+  for (int i = 1; i <= 2; ++i) {
+    PushBatch batch;
+    batch.samples = {{writer->Declare(Named(i)), 1, 1}};
+    REQUIRE(writer->PushAndWait(batch, seconds(10)).status.ok());
+  }
+  node.ingester.Freeze();
+  for (storage::SeriesRef ref = 1; ref <= 2; ++ref) {
+    PushBatch batch;
+    batch.samples = {{ref, 2, 2}};
+    batch.all_or_none = true;  // In a message of its own.
+    writer->Push(batch, [](const PushOutcome&) {});
+  }
+  const auto exposed = [&f](const char* line) {
+    return f.registry.Expose().find(line) != std::string::npos;
+  };
+  AwaitThat([&] { return exposed("narthex_push_queued_samples 0\n"); });
+  node.ingester.ForgetThenFreeze(2);
+  AwaitThat([&] { return exposed("narthex_push_batches_total 4\n"); });
+  writer.reset();
+  node.ingester.Break();
+  writer = f.NewWriter({node.address}, options);
+  AwaitSamples(node.ingester, 4);
+  for (const auto& [labels, samples] : node.ingester.stored()) {
+    CHECK(samples == std::map<std::int64_t, double>{{1, 1}, {2, 2}});
+  }
+}
+
 TEST_CASE("two writers do not share a queue on disk") {
   Fixture f;
   Node node;
@@ -382,38 +341,6 @@ TEST_CASE("stopping delivers what is waiting") {
   }
   writer->Stop(seconds(10));
   CHECK(node.ingester.stored().begin()->second.size() == 50);
-}
-
-TEST_CASE("a released reference serves another series later") {
-  Fixture f;
-  Node node;
-  const auto writer = f.NewWriter({node.address});
-  const storage::SeriesRef first = writer->Declare(Named(1));
-  REQUIRE(writer->PushAndWait({{first, 1, 1}}, seconds(10)).status.ok());
-  const storage::SeriesRef second = writer->Declare(Named(2));
-  writer->Release({first});
-  // The release is delivered with this batch or before it.
-  REQUIRE(writer->PushAndWait({{second, 1, 2}}, seconds(10)).status.ok());
-  const storage::SeriesRef third = writer->Declare(Named(3));
-  CHECK(third == first);
-  REQUIRE(writer->PushAndWait({{third, 1, 3}}, seconds(10)).status.ok());
-  CHECK(node.ingester.stored().size() == 3);
-}
-
-TEST_CASE("a reference is not given away while any ingester may need it") {
-  Fixture f;
-  Node there;
-  // Nobody listens at the other, so that samples for it wait.
-  const auto writer = f.NewWriter({there.address, "127.0.0.1:1"});
-  const storage::SeriesRef first = writer->Declare(Named(1));
-  writer->Release({first});
-  std::vector<RefSample> batch;
-  for (int i = 2; i < 66; ++i) {
-    batch.push_back({writer->Declare(Named(i)), 1, 1});
-  }
-  const PushOutcome outcome = writer->PushAndWait(batch, milliseconds(100));
-  CHECK(absl::IsUnavailable(outcome.status));
-  CHECK(writer->Declare(Named(1)) != first);
 }
 
 TEST_CASE("a series cache declares once and forgets what is not asked for") {

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <catch2/catch.hpp>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "libs/base/log.h"
@@ -43,13 +46,16 @@ class FakeIngester : public v1::Ingester::Service {
         return {grpc::StatusCode::INVALID_ARGUMENT, "columns"};
       }
       base::MutexLock lock(mutex_);
-      WaitWhileFrozen();
+      if (!WaitWhileFrozen()) {
+        return {grpc::StatusCode::UNAVAILABLE, "broken on purpose"};
+      }
       largest_ = std::max(largest_, samples.size());
       if (forget_) labels.clear();
       forget_ = false;
       for (std::size_t i = 0; i < samples.size(); ++i) {
         Store(labels, samples[i], i, &response);
       }
+      if (freeze_after_ > 0 && --freeze_after_ == 0) frozen_ = true;
       if (break_after_storing_) {
         break_after_storing_ = false;
         return {grpc::StatusCode::UNAVAILABLE, "broken on purpose"};
@@ -146,6 +152,27 @@ class FakeIngester : public v1::Ingester::Service {
     frozen_ = false;
     thawed_.NotifyAll();
   }
+  // Thaws, and forgets what streams have declared by the next message; after
+  // `messages`, all of which are answered, freezes again.
+  void ForgetThenFreeze(int messages) {
+    base::MutexLock lock(mutex_);
+    forget_ = true;
+    freeze_after_ = messages;
+    frozen_ = false;
+    thawed_.NotifyAll();
+  }
+  // Thaws, and breaks the streams on which a message waits for that.
+  void Break() {
+    base::MutexLock lock(mutex_);
+    ++breaks_;
+    frozen_ = false;
+    thawed_.NotifyAll();
+  }
+  // Whether anything waits for Thaw().
+  bool waiting() {
+    base::MutexLock lock(mutex_);
+    return waiting_ > 0;
+  }
   // Selections end with an error after so many series.
   void BreakSelectAfter(std::size_t series) {
     base::MutexLock lock(mutex_);
@@ -157,8 +184,13 @@ class FakeIngester : public v1::Ingester::Service {
   }
 
  private:
-  void WaitWhileFrozen() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  // False when the stream is to be broken.
+  bool WaitWhileFrozen() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const int breaks = breaks_;
+    ++waiting_;
     while (frozen_) thawed_.Wait(mutex_);
+    --waiting_;
+    return breaks == breaks_;
   }
 
   void Store(const std::map<std::uint64_t, std::string>& labels,
@@ -185,6 +217,9 @@ class FakeIngester : public v1::Ingester::Service {
   base::Mutex mutex_;
   base::CondVar thawed_;
   bool frozen_ ABSL_GUARDED_BY(mutex_) = false;
+  int freeze_after_ ABSL_GUARDED_BY(mutex_) = 0;
+  int breaks_ ABSL_GUARDED_BY(mutex_) = 0;
+  int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t break_select_after_ ABSL_GUARDED_BY(mutex_) = ~std::size_t{0};
   std::atomic<std::size_t> declared_{0};
   Stored stored_ ABSL_GUARDED_BY(mutex_);
@@ -219,6 +254,39 @@ struct Fixture {
 
 inline model::Labels Named(int i) {
   return model::Labels{{"__name__", "m"}, {"i", std::to_string(i)}};
+}
+
+/// Of a writer whose samples go to disk as soon as they wait.
+inline WriterOptions OnDisk(const std::string& directory) {
+  WriterOptions options;
+  options.disk.directory = directory;
+  options.spill_after = std::chrono::milliseconds(0);
+  return options;
+}
+
+/// The address of an ingester that is away; Node(address) brings it back.
+inline std::string AbsentAddress() {
+  Node node;
+  return node.address;
+}
+
+/// Waits until `condition()` holds.
+template <typename Condition>
+void AwaitThat(const Condition& condition) {
+  for (int i = 0; i < 2000; ++i) {
+    if (condition()) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  FAIL("it did not come to that");
+}
+
+/// Waits until the ingester has `samples` in all.
+inline void AwaitSamples(FakeIngester& ingester, std::size_t samples) {
+  AwaitThat([&] {
+    std::size_t count = 0;
+    for (const auto& [labels, one] : ingester.stored()) count += one.size();
+    return count >= samples;
+  });
 }
 
 }  // namespace narthex::cluster

@@ -1,6 +1,7 @@
 #include "libs/cluster/writer.h"
 
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/container/inlined_vector.h"
@@ -79,11 +80,7 @@ std::vector<PushPart> Writer::Rep::Split(PushPart whole) const {
   series_.HashesOf(whole.samples, &hashes);
   const Owners& owners = *owners_;
   std::size_t next = 0;
-  for (PushPart& part : parts) {
-    part.TakeRulesOf(whole);
-    part.resent = whole.resent;
-    part.declared = whole.declared;
-  }
+  for (PushPart& part : parts) part.TakeOriginOf(whole);
   std::move(whole).ShareOut([&](storage::SeriesRef ref) -> PushPart& {
     const std::uint64_t hash =
         next < hashes.size() ? hashes[next++] : series_.HashOf(ref);
@@ -101,9 +98,7 @@ std::vector<PushPart> Writer::Rep::Copies(const PushPart& whole) const {
       static_cast<PushBatch&>(part) = whole;
       part.positions = whole.positions;
     }
-    part.TakeRulesOf(whole);
-    part.resent = whole.resent;
-    part.declared = whole.declared;
+    part.TakeOriginOf(whole);
   }
   if (to_all) return parts;
   const Owners& owners = *owners_;
@@ -154,10 +149,9 @@ void Writer::Rep::Deliver(std::size_t client, PushPart part) {
   }
   // An ingester refuses messages beyond a size, and would for ever.
   std::vector<PushPart> slices(1);
-  PushBatch rules;
-  rules.TakeRulesOf(part);
+  PushPart origin;
+  origin.TakeOriginOf(part);
   const std::shared_ptr<PendingPush> pending = part.pending;
-  const std::shared_ptr<const void> declared = part.declared;
   std::move(part).ShareOut([&](storage::SeriesRef) -> PushPart& {
     if (slices.back().weight() >= most) slices.emplace_back();
     return slices.back();
@@ -165,8 +159,7 @@ void Writer::Rep::Deliver(std::size_t client, PushPart part) {
   if (pending) pending->Expect(slices.size() - 1);
   for (PushPart& slice : slices) {
     slice.pending = pending;
-    slice.declared = declared;
-    slice.TakeRulesOf(rules);
+    slice.TakeOriginOf(origin);
     Enqueue(client, std::move(slice));
   }
 }
@@ -200,10 +193,6 @@ void Writer::Rep::Drop(const PushPart& part, const absl::Status& why,
 
 void Writer::Rep::Redeliver(std::vector<PushPart> parts) {
   for (PushPart& part : parts) {
-    if (part.released) {
-      EnqueueRelease(part.released);
-      continue;
-    }
     const std::shared_ptr<PendingPush> pending = part.pending;
     // Other owners of it may have it.
     part.resent = part.resent || options_.replication_factor > 1;
@@ -216,23 +205,32 @@ void Writer::Rep::Redeliver(std::vector<PushPart> parts) {
 
 void Writer::Rep::Release(absl::Span<const storage::SeriesRef> refs) {
   if (refs.empty()) return;
-  const auto released = std::make_shared<const internal::ReleasedSeries>(
-      series_, std::vector<storage::SeriesRef>(refs.begin(), refs.end()));
+  epochs_.Release(refs);
   base::ReaderMutexLock lock(mutex_);
-  EnqueueRelease(released);
+  BoundReleased();
 }
 
-void Writer::Rep::EnqueueRelease(
-    const std::shared_ptr<const internal::ReleasedSeries>& released) {
-  for (const auto& client : clients_) {
-    PushPart part;
-    part.released = released;
-    for (const PushPart& gone : client->PushRelease(std::move(part))) {
-      Drop(gone,
-           absl::ResourceExhaustedError(absl::StrCat(
-               client->address(), ": too much is waiting already")),
-           "memory");
+void Writer::Rep::BoundReleased() {
+  while (epochs_.held() > options_.max_queued_samples) {
+    // That an ingester is slow shows in the age of what waits for it: nothing
+    // that young waits in vain.
+    std::int64_t oldest_ns =
+        base::Clock::System().MonotonicNs() -
+        std::chrono::nanoseconds(options_.spill_after).count();
+    PushClient* slowest = nullptr;
+    for (const auto& client : clients_) {
+      const std::int64_t ns = client->oldest_ns();
+      if (ns == 0 || ns >= oldest_ns) continue;
+      oldest_ns = ns;
+      slowest = client.get();
     }
+    if (slowest == nullptr) return;
+    const std::optional<PushPart> gone = slowest->GiveUpOldest();
+    if (!gone.has_value()) return;
+    Drop(*gone,
+         absl::ResourceExhaustedError(absl::StrCat(
+             slowest->address(), ": too many series have ended since")),
+         "memory");
   }
 }
 
@@ -264,6 +262,7 @@ void Writer::Rep::Push(PushBatch batch, std::function<void(PushOutcome)> done) {
   const std::size_t size = batch.size();
   PushPart whole;
   static_cast<PushBatch&>(whole) = std::move(batch);
+  whole.declared = epochs_.Current();
   std::vector<PushPart> parts = Split(std::move(whole));
   Track(size, &parts, std::move(finish), std::move(settled));
   DeliverAll(std::move(parts));

@@ -215,9 +215,6 @@ absl::Status PushStream::Store(const v1::PushRequest& request,
   for (; next != unknown.end(); ++next) {
     Reject(next->index, next->reason, response);
   }
-  for (const std::uint32_t ref : request.released_refs()) {
-    if (ref < series_.size()) series_[ref] = kUnknown;
-  }
   return absl::OkStatus();
 }
 

@@ -170,22 +170,26 @@ void PushClient::PushUrgent(PushPart part) {
   queue_.PutUrgent(std::move(parts));
 }
 
-std::vector<PushPart> PushClient::PushRelease(PushPart part) {
-  if (queue_.Push(std::move(part))) return {};
-  base::MutexLock order(order_mutex_);
-  // Push() left the part as it was. NOLINTNEXTLINE(bugprone-use-after-move)
-  std::vector<PushPart> evicted = queue_.PushRelease(std::move(part));
-  std::vector<PushPart> samples;
-  base::MutexLock lock(mutex_);
-  for (PushPart& one : evicted) {
-    if (!one.released) {
-      samples.push_back(std::move(one));
-    } else if (!under_way_.empty()) {
-      // Its references may still be needed to send that again.
-      under_way_.back().parts.push_back(std::move(one));
+std::int64_t PushClient::oldest_ns() const {
+  {
+    base::ReaderMutexLock lock(mutex_);
+    for (const Message& message : under_way_) {
+      const std::int64_t queued_ns = message.parts.front().queued_ns;
+      if (queued_ns != 0) return queued_ns;
     }
   }
-  return samples;
+  return queue_.oldest_ns();
+}
+
+std::optional<PushPart> PushClient::GiveUpOldest() {
+  {
+    base::MutexLock lock(mutex_);
+    if (stream_ != nullptr && !under_way_.empty()) {
+      stream_->transport->Cancel();
+      return std::nullopt;
+    }
+  }
+  return queue_.TakeOldest();
 }
 
 absl::Status PushClient::trouble() const {
@@ -204,8 +208,7 @@ std::vector<PushPart> PushClient::Stop() {
   if (sender_.joinable()) sender_.join();
   if (spool_ != nullptr) {
     base::MutexLock order(order_mutex_);
-    queue_.PutBack(queue_.TakeUrgent(options_.max_queued_samples));
-    queue_.Divert();
+    queue_.DivertAll();
     SpillWaiting();
     spool_->Sync();
   }
@@ -381,13 +384,6 @@ void PushClient::Settle(Message message, const v1::PushResponse& response) {
   const auto by_part = RejectionsByPart(message.parts, response);
   for (std::size_t i = 0; i < message.parts.size(); ++i) {
     PushPart& part = message.parts[i];
-    if (part.released) {
-      // Samples with these references may be among those that go round again.
-      if (redeclared_ > 0) again.push_back(std::move(part));
-      part.released.reset();
-      continue;
-    }
-    if (part.redeclared) --redeclared_;
     const std::size_t size = part.size();
     std::vector<storage::Rejection> rejected;
     PushPart forgotten;
@@ -395,7 +391,6 @@ void PushClient::Settle(Message message, const v1::PushResponse& response) {
       // Nothing of it was taken.
       series_.Undeclare(part);
       part.redeclared = true;
-      ++redeclared_;
       again.push_back(std::move(part));
       continue;
     }
@@ -429,10 +424,8 @@ void PushClient::Settle(Message message, const v1::PushResponse& response) {
     series_.Undeclare(forgotten);
     if (part.pending) part.pending->Keep(rejected);
     forgotten.pending = part.pending;
-    forgotten.declared = part.declared;
-    forgotten.TakeRulesOf(part);
+    forgotten.TakeOriginOf(part);
     forgotten.redeclared = true;
-    ++redeclared_;
     again.push_back(std::move(forgotten));
   }
   if (!again.empty()) queue_.PutUrgent(std::move(again));
@@ -441,7 +434,6 @@ void PushClient::Settle(Message message, const v1::PushResponse& response) {
 
 void PushClient::PutBackUnanswered() {
   std::vector<PushPart> parts;
-  std::vector<PushPart> urgent;
   base::MutexLock order(order_mutex_);
   {
     base::MutexLock lock(mutex_);
@@ -449,13 +441,12 @@ void PushClient::PutBackUnanswered() {
       if (message.on_disk.has_value()) continue;
       for (PushPart& part : message.parts) {
         part.resent = true;
-        (part.urgent ? urgent : parts).push_back(std::move(part));
+        parts.push_back(std::move(part));
       }
     }
     under_way_.clear();
   }
   if (spool_ != nullptr) spool_->Rewind();
-  queue_.PutUrgent(std::move(urgent));
   queue_.PutBack(std::move(parts));
 }
 
@@ -498,26 +489,43 @@ void PushClient::SpillNow() {
 // On disk it comes before anything that waits, and is passed over there as
 // long as an answer may come.
 bool PushClient::SpillUnderWay() {
-  std::vector<std::shared_ptr<PendingPush>> settled;
-  absl::Status status;
-  {
-    base::MutexLock lock(mutex_);
-    for (Message& message : under_way_) {
-      // What is urgent stays in memory: on disk it would come too late.
-      if (message.on_disk.has_value() || message.parts.front().urgent) continue;
-      const auto end = spool_->Append(lane_, message.parts);
-      status = end.status();
-      if (!status.ok()) break;
-      message.on_disk = *end;
-      spool_->PassTo(*end);
-      for (auto& pending : TakePending(&message.parts)) {
-        settled.push_back(std::move(pending));
-      }
+  // What is urgent stays in memory: on disk it would come too late.
+  const auto to_spill = [](const Message& message) {
+    return !message.on_disk.has_value() && !message.parts.front().urgent;
+  };
+  while (true) {
+    std::uint64_t batch = 0;
+    // Copied, as the answer may come while they are written.
+    std::vector<PushPart> parts;
+    {
+      base::MutexLock lock(mutex_);
+      const auto next =
+          std::find_if(under_way_.begin(), under_way_.end(), to_spill);
+      if (next == under_way_.end()) return true;
+      batch = next->batch;
+      parts = next->parts;
+    }
+    const auto end = spool_->Append(lane_, parts);
+    NoteSpilling(end.status());
+    if (!end.ok()) return false;
+    spool_->PassTo(*end);
+    if (NoteOnDisk(batch, *end)) {
+      Finish(TakePending(&parts));
+    } else {
+      spool_->Commit(*end);
     }
   }
-  Finish(settled);
-  NoteSpilling(status);
-  return status.ok();
+}
+
+bool PushClient::NoteOnDisk(std::uint64_t batch, DiskPosition end) {
+  base::MutexLock lock(mutex_);
+  const auto found =
+      std::find_if(under_way_.begin(), under_way_.end(),
+                   [batch](const Message& one) { return one.batch == batch; });
+  if (found == under_way_.end()) return false;
+  found->on_disk = end;
+  for (PushPart& part : found->parts) part.pending.reset();
+  return true;
 }
 
 bool PushClient::SpillWaiting() {
@@ -525,10 +533,6 @@ bool PushClient::SpillWaiting() {
     std::vector<PushPart> parts =
         queue_.TakeDiverted(options_.max_batch_samples);
     if (parts.empty()) return true;
-    if (std::all_of(parts.begin(), parts.end(),
-                    [](const PushPart& part) { return part.empty(); })) {
-      continue;  // Releases only.
-    }
     const absl::Status status = spool_->Append(lane_, parts).status();
     NoteSpilling(status);
     if (!status.ok()) {

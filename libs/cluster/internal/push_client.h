@@ -49,11 +49,6 @@ class PushClient {
 
   /// False, and `part` untouched, when too much is waiting.
   bool Push(PushPart&& part) { return queue_.Push(std::move(part)); }
-  /// Adds a release, which cannot be refused. Returns the oldest samples when
-  /// they have to go, so that releases cannot pile up while the ingester is
-  /// away.
-  std::vector<PushPart> PushRelease(PushPart part)
-      ABSL_LOCKS_EXCLUDED(order_mutex_, mutex_);
   /// Overtakes all that waits and cannot be refused.
   void PushUrgent(PushPart part);
 
@@ -62,6 +57,13 @@ class PushClient {
   /// Writes what waits too long to disk, and syncs that every second. Does
   /// nothing without a spool.
   void Spill() ABSL_LOCKS_EXCLUDED(order_mutex_, mutex_);
+
+  /// When the oldest part came that waits in memory or has no answer, on
+  /// base::Clock::MonotonicNs(); 0: there is none.
+  std::int64_t oldest_ns() const ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Gives up the oldest part that waits. While parts are under way it ends
+  /// their stream instead, so that they wait again in a moment.
+  std::optional<PushPart> GiveUpOldest() ABSL_LOCKS_EXCLUDED(mutex_);
 
   /// Why nothing is delivered at present; OK while all is well.
   absl::Status trouble() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -100,6 +102,10 @@ class PushClient {
   void SpillNow() ABSL_LOCKS_EXCLUDED(order_mutex_, mutex_);
   bool SpillUnderWay() ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_mutex_)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // False when that batch is under way no longer. Otherwise nobody waits for
+  // its answer from here on.
+  bool NoteOnDisk(std::uint64_t batch, DiskPosition end)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   bool SpillWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_mutex_);
   void NoteSpilling(const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_mutex_);
@@ -118,9 +124,6 @@ class PushClient {
   PushQueue queue_;
   std::shared_ptr<PushSpool> spool_;
   std::atomic<bool> held_{false};
-  // Parts under way or put back that were declared a second time. Used by the
-  // receivers only, of which there is one at a time.
-  std::size_t redeclared_ = 0;
 
   // When the spool is synced next. Used by Spill() only.
   std::int64_t sync_at_ns_ = 0;

@@ -60,10 +60,6 @@ void EncodeParts(const std::vector<PushPart>& parts, StreamId stream,
     // What came through the first time would be refused as out of order.
     if (part.all_or_none && !part.resent) request->set_all_or_none(true);
     if (part.in_order_only) request->set_in_order_only(true);
-    if (!part.released) continue;
-    for (const storage::SeriesRef ref : part.released->refs()) {
-      request->add_released_refs(static_cast<std::uint32_t>(ref));
-    }
   }
   encoder.Finish();
 }
@@ -71,51 +67,24 @@ void EncodeParts(const std::vector<PushPart>& parts, StreamId stream,
 bool PushQueue::Push(PushPart&& part) {
   base::MutexLock lock(mutex_);
   const std::size_t samples = part.weight();
-  if (closed_ || (samples > 0 && samples_ + samples > max_samples_)) {
-    return false;
-  }
+  if (closed_ || samples_ + samples > max_samples_) return false;
   samples_ += samples;
   queued_.Add(static_cast<double>(samples));
-  part.queued_ns = base::Clock::System().MonotonicNs();
+  if (part.queued_ns == 0) {
+    part.queued_ns = base::Clock::System().MonotonicNs();
+  }
   parts_.push_back(std::move(part));
   if (samples_ >= wanted_) changed_.NotifyAll();
   return true;
 }
 
-std::vector<PushPart> PushQueue::PushRelease(PushPart part) {
-  base::MutexLock lock(mutex_);
-  std::vector<PushPart> evicted;
-  if (closed_) return evicted;
-  const std::size_t added = part.weight();
-  while (!parts_.empty() && samples_ + added > max_samples_) {
-    if (parts_.front().released && !urgent_.empty()) {
-      // What is urgent may need its references: it goes behind that.
-      parts_.front().urgent = true;
-      urgent_.push_back(std::move(parts_.front()));
-      parts_.pop_front();
-      continue;
-    }
-    const std::size_t gone = parts_.front().weight();
-    samples_ -= gone;
-    queued_.Add(-static_cast<double>(gone));
-    evicted.push_back(std::move(parts_.front()));
-    parts_.pop_front();
-  }
-  samples_ += added;
-  queued_.Add(static_cast<double>(added));
-  part.queued_ns = base::Clock::System().MonotonicNs();
-  parts_.push_back(std::move(part));
-  return evicted;
-}
-
 void PushQueue::PutBack(std::vector<PushPart> parts) {
   base::MutexLock lock(mutex_);
-  for (const PushPart& part : parts) {
-    samples_ += part.weight();
-    queued_.Add(static_cast<double>(part.weight()));
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    samples_ += part->weight();
+    queued_.Add(static_cast<double>(part->weight()));
+    (part->urgent ? urgent_ : parts_).push_front(std::move(*part));
   }
-  parts_.insert(parts_.begin(), std::make_move_iterator(parts.begin()),
-                std::make_move_iterator(parts.end()));
   changed_.NotifyAll();
 }
 
@@ -207,9 +176,29 @@ std::vector<PushPart> PushQueue::TakeDiverted(std::size_t max_samples) {
   return TakeGroup(parts_, max_samples);
 }
 
+std::optional<PushPart> PushQueue::TakeOldest() {
+  base::MutexLock lock(mutex_);
+  std::deque<PushPart>& from = urgent_.empty() ? parts_ : urgent_;
+  if (from.empty()) return std::nullopt;
+  PushPart oldest = std::move(from.front());
+  from.pop_front();
+  samples_ -= oldest.weight();
+  queued_.Add(-static_cast<double>(oldest.weight()));
+  return oldest;
+}
+
 void PushQueue::Divert() {
   base::MutexLock lock(mutex_);
   diverted_ = true;
+}
+
+void PushQueue::DivertAll() {
+  base::MutexLock lock(mutex_);
+  diverted_ = true;
+  for (PushPart& part : urgent_) part.urgent = false;
+  parts_.insert(parts_.begin(), std::make_move_iterator(urgent_.begin()),
+                std::make_move_iterator(urgent_.end()));
+  urgent_.clear();
 }
 
 void PushQueue::Resume() {
@@ -229,7 +218,11 @@ std::size_t PushQueue::weight() const {
 
 std::int64_t PushQueue::oldest_ns() const {
   base::ReaderMutexLock lock(mutex_);
-  return parts_.empty() ? 0 : parts_.front().queued_ns;
+  for (const std::deque<PushPart>* parts : {&urgent_, &parts_}) {
+    if (parts->empty() || parts->front().queued_ns == 0) continue;
+    return parts->front().queued_ns;
+  }
+  return 0;
 }
 
 void PushQueue::Wake() {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "libs/base/mutex.h"
@@ -47,25 +48,26 @@ struct PushPart : PushBatch {
   /// Where each of what is numbered stands in the batch; empty: the part is
   /// the batch.
   std::vector<std::uint32_t> positions;
-  /// Held until this part, which has no samples then, has passed: all earlier
-  /// samples have been delivered by that time.
-  std::shared_ptr<const ReleasedSeries> released;
-  std::shared_ptr<PendingPush> pending;  // Null for releases.
+  std::shared_ptr<PendingPush> pending;  // Null: nobody waits for it.
   /// It was under way when a stream broke.
   bool resent = false;
   /// Its series were declared a second time already.
   bool redeclared = false;
   /// It overtakes what waits: it belongs before that.
   bool urgent = false;
-  /// Keeps the references declared that a part read from disk has.
+  /// Keeps its references declared: its epoch or, when it was read from disk,
+  /// the series of its segment.
   std::shared_ptr<const void> declared;
-  /// When it came into the queue, on base::Clock::MonotonicNs().
+  /// When it first came into a queue, on base::Clock::MonotonicNs(); 0 when it
+  /// was read from disk.
   std::int64_t queued_ns = 0;
 
-  /// What it counts for in a queue: a reference to be released keeps about as
-  /// much memory as a sample.
-  std::size_t weight() const {
-    return PushBatch::weight() + (released ? released->refs().size() : 0);
+  /// Takes over what any share of `whole` has in common with it.
+  void TakeOriginOf(const PushPart& whole) {
+    TakeRulesOf(whole);
+    resent = whole.resent;
+    declared = whole.declared;
+    queued_ns = whole.queued_ns;
   }
 
   std::size_t PositionOf(std::size_t index) const {
@@ -157,10 +159,8 @@ class PushQueue {
   /// False, and `part` untouched, when it would exceed the limit or the queue
   /// is closed.
   bool Push(PushPart&& part) ABSL_LOCKS_EXCLUDED(mutex_);
-  /// Adds a release, over any limit, and returns the oldest parts that have to
-  /// go for that, in order.
-  std::vector<PushPart> PushRelease(PushPart part) ABSL_LOCKS_EXCLUDED(mutex_);
-  /// Puts parts back to the front, in their order, over any limit.
+  /// Puts parts back to the front, in their order, over any limit; urgent ones
+  /// to the front of those.
   void PutBack(std::vector<PushPart> parts) ABSL_LOCKS_EXCLUDED(mutex_);
   /// Adds parts that overtake all others, diverted or not, over any limit.
   void PutUrgent(std::vector<PushPart> parts) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -184,12 +184,17 @@ class PushQueue {
 
   /// From now on Take() gives urgent parts only.
   void Divert() ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Likewise, and what is urgent is diverted before all else.
+  void DivertAll() ABSL_LOCKS_EXCLUDED(mutex_);
   void Resume() ABSL_LOCKS_EXCLUDED(mutex_);
   bool diverted() const ABSL_LOCKS_EXCLUDED(mutex_);
   /// Like Take() for what is diverted, without waiting.
   std::vector<PushPart> TakeDiverted(std::size_t max_samples)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  /// What waits, by weight, and since when the first of it has (0: nothing).
+  /// Takes one part, urgent or diverted or not, without waiting.
+  std::optional<PushPart> TakeOldest() ABSL_LOCKS_EXCLUDED(mutex_);
+  /// What waits, by weight, and since when the oldest part of it that was not
+  /// read from disk has (0: there is none).
   std::size_t weight() const ABSL_LOCKS_EXCLUDED(mutex_);
   std::int64_t oldest_ns() const ABSL_LOCKS_EXCLUDED(mutex_);
 

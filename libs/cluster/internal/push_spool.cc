@@ -120,7 +120,6 @@ absl::StatusOr<DiskPosition> PushSpool::Append(
   }
   v1::PushRequest request;
   EncodeParts(parts, tail_stream_, series_, &request);
-  request.clear_released_refs();
   std::size_t samples = 0;
   for (const PushPart& part : parts) samples += part.size();
   const auto end = queue_->Append(request.SerializeAsString(),

@@ -31,9 +31,8 @@ class PushSpool {
       base::Logger log);
   ~PushSpool();
 
-  /// Appends parts as one record, and returns the place behind it. Releases
-  /// among them are left out: a record needs no reference of ours. `lane` is
-  /// that of the ingester.
+  /// Appends parts as one record, which needs none of our references, and
+  /// returns the place behind it. `lane` is that of the ingester.
   absl::StatusOr<DiskPosition> Append(std::uint32_t lane,
                                       const std::vector<PushPart>& parts)
       ABSL_LOCKS_EXCLUDED(mutex_);

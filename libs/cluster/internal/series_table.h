@@ -107,23 +107,4 @@ class SeriesTable {
   std::vector<StreamId> streams_ ABSL_GUARDED_BY(mutex_);
 };
 
-/// References that nobody will push to again. Their samples may still wait for
-/// any of the ingesters, so every queue holds a share of this behind them; the
-/// references are freed when the last queue has let go.
-class ReleasedSeries {
- public:
-  /// `table` must outlive this.
-  ReleasedSeries(SeriesTable& table, std::vector<storage::SeriesRef> refs)
-      : table_(table), refs_(std::move(refs)) {}
-  ~ReleasedSeries() { table_.Free(refs_); }
-  ReleasedSeries(const ReleasedSeries&) = delete;
-  ReleasedSeries& operator=(const ReleasedSeries&) = delete;
-
-  const std::vector<storage::SeriesRef>& refs() const { return refs_; }
-
- private:
-  SeriesTable& table_;
-  const std::vector<storage::SeriesRef> refs_;
-};
-
 }  // namespace narthex::cluster::internal

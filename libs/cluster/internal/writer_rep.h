@@ -11,6 +11,7 @@
 #include "libs/base/mutex.h"
 #include "libs/cluster/internal/address_watch.h"
 #include "libs/cluster/internal/push_client.h"
+#include "libs/cluster/internal/series_epochs.h"
 #include "libs/cluster/internal/spool_root.h"
 #include "libs/cluster/writer.h"
 
@@ -28,6 +29,7 @@ class Writer::Rep {
         log_(std::move(log)),
         metrics_(registry),
         series_(options.replication_factor),
+        epochs_(series_),
         spools_(std::move(spools)) {
     Connect(addresses);
     FindOrphans();
@@ -78,9 +80,9 @@ class Writer::Rep {
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void Enqueue(std::size_t client, internal::PushPart part)
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  void EnqueueRelease(
-      const std::shared_ptr<const internal::ReleasedSeries>& released)
-      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Gives up what has waited longest, until no more references are kept for
+  // its sake than samples may wait.
+  void BoundReleased() ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void Drop(const internal::PushPart& part, const absl::Status& why,
             const char* reason);
   // Takes up again what a client that is gone did not deliver.
@@ -104,6 +106,7 @@ class Writer::Rep {
   const base::Logger log_;
   internal::WriterMetrics metrics_;
   internal::SeriesTable series_;
+  internal::SeriesEpochs epochs_;
   const std::unique_ptr<internal::SpoolRoot> spools_;
 
   // Held shared to push, exclusively to change the clients.
