@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
-#include "services/ingester/memory_budget.h"
+#include "libs/service/memory_budget.h"
 
 namespace narthex::ingester {
 namespace {
@@ -112,8 +112,11 @@ absl::StatusOr<tsdb::DbOptions> Options::ForDb(
         "storage.tsdb.max-series must not be negative");
   }
   db.series.max_series = static_cast<std::size_t>(max_series);
-  NARTHEX_ASSIGN_OR_RETURN(db.series.memory_budget_bytes,
-                           MemoryBudget(memory_budget));
+  const auto budget = service::MemoryBudget(memory_budget);
+  if (!budget.ok()) {
+    return base::Annotate(budget.status(), "storage.tsdb.memory-budget");
+  }
+  db.series.memory_budget_bytes = *budget;
   if (min_block_ms <= 0) {
     return absl::InvalidArgumentError(
         "storage.tsdb.min-block-duration must be positive");

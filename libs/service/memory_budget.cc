@@ -1,4 +1,4 @@
-#include "services/ingester/memory_budget.h"
+#include "libs/service/memory_budget.h"
 
 #include <sys/sysinfo.h>
 
@@ -14,7 +14,7 @@
 #include "libs/base/file.h"
 #include "libs/base/status.h"
 
-namespace narthex::ingester {
+namespace narthex::service {
 namespace {
 
 constexpr double kAutomaticShare = 80;
@@ -84,18 +84,13 @@ absl::StatusOr<std::uint64_t> MemoryBudget(absl::string_view text,
     if (!absl::SimpleAtod(number, &percent) || !(percent > 0) ||
         percent > 100) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "storage.tsdb.memory-budget: a share must be above 0% and at most "
-          "100%, got ",
-          text));
+          "a share must be above 0% and at most 100%, got ", text));
     }
     return ShareOf(percent, bounds.group_bytes == 0 ? bounds.machine_bytes
                                                     : bounds.group_bytes);
   }
-  const auto bytes = base::ParseSize(text);
-  if (!bytes.ok()) {
-    return base::Annotate(bytes.status(), "storage.tsdb.memory-budget");
-  }
-  return static_cast<std::uint64_t>(*bytes);
+  NARTHEX_ASSIGN_OR_RETURN(const std::int64_t bytes, base::ParseSize(text));
+  return static_cast<std::uint64_t>(bytes);
 }
 
-}  // namespace narthex::ingester
+}  // namespace narthex::service

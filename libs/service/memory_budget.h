@@ -5,7 +5,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace narthex::ingester {
+namespace narthex::service {
 
 /// What the machine and the control group give a process.
 struct MemoryBounds {
@@ -23,4 +23,4 @@ absl::StatusOr<std::uint64_t> MemoryBudget(
     absl::string_view text,
     const MemoryBounds& bounds = MemoryBounds::OfThisProcess());
 
-}  // namespace narthex::ingester
+}  // namespace narthex::service
