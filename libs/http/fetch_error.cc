@@ -50,7 +50,8 @@ std::string CertificateReason(const FetchFailure& failure) {
   // Of a wrong name OpenSSL knows nothing: libcurl compares it.
   if (absl::StrContains(failure.detail, "subject name")) {
     return absl::StrCat("x509: certificate is not valid for ",
-                        UrlHost(failure.url));
+                        failure.server_name.empty() ? UrlHost(failure.url)
+                                                    : failure.server_name);
   }
   return "x509: certificate signed by unknown authority";
 }

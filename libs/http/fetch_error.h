@@ -16,6 +16,8 @@ struct FetchFailure {
   std::string url;
   /// The errno of the failed system call, 0 when there was none.
   int os_error = 0;
+  /// The name that its certificate is to have; empty: the URL's.
+  std::string server_name;
   /// "ip:port" of the peer, empty when none was reached.
   std::string peer;
   /// The proxy's URL, empty when there is none.

@@ -78,6 +78,9 @@ TEST_CASE("a client verifies the server as it is told") {
   wrong_name.server_name = "";
   CHECK_THAT(site.Fetch(wrong_name),
              Catch::EndsWith("x509: certificate is not valid for 127.0.0.1"));
+  wrong_name.server_name = "other.test";
+  CHECK_THAT(site.Fetch(wrong_name),
+             Catch::EndsWith("x509: certificate is not valid for other.test"));
 }
 
 TEST_CASE("a server that verifies clients lets only known ones in") {

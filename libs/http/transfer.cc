@@ -432,6 +432,7 @@ FetchFailure Transfer::Failure(CURLcode code) const {
   failure.code = code;
   failure.method = request_.method;
   failure.url = request_.url;
+  failure.server_name = config_->tls.server_name;
   failure.proxy = proxy_;
   failure.unix_socket = request_.unix_socket;
   failure.got_head = result_.code != 0 && code != CURLE_TOO_MANY_REDIRECTS;
