@@ -126,6 +126,10 @@ class StreamConnection final
       Refuse(400, "malformed request");
       return false;
     }
+    if (!http_1_0_ && !request_.headers.Has("Host")) {
+      Refuse(400, "missing required Host header");
+      return false;
+    }
     route_ = context_.router.Find(request_.raw_path);
     if (parser_->is_done()) return true;
 
