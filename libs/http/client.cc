@@ -50,7 +50,9 @@ class Client::Loop {
   explicit Loop(ClientOptions options);
   ~Loop();
 
-  FetchId Start(FetchRequest request, std::string* body, Callback done);
+  // `claim` is what counts the body, if anything does.
+  FetchId Start(FetchRequest request, std::string* body, Callback done,
+                BodyClaim* claim = nullptr);
   void Cancel(FetchId id);
 
  private:
@@ -151,10 +153,11 @@ Client::Loop::~Loop() {
 }
 
 Client::FetchId Client::Loop::Start(FetchRequest request, std::string* body,
-                                    Callback done) {
+                                    Callback done, BodyClaim* claim) {
   const FetchId id = next_id_.fetch_add(1);
   auto transfer =
       std::make_unique<Transfer>(id, std::move(request), body, std::move(done));
+  transfer->set_claim(claim);
   {
     base::MutexLock lock(mutex_);
     queue_.push_back(std::move(transfer));
@@ -498,12 +501,16 @@ void Client::Fetch(FetchRequest request, BodyCallback done) {
 
 void Client::FetchByLoop(FetchRequest request, BodyCallback done) {
   auto body = std::make_shared<ReceivedBody>();
+  body->claim = BodyClaim(request.budget);
   std::string* const buffer = &body->buffer;
-  loop_->Start(std::move(request), buffer,
-               [body, done = std::move(done)](FetchResult result) {
-                 body->size = body->buffer.size();
-                 done(std::move(result), *body);
-               });
+  BodyClaim* const claim = &body->claim;
+  loop_->Start(
+      std::move(request), buffer,
+      [body, done = std::move(done)](FetchResult result) {
+        body->size = body->buffer.size();
+        done(std::move(result), *body);
+      },
+      claim);
 }
 
 Client::FetchId Client::Fetch(FetchRequest request, std::string* body,

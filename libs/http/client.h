@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "libs/base/mutex.h"
+#include "libs/http/body_budget.h"
 #include "libs/http/client_config.h"
 #include "libs/http/message.h"
 
@@ -27,6 +28,8 @@ struct FetchRequest {
   std::int64_t timeout_ms = 0;
   /// Largest body, after decompression; 0 is no limit.
   std::int64_t max_body_bytes = 0;
+  /// Of which a ReceivedBody claims its memory; outlives that. Null: of none.
+  BodyBudget* budget = nullptr;
   /// Asks for gzip. What comes in gzip or zstd is decoded in any case.
   bool accept_gzip = true;
   /// A packed body that holds more is handed over packed, as FetchResult says:
@@ -49,7 +52,8 @@ struct FetchResult {
   /// kDeadlineExceeded `Get "url": context deadline exceeded`, kUnavailable
   /// `Get "url": dial tcp 127.0.0.1:1: connect: connection refused`,
   /// kResourceExhausted "body size limit exceeded", kCancelled: worded as Go
-  /// does, since people see them as a target's last error.
+  /// does, since people see them as a target's last error. kUnavailable, too,
+  /// when the budget refuses the body.
   absl::Status status;
   int code = 0;
   Headers headers;
@@ -69,6 +73,7 @@ struct ReceivedBody {
   std::string buffer = {};
   std::size_t begin = 0;
   std::size_t size = 0;
+  BodyClaim claim = {};
 
   absl::string_view view() const { return {buffer.data() + begin, size}; }
 };

@@ -17,7 +17,7 @@ struct FreeZstd {
 };
 
 absl::Status ZstdDecompress(absl::string_view data, std::size_t max_bytes,
-                            std::string* out) {
+                            std::string* out, BodyClaim* claim) {
   const std::unique_ptr<ZSTD_DStream, FreeZstd> stream(ZSTD_createDStream());
   const std::size_t start = out->size();
   char chunk[64 << 10];
@@ -31,10 +31,13 @@ absl::Status ZstdDecompress(absl::string_view data, std::size_t max_bytes,
       return absl::InvalidArgumentError(
           absl::StrCat("zstd: ", ZSTD_getErrorName(left)));
     }
-    out->append(chunk, output.pos);
-    if (max_bytes != 0 && out->size() - start > max_bytes) {
+    if (max_bytes != 0 && out->size() - start + output.pos > max_bytes) {
       return absl::ResourceExhaustedError("content is too large");
     }
+    if (claim != nullptr && !claim->Grow(out->size() + output.pos, out)) {
+      return claim->Refusal();
+    }
+    out->append(chunk, output.pos);
     // A full chunk may mean that more is held back.
     if (input.pos == input.size && output.pos < sizeof(chunk)) break;
   }
@@ -54,11 +57,12 @@ std::size_t SizeInTrailer(absl::string_view data) {
 }  // namespace
 
 absl::Status DecodeContent(absl::string_view encoding, absl::string_view data,
-                           std::size_t max_bytes, std::string* out) {
+                           std::size_t max_bytes, std::string* out,
+                           BodyClaim* claim) {
   const std::size_t start = out->size();
   absl::Status status = encoding == "zstd"
-                            ? ZstdDecompress(data, max_bytes, out)
-                            : GzipDecompress(data, max_bytes, out);
+                            ? ZstdDecompress(data, max_bytes, out, claim)
+                            : GzipDecompress(data, max_bytes, out, claim);
   if (!status.ok()) out->resize(start);
   if (!absl::IsResourceExhausted(status)) return status;
   return absl::ResourceExhaustedError("body size limit exceeded");

@@ -13,9 +13,11 @@ namespace narthex::http {
 /// of it after an error.
 /// kInvalidArgument when it is malformed or ends too early, kResourceExhausted
 /// "body size limit exceeded" when it holds more than `max_bytes` (0: no
-/// limit).
+/// limit), the refusal of `claim`, when there is one, when it holds more than
+/// that.
 absl::Status DecodeContent(absl::string_view encoding, absl::string_view data,
-                           std::size_t max_bytes, std::string* out);
+                           std::size_t max_bytes, std::string* out,
+                           BodyClaim* claim = nullptr);
 
 /// Decodes a body that was received for `request`: true when `*out` holds all
 /// of it or `result->status` says why not. False when it is left as it is,

@@ -95,6 +95,9 @@ DirectLoop::Progress DirectLoop::Connection::Read(std::string* shared,
                 kReceiveBytes, kMostReceiveBytes)
           : std::clamp<std::size_t>(exchange->reader.wanted(), kReceiveBytes,
                                     kMostReceiveBytes);
+  if (!first && !exchange->claim.Grow(before + room, &buffer)) {
+    return Progress::kNoRoom;
+  }
   if (buffer.size() < before + room) buffer.resize(before + room);
   const ssize_t got = ::recv(fd.get(), buffer.data() + before,
                              buffer.size() - before, MSG_DONTWAIT);
@@ -110,7 +113,9 @@ DirectLoop::Progress DirectLoop::Connection::Read(std::string* shared,
   switch (exchange->reader.Advance(buffer.data(), size)) {
     case ResponseReader::State::kDone:
       if (first) exchange->input = std::move(*shared);
-      return Progress::kDone;
+      return exchange->claim.Cover(exchange->reader.body_size())
+                 ? Progress::kDone
+                 : Progress::kNoRoom;
     case ResponseReader::State::kIrregular:
       return Progress::kIrregular;
     case ResponseReader::State::kTooLarge:
@@ -120,7 +125,9 @@ DirectLoop::Progress DirectLoop::Connection::Read(std::string* shared,
   }
   const std::size_t wanted = exchange->reader.wanted();
   if (first) {
-    exchange->input.reserve(std::min(size + wanted, kMaxReserveBytes));
+    const std::size_t most = std::min(size + wanted, kMaxReserveBytes);
+    if (!exchange->claim.Grow(most, &exchange->input)) return Progress::kNoRoom;
+    exchange->input.reserve(most);
     exchange->input.assign(buffer, 0, size);
   }
   exchange->input_bytes = size;
@@ -167,7 +174,7 @@ void DirectLoop::Deliver(Exchange& exchange) {
   result.code = reader.code();
   result.wire_bytes = static_cast<std::int64_t>(reader.body_size());
   ReceivedBody body{std::move(exchange.input), reader.body_begin(),
-                    reader.body_size()};
+                    reader.body_size(), std::move(exchange.claim)};
   result.headers = std::move(reader.headers());
   decoded_.clear();
   if (!DecodeReceived(exchange.request, body.view(), &result, &decoded_)) {
@@ -176,7 +183,7 @@ void DirectLoop::Deliver(Exchange& exchange) {
     return;
   }
   Reuse(std::move(body.buffer), &received_);
-  ReceivedBody plain{std::move(decoded_), 0, 0};
+  ReceivedBody plain{std::move(decoded_), 0, 0, {}};
   plain.size = plain.buffer.size();
   Report(exchange, std::move(result), plain);
   Reuse(std::move(plain.buffer), &decoded_);
@@ -187,6 +194,8 @@ void DirectLoop::Fail(Exchange& exchange, Progress progress, int os_error) {
   result.code = exchange.reader.code();
   if (progress == Progress::kTooLarge) {
     result.status = absl::ResourceExhaustedError("body size limit exceeded");
+  } else if (progress == Progress::kNoRoom) {
+    result.status = exchange.claim.Refusal();
   } else {
     FetchFailure failure;
     failure.code = progress == Progress::kLate ? CURLE_OPERATION_TIMEDOUT

@@ -27,6 +27,7 @@ struct DirectLoop::Exchange {
   ResponseReader reader;
   std::string input = {};       // What came before the answer was complete.
   std::size_t input_bytes = 0;  // Of it that are filled.
+  BodyClaim claim = {};
 };
 
 /// A connection with the exchange under way on it, if any.

@@ -70,6 +70,7 @@ void DirectLoop::Fetch(FetchRequest request, Callback done) {
   auto exchange = std::make_unique<Exchange>(
       Exchange{std::move(request), std::move(done), now_ns, std::move(text), 0,
                ResponseReader(max_body)});
+  exchange->claim = BodyClaim(exchange->request.budget);
   std::shared_ptr<Connection> connection;
   bool learn = false;
   {

@@ -54,6 +54,7 @@ class DirectLoop {
     kCut,        // or in the middle of it.
     kIrregular,  // The answer is not understood.
     kTooLarge,
+    kNoRoom,  // The budget of bodies refuses it.
     kLate,
   };
   // What is known of a host and port.

@@ -19,7 +19,7 @@ Bytef* Bytes(const char* data) {
 }
 
 absl::Status InflateAll(z_stream& stream, std::size_t max_bytes,
-                        std::string* out) {
+                        std::string* out, BodyClaim* claim) {
   const std::size_t start = out->size();
   char chunk[64 << 10];
   bool member_open = true;
@@ -34,11 +34,15 @@ absl::Status InflateAll(z_stream& stream, std::size_t max_bytes,
       return absl::InvalidArgumentError(absl::StrCat(
           "gzip: ", stream.msg == nullptr ? "invalid data" : stream.msg));
     }
-    out->append(chunk, sizeof(chunk) - stream.avail_out);
-    if (max_bytes != 0 && out->size() - start > max_bytes) {
+    const std::size_t size = sizeof(chunk) - stream.avail_out;
+    if (max_bytes != 0 && out->size() - start + size > max_bytes) {
       return absl::ResourceExhaustedError(
           absl::StrCat("gzip: content is larger than ", max_bytes, " bytes"));
     }
+    if (claim != nullptr && !claim->Grow(out->size() + size, out)) {
+      return claim->Refusal();
+    }
+    out->append(chunk, size);
     member_open = result != Z_STREAM_END;
     if (!member_open && stream.avail_in > 0) inflateReset(&stream);
   }
@@ -87,7 +91,7 @@ void GzipCompress(absl::string_view data, std::string* out) {
 }
 
 absl::Status GzipDecompress(absl::string_view data, std::size_t max_bytes,
-                            std::string* out) {
+                            std::string* out, BodyClaim* claim) {
   if (data.size() > (1U << 31)) {
     return absl::InvalidArgumentError("gzip: input is larger than 2 GiB");
   }
@@ -95,7 +99,7 @@ absl::Status GzipDecompress(absl::string_view data, std::size_t max_bytes,
   inflateInit2(&stream, kGzipWindow);
   stream.next_in = Bytes(data.data());
   stream.avail_in = static_cast<uInt>(data.size());
-  absl::Status status = InflateAll(stream, max_bytes, out);
+  absl::Status status = InflateAll(stream, max_bytes, out, claim);
   inflateEnd(&stream);
   return status;
 }

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "libs/http/body_budget.h"
 
 namespace narthex::http {
 
@@ -31,8 +32,9 @@ void GzipCompress(absl::string_view data, std::string* out);
 
 /// Appends the content of a gzip stream (one or more members) to `*out`.
 /// kInvalidArgument when it is malformed, kResourceExhausted when it holds
-/// more than `max_bytes` (0: no limit).
+/// more than `max_bytes` (0: no limit), the refusal of `claim`, when there is
+/// one, for a `*out` that gets too large for it.
 absl::Status GzipDecompress(absl::string_view data, std::size_t max_bytes,
-                            std::string* out);
+                            std::string* out, BodyClaim* claim = nullptr);
 
 }  // namespace narthex::http

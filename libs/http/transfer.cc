@@ -330,6 +330,10 @@ std::size_t Transfer::OnBody(char* data, std::size_t, std::size_t size,
     transfer.too_large_ = true;
     return 0;
   }
+  if (!transfer.MakeRoom(transfer.body_->size() + size)) {
+    transfer.no_room_ = true;
+    return 0;
+  }
   transfer.body_->append(data, size);
   return size;
 }
@@ -352,8 +356,13 @@ std::size_t Transfer::OnHeader(char* data, std::size_t, std::size_t size,
   std::int64_t length = 0;
   if (absl::EqualsIgnoreCase(name, "Content-Length") &&
       absl::SimpleAtoi(value, &length) && length > 0) {
-    transfer.body_->reserve(
-        static_cast<std::size_t>(std::min(length, kMaxReserveBytes)));
+    const auto room =
+        static_cast<std::size_t>(std::min(length, kMaxReserveBytes));
+    if (!transfer.MakeRoom(room)) {
+      transfer.no_room_ = true;
+      return 0;
+    }
+    transfer.body_->reserve(room);
   }
   return size;
 }
@@ -379,6 +388,8 @@ bool Transfer::Finish(CURLcode code) {
   result_.seconds = static_cast<double>(NowNs() - started_ns_) / 1e9;
   if (too_large_) {
     result_.status = absl::ResourceExhaustedError("body size limit exceeded");
+  } else if (no_room_) {
+    result_.status = claim_->Refusal();
   } else if (code != CURLE_OK) {
     result_.status = FetchError(Failure(code));
   } else {

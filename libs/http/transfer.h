@@ -19,6 +19,9 @@ class Transfer {
   Transfer(Client::FetchId id, FetchRequest request, std::string* body,
            Client::Callback done);
 
+  /// What counts the body; null when nothing does.
+  void set_claim(BodyClaim* claim) { claim_ = claim; }
+
   /// Sets every option of `easy` for the next exchange. Secrets are read from
   /// their files here: the error is that of a file.
   absl::Status Configure(CURL* easy, const ClientOptions& options);
@@ -72,6 +75,10 @@ class Transfer {
 
   static std::size_t OnBody(char* data, std::size_t, std::size_t size,
                             void* self);
+  // False when there is no room for `bytes` of the body in all.
+  bool MakeRoom(std::size_t bytes) {
+    return claim_ == nullptr || claim_->Grow(bytes, body_);
+  }
   // Notes where a connection is tried, in `*self`.
   static curl_socket_t OnSocket(void* self, curlsocktype,
                                 curl_sockaddr* address);
@@ -81,6 +88,7 @@ class Transfer {
   const Client::FetchId id_;
   FetchRequest request_;
   std::string* const body_;
+  BodyClaim* claim_ = nullptr;
   Client::Callback done_;
   const std::shared_ptr<const ClientConfig> config_;
   const std::int64_t started_ns_;
@@ -100,6 +108,7 @@ class Transfer {
   std::string first_host_;
   bool foreign_host_ = false;
   bool too_large_ = false;
+  bool no_room_ = false;
 };
 
 }  // namespace narthex::http

@@ -12,6 +12,7 @@
 #include "libs/base/status.h"
 #include "libs/config/config.h"
 #include "libs/rpc/server.h"
+#include "libs/service/memory_budget.h"
 #include "services/scraper/scrape_manager.h"
 #include "services/scraper/service.h"
 
@@ -54,10 +55,11 @@ std::uint64_t OffsetSeed(const config::Config& config) {
 // In the order in which it is built; destroyed in the opposite one.
 struct ScraperApp::Running {
   Running(service::Process& process, std::unique_ptr<cluster::Writer> w,
-          const config::Config& config)
+          const config::Config& config, std::size_t max_bodies_bytes)
       : metrics(process.registry()),
         discovery_metrics(process.registry(), "scrape"),
         writer(std::move(w)),
+        bodies(max_bodies_bytes),
         workers(std::make_unique<WorkerPool>(
             std::max(2U, std::thread::hardware_concurrency()))),
         client(std::make_unique<http::Client>(http::ClientOptions{
@@ -66,12 +68,16 @@ struct ScraperApp::Running {
                                        service::Build().version)})),
         context{*client, *writer,         *workers,      metadata,
                 metrics, process.clock(), process.log(), OffsetSeed(config)},
-        scheduler(process.clock()) {}
+        scheduler(process.clock()) {
+    context.bodies = &bodies;
+    metrics.ObserveBodies(bodies);
+  }
 
   Metrics metrics;
   discovery::Metrics discovery_metrics;
   MetadataPool metadata;
   std::unique_ptr<cluster::Writer> writer;
+  http::BodyBudget bodies;
   std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<http::Client> client;
   LoopContext context;
@@ -98,6 +104,11 @@ void ScraperApp::AddFlags(service::FlagSet& flags) {
   flags.Size("scrape.max-body-size", &max_body_bytes_,
              "No body of a scrape is larger, whatever body_size_limit says; "
              "0 is no limit.");
+  flags.String("scrape.max-bodies-memory", &max_bodies_memory_,
+               "Memory of all bodies under way, received or unpacked, beyond "
+               "which scrapes of large ones fail; those up to 256KB never do. "
+               "A size such as 1GB, a share such as 25% of what the machine "
+               "or the control group has, or 0 for no bound.");
   flags.String("grpc.listen-address", &grpc_address_,
                "Address to serve gRPC on.");
   flags.String("ingester.addresses", &ingesters_,
@@ -156,6 +167,11 @@ absl::Status ScraperApp::Start(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(const Shard shard, ParseShard(shard_));
   NARTHEX_ASSIGN_OR_RETURN(const cluster::AddressList ingesters,
                            cluster::ParseAddressList(ingesters_));
+  auto max_bodies_bytes = service::MemoryBudget(max_bodies_memory_);
+  if (!max_bodies_bytes.ok()) {
+    return base::Annotate(max_bodies_bytes.status(),
+                          "scrape.max-bodies-memory");
+  }
   // Before anything is started, so that a bad file stops it all.
   NARTHEX_ASSIGN_OR_RETURN(const config::Config config,
                            config::Load(config_file_, Defaults()));
@@ -181,7 +197,8 @@ absl::Status ScraperApp::Start(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(
       auto writer, cluster::Writer::Create(ingesters, options, process.log(),
                                            process.registry()));
-  running_ = std::make_unique<Running>(process, std::move(writer), config);
+  running_ = std::make_unique<Running>(process, std::move(writer), config,
+                                       *max_bodies_bytes);
   running_->context.timestamp_tolerance_ms =
       adjust_timestamps_ ? timestamp_tolerance_ms_ : 0;
   running_->context.max_body_bytes = max_body_bytes_;

@@ -52,6 +52,7 @@ class ScraperApp : public service::App {
   std::int64_t discovery_interval_ms_ = 5'000;
   std::int64_t timestamp_tolerance_ms_ = 2;
   std::int64_t max_body_bytes_ = 256 << 20;
+  std::string max_bodies_memory_ = "25%";
   std::int64_t max_queued_samples_ = 10'000'000;
   std::int64_t max_queued_bytes_ = std::int64_t{5} << 30;
   std::int64_t max_queued_age_ms_ = 86'400'000;

@@ -181,4 +181,19 @@ MetadataSize Metrics::MetadataOf(const std::string& job) {
                              labels)};
 }
 
+void Metrics::ObserveBodies(const http::BodyBudget& bodies) {
+  registry_.NewGaugeFunction(
+      "narthex_scraper_bodies_bytes",
+      "Memory of the bodies under way that are larger than 256 KiB.",
+      [&bodies] { return static_cast<double>(bodies.used_bytes()); });
+  registry_.NewGaugeFunction(
+      "narthex_scraper_bodies_limit_bytes",
+      "What it may be at most (--scrape.max-bodies-memory); 0: no bound.",
+      [&bodies] { return static_cast<double>(bodies.limit_bytes()); });
+  registry_.NewCounterFunction(
+      "narthex_scraper_bodies_refused_total",
+      "Scrapes that failed because their body would have taken it over that.",
+      [&bodies] { return static_cast<double>(bodies.refused()); });
+}
+
 }  // namespace narthex::scraper

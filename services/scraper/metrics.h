@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "libs/http/body_budget.h"
 #include "libs/metrics/metrics.h"
 #include "libs/storage/storage.h"
 
@@ -62,6 +63,8 @@ struct Metrics {
   /// How long a pool took to take over discovered targets.
   metrics::Summary& SyncLength(const std::string& job);
   MetadataSize MetadataOf(const std::string& job);
+  /// Shows what bodies take; `bodies` must outlive the registry's last use.
+  void ObserveBodies(const http::BodyBudget& bodies);
 
  private:
   metrics::Registry& registry_;

@@ -56,15 +56,16 @@ void RefuseFullBody(std::size_t size, std::int64_t max_bytes,
   }
 }
 
-void Unpack(std::int64_t max_bytes, http::FetchResult* result,
-            http::ReceivedBody* body) {
+void Unpack(std::int64_t max_bytes, http::BodyBudget* budget,
+            http::FetchResult* result, http::ReceivedBody* body) {
   if (result->packed.empty()) return;
-  std::string content;
-  result->status =
-      http::DecodeContent(result->packed, body->view(),
-                          static_cast<std::size_t>(max_bytes), &content);
-  const std::size_t size = content.size();
-  *body = {std::move(content), 0, size};
+  http::ReceivedBody plain;
+  plain.claim = http::BodyClaim(budget);
+  result->status = http::DecodeContent(result->packed, body->view(),
+                                       static_cast<std::size_t>(max_bytes),
+                                       &plain.buffer, &plain.claim);
+  plain.size = plain.buffer.size();
+  *body = std::move(plain);
 }
 
 double BodyBytes(absl::string_view body, const http::FetchResult& result) {
@@ -190,29 +191,30 @@ void ScrapeLoop::Fetch(std::shared_ptr<Scrape> scrape) {
       (request.max_body_bytes == 0 || most < request.max_body_bytes)) {
     request.max_body_bytes = most;
   }
+  request.budget = context_.bodies;
   request.accept_gzip = settings.config.enable_compression;
   if (!request.accept_gzip) request.headers.Set("Accept-Encoding", "identity");
   request.expected_bytes = last_wire_bytes_;
   request.most_decoded_bytes = kMostInPlace;
   const std::int64_t max_body_bytes = request.max_body_bytes;
-  context_.client.Fetch(
-      std::move(request),
-      [self = shared_from_this(), scrape = std::move(scrape), max_body_bytes](
-          http::FetchResult result, http::ReceivedBody& body) {
-        if (result.packed.empty() && body.size <= kMostInPlace) {
-          RefuseFullBody(body.size, max_body_bytes, &result);
-          self->Finish(*scrape, result, body.view());
-          return;
-        }
-        auto shared = std::make_shared<http::FetchResult>(std::move(result));
-        auto kept = std::make_shared<http::ReceivedBody>(std::move(body));
-        self->context_.workers.Submit(
-            [self, scrape, shared, kept, max_body_bytes] {
-              Unpack(max_body_bytes, shared.get(), kept.get());
-              RefuseFullBody(kept->size, max_body_bytes, shared.get());
-              self->Finish(*scrape, *shared, kept->view());
-            });
-      });
+  context_.client.Fetch(std::move(request), [self = shared_from_this(),
+                                             scrape = std::move(scrape),
+                                             max_body_bytes](
+                                                http::FetchResult result,
+                                                http::ReceivedBody& body) {
+    if (result.packed.empty() && body.size <= kMostInPlace) {
+      RefuseFullBody(body.size, max_body_bytes, &result);
+      self->Finish(*scrape, result, body.view());
+      return;
+    }
+    auto shared = std::make_shared<http::FetchResult>(std::move(result));
+    auto kept = std::make_shared<http::ReceivedBody>(std::move(body));
+    self->context_.workers.Submit([self, scrape, shared, kept, max_body_bytes] {
+      Unpack(max_body_bytes, self->context_.bodies, shared.get(), kept.get());
+      RefuseFullBody(kept->size, max_body_bytes, shared.get());
+      self->Finish(*scrape, *shared, kept->view());
+    });
+  });
 }
 
 absl::Status ScrapeLoop::Ingest(Scrape& scrape, const http::FetchResult& result,

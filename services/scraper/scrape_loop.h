@@ -39,6 +39,8 @@ struct LoopContext {
   std::int64_t timestamp_tolerance_ms = 2;
   /// No body is larger, whatever the configuration says; 0 is no limit.
   std::int64_t max_body_bytes = 0;
+  /// What all bodies under way take; null is no limit.
+  http::BodyBudget* bodies = nullptr;
   SeriesCacheOptions series = {};
 };
 

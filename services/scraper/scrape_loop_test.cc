@@ -183,6 +183,24 @@ TEST_CASE("a large packed body is unpacked by a worker, up to the limit") {
   CHECK(rig.loop->state().last_error == "body size limit exceeded");
 }
 
+TEST_CASE("a body without room fails its scrape, packed or not") {
+  Rig rig;
+  http::BodyBudget bodies(1 << 20);
+  rig.context.bodies = &bodies;
+  rig.config.enable_compression = GENERATE(false, true);
+  rig.Configure();
+  rig.loop->Update(rig.loop->target(), rig.settings);
+  rig.Tick();
+  CHECK(rig.Last("up{job=\"j\"}") == 1);
+  while (rig.body.size() < 2 << 20) rig.body += "a 1\n";
+  rig.Tick();
+  CHECK(rig.Last("up{job=\"j\"}") == 0);
+  CHECK_THAT(rig.loop->state().last_error,
+             Catch::StartsWith("no room for the body: all bodies under way"));
+  CHECK(bodies.refused() == 1);
+  CHECK(bodies.used_bytes() == 0);
+}
+
 TEST_CASE("limits fail the scrape and are counted") {
   Rig rig;
   rig.config.limits.samples = 1;

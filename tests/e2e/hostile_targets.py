@@ -1,5 +1,6 @@
 """Targets that mean harm are contained: they fail, and no other does."""
 
+import functools
 import gzip
 import os
 import socket
@@ -74,10 +75,22 @@ def one_long_line(connection):
         connection.sendall(piece)
 
 
-def gzip_bomb(connection):
+@functools.cache
+def packed_bomb():
     # A layer of it is a hundred thousand times as small.
-    body = gzip.compress(b"a 1\n" * (1 << 28 >> 2), 9)
+    return gzip.compress(b"a 1\n" * (1 << 28 >> 2), 9)
+
+
+def gzip_bomb(connection):
+    body = packed_bomb()
     connection.sendall(head("Content-Encoding: gzip", f"Content-Length: {len(body)}") + body)
+
+
+LARGE = "".join(f"large{{line=\"{i}\"}} 1\n" for i in range(40000))
+
+
+def large_body(number):
+    return f"large_total {number + 1}\n" + LARGE
 
 
 def bad_chunking(connection):
@@ -165,5 +178,38 @@ def every_hostile_target_fails_alone():
         check_equal(suite.scraper.stop(), 0, "exit status")
 
 
+def many_large_bodies_have_one_bound():
+    """Twelve streams without an end and eight bombs, which each may take as much as one body may."""
+    small = [Exposition({"/metrics": lambda n: f"scrapes_total {n + 1}\n"}) for _ in range(3)]
+    large = Exposition({"/metrics": large_body})
+    bad = [Hostile(behave) for behave in [never_ending] * 12 + [gzip_bomb] * 8]
+    config = "global: {scrape_interval: 2s, scrape_timeout: 2s}\nscrape_configs:\n"
+    for name, targets in [("good", small + [large]), ("bad", bad)]:
+        listed = ", ".join(f"'{t.address}'" for t in targets)
+        config += f"- job_name: {name}\n  static_configs: [{{targets: [{listed}]}}]\n"
+    with Suite(config) as suite:
+        for thing in small + [large] + bad:
+            suite.own(thing)
+        suite.add("scraper", flags=["--scrape.max-bodies-memory=100MB"])
+        suite.start("ingester", "querier", "scraper")
+        time.sleep(float(os.environ.get("NARTHEX_E2E_HOSTILE", "15")))
+        for target in suite.api("/targets")["activeTargets"]:
+            job = target["scrapePool"]
+            check_equal((job, target["health"]), (job, "up" if job == "good" else "down"), f"health, error {target['lastError']!r}")
+        errors = {t["lastError"] for t in suite.api("/targets")["activeTargets"] if t["scrapePool"] == "bad"}
+        check(any(e.startswith("no room for the body: all bodies under way hold") for e in errors), f"errors {errors}")
+        refused = suite.scraper.metric("narthex_scraper_bodies_refused_total ")
+        check(refused > 10, f"{refused} bodies refused")
+        check_equal(suite.scraper.metric("narthex_scraper_bodies_limit_bytes "), 100.0 * MIB, "bound")
+        for exporter, name in [(e, "scrapes_total") for e in small] + [(large, "large_total")]:
+            found = suite.query(f'{name}{{instance="{exporter.address}"}}[10s]')[0]["values"]
+            check(len(found) >= 4, f"{len(found)} scrapes in 10s of {name} at {exporter.address}")
+            check_equal(float(found[-1][1]) - float(found[0][1]), len(found) - 1.0, "no scrape missing")
+        peak = memory_bytes(suite.scraper)
+        check(peak < 300 * MIB, f"the scraper took {peak / MIB:.0f} MiB")
+        print(f"        peak of the scraper's memory: {peak / MIB:.0f} MiB")
+        check_equal(suite.scraper.stop(), 0, "exit status")
+
+
 if __name__ == "__main__":
-    main(every_hostile_target_fails_alone)
+    main(every_hostile_target_fails_alone, many_large_bodies_have_one_bound)
