@@ -55,7 +55,7 @@ std::uint64_t OffsetSeed(const config::Config& config) {
 // In the order in which it is built; destroyed in the opposite one.
 struct ScraperApp::Running {
   Running(service::Process& process, std::unique_ptr<cluster::Writer> w,
-          const config::Config& config, std::size_t max_bodies_bytes)
+          std::size_t max_bodies_bytes)
       : metrics(process.registry()),
         discovery_metrics(process.registry(), "scrape"),
         writer(std::move(w)),
@@ -66,8 +66,8 @@ struct ScraperApp::Running {
             .max_idle_connections = MostIdleConnections(),
             .user_agent = absl::StrCat("Prometheus/3.14.0 Narthex/",
                                        service::Build().version)})),
-        context{*client, *writer,         *workers,      metadata,
-                metrics, process.clock(), process.log(), OffsetSeed(config)},
+        context{*client, *writer,         *workers,     metadata,
+                metrics, process.clock(), process.log()},
         scheduler(process.clock()) {
     context.bodies = &bodies;
     metrics.ObserveBodies(bodies);
@@ -156,6 +156,7 @@ absl::Status ScraperApp::Load(service::Process& process) {
   for (const std::string& section : config.unsupported) {
     process.log().Error("configuration without effect", {{"err", section}});
   }
+  running_->context.offset_seed = OffsetSeed(config);
   NARTHEX_RETURN_IF_ERROR(running_->manager->Apply(config));
   base::MutexLock lock(files_mutex_);
   files_ = config.Files(config_file_);
@@ -173,8 +174,7 @@ absl::Status ScraperApp::Start(service::Process& process) {
                           "scrape.max-bodies-memory");
   }
   // Before anything is started, so that a bad file stops it all.
-  NARTHEX_ASSIGN_OR_RETURN(const config::Config config,
-                           config::Load(config_file_, Defaults()));
+  NARTHEX_RETURN_IF_ERROR(config::Load(config_file_, Defaults()).status());
   cluster::WriterOptions options;
   options.replication_factor = cluster::ReplicationFactor(replication_factor_);
   options.linger = std::chrono::milliseconds(batch_wait_ms_);
@@ -197,8 +197,8 @@ absl::Status ScraperApp::Start(service::Process& process) {
   NARTHEX_ASSIGN_OR_RETURN(
       auto writer, cluster::Writer::Create(ingesters, options, process.log(),
                                            process.registry()));
-  running_ = std::make_unique<Running>(process, std::move(writer), config,
-                                       *max_bodies_bytes);
+  running_ =
+      std::make_unique<Running>(process, std::move(writer), *max_bodies_bytes);
   running_->context.timestamp_tolerance_ms =
       adjust_timestamps_ ? timestamp_tolerance_ms_ : 0;
   running_->context.max_body_bytes = max_body_bytes_;

@@ -81,6 +81,7 @@ ScrapeLoop::ScrapeLoop(Target target,
                        std::shared_ptr<SeriesBudget> budget,
                        LoopContext& context)
     : context_(context),
+      offset_seed_(context.offset_seed),
       metadata_(context.metadata,
                 context.metrics.MetadataOf(settings->config.job_name)),
       series_(context.writer, std::move(budget), context.series),
@@ -100,8 +101,8 @@ std::int64_t ScrapeLoop::PlaceAfter(std::int64_t ms,
   const auto interval = static_cast<std::uint64_t>(target.interval_ms);
   const std::uint64_t slot =
       std::clamp(interval / 100, std::uint64_t{1}, kMostSlotMs);
-  const auto offset = static_cast<std::int64_t>(
-      (target.hash ^ context_.offset_seed) % interval / slot * slot);
+  const auto offset = static_cast<std::int64_t>((target.hash ^ offset_seed_) %
+                                                interval / slot * slot);
   const std::int64_t place = ms - ms % target.interval_ms + offset;
   return place > ms ? place : place + target.interval_ms;
 }

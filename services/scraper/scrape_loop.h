@@ -31,8 +31,9 @@ struct LoopContext {
   Metrics& metrics;
   base::Clock& clock;
   base::Logger log;
-  /// Added to a target's hash to spread the processes of a replicated set.
-  std::uint64_t offset_seed = 0;
+  /// Added to a target's hash to spread the processes of a replicated set; of
+  /// loops that are made from then on.
+  std::atomic<std::uint64_t> offset_seed = 0;
   /// A scrape that begins this close to its plan, or a hundredth of its
   /// interval, has the planned time as timestamp: equal distances compress
   /// better. 0: each has its own.
@@ -140,6 +141,7 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
   void SendZeros(cluster::PushBatch zeros);
 
   LoopContext& context_;
+  const std::uint64_t offset_seed_;
   MetadataCache metadata_;
 
   // When the last tick began; 0: none has. Used by ticks only.
