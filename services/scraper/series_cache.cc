@@ -95,14 +95,59 @@ struct SeriesCache::Pass {
   bool limit_exceeded = false;
   bool bucket_limit_exceeded = false;
   FamilyLabels family = {};
-  // Series of the last scrape and those that are new in this one.
-  std::size_t series = 0;
+  // Series at its beginning, where there is a soft limit of them; those of
+  // them that came; those that are new.
+  std::size_t known = 0;
+  std::size_t came = 0;
+  std::vector<std::uint32_t> fresh = {};
+
+  std::size_t missing() const { return known - came; }
 };
+
+bool SeriesCache::IsLimited(const Pass& pass) {
+  const config::ScrapeLimits& limits = pass.config.limits;
+  return limits.series > 0 || limits.pool_series > 0;
+}
 
 bool SeriesCache::HasRoom(const Pass& pass) const {
   const std::uint64_t limit = pass.config.limits.series;
-  return (limit == 0 || pass.series < limit) &&
-         pool_->HasRoom(pass.config.limits.pool_series);
+  return (limit == 0 || pass.came + pass.fresh.size() < limit) &&
+         pool_->HasRoom(PoolLimit(pass));
+}
+
+void SeriesCache::RefuseExcess(std::size_t others, Pass& pass) {
+  const config::ScrapeLimits& limits = pass.config.limits;
+  const auto beyond = [](std::uint64_t count, std::uint64_t limit) {
+    return limit == 0 || count <= limit ? 0 : count - limit;
+  };
+  const std::size_t excess = std::min<std::size_t>(
+      pass.fresh.size(),
+      std::max(beyond(others + pass.fresh.size(), limits.series),
+               beyond(pool_->used(), limits.pool_series)));
+  if (excess == 0) return;
+  const absl::flat_hash_set<std::uint64_t> refused(
+      pass.fresh.end() - static_cast<std::ptrdiff_t>(excess), pass.fresh.end());
+  const auto of_refused = [&](const auto& one) {
+    return refused.contains(one.ref);
+  };
+  ScrapeBatch& batch = *pass.batch;
+  pass.counts->over_series_limit += std::erase_if(batch.samples, of_refused) +
+                                    std::erase_if(batch.histograms, of_refused);
+  std::erase_if(batch.exemplars, of_refused);
+  std::erase_if(batch.starts, of_refused);
+  std::erase_if(batch.zeros.samples, of_refused);
+  std::erase_if(batch.zeros.histograms, of_refused);
+  for (Entry& entry : pass.ordered) {
+    if (entry.ref == 0 || !of_refused(entry)) continue;
+    Release(entry, &batch);
+    entry.ref = 0;
+  }
+  pass.counts->added -= excess;
+}
+
+std::uint64_t SeriesCache::PoolLimit(const Pass& pass) {
+  const std::uint64_t limit = pass.config.limits.pool_series;
+  return limit == 0 ? 0 : limit + pass.missing();
 }
 
 // One that is to be looked at anew counts when it has been.
@@ -148,6 +193,7 @@ void SeriesCache::LeaveOrder(Pass& pass) {
   for (std::size_t i = 0; i < pass.expected; ++i) {
     entries_[i].seen = true;
     pass.ordered.push_back(entries_[i]);
+    if (pass.known > 0 && Counts(entries_[i])) ++pass.came;
   }
 }
 
@@ -196,15 +242,17 @@ absl::Status SeriesCache::Learn(exposition::Parser& parser, const Text& text,
   entry->text = text;
   entry->dropped = !keep;
   // Beyond a limit it is only counted.
-  if (!keep || Full(pass) || !HasRoom(pass) ||
-      !pool_->Take(pass.config.limits.pool_series)) {
+  if (!keep || Full(pass) || !HasRoom(pass) || !pool_->Take(PoolLimit(pass))) {
     return absl::OkStatus();
   }
-  ++pass.series;
   const storage::SeriesRef ref = writer_.Declare(labels);
   // Samples of reference 0 are rejected and counted.
   entry->ref = ref <= kMostRef ? static_cast<std::uint32_t>(ref) & kMostRef : 0;
-  if (entry->ref == 0) pool_->Return(1);
+  if (entry->ref == 0) {
+    pool_->Return(1);
+  } else if (IsLimited(pass)) {
+    pass.fresh.push_back(entry->ref);
+  }
   return absl::OkStatus();
 }
 
@@ -229,6 +277,7 @@ absl::Status SeriesCache::TakeOutOfOrder(exposition::Parser& parser,
   } else {
     entry = *found;
     found->seen = true;
+    if (pass.known > 0 && Counts(entry)) ++pass.came;
     if (entry.ref == 0 && !entry.dropped && HasRoom(pass)) {
       NARTHEX_RETURN_IF_ERROR(Learn(parser, text, pass, &entry));
       if (entry.ref != 0) ++pass.counts->added;
@@ -267,8 +316,7 @@ absl::Status SeriesCache::Take(exposition::Parser& parser, bool histogram,
   }
   const std::int64_t time = stamped ? parser.timestamp_ms() : pass.timestamp_ms;
   const std::uint32_t ref = known->ref;
-  if (ref == 0 &&
-      (pass.config.limits.series > 0 || pass.config.limits.pool_series > 0)) {
+  if (ref == 0 && IsLimited(pass)) {
     ++pass.counts->over_series_limit;
     return absl::OkStatus();
   }
@@ -315,9 +363,7 @@ absl::Status SeriesCache::Ingest(exposition::Parser& parser,
                                  MetadataCache& metadata, ScrapeBatch* batch,
                                  IngestCounts* counts) {
   Pass pass{config, target_labels, timestamp_ms, batch, counts};
-  if (config.limits.series > 0) {
-    pass.series = CountKnown();
-  }
+  if (IsLimited(pass)) pass.known = CountKnown();
   metadata.BeginScrape();
   absl::Status status;
   bool more = true;
@@ -379,6 +425,8 @@ void SeriesCache::EndPass(Pass& pass) {
     Release(entry, pass.batch);
     if (entry.live && entry.tracked) gone.push_back(&entry);
   }
+  RefuseExcess(pass.came, pass);
+  pass.batch->exposed = pass.batch->samples.size();
   if (!gone.empty()) {
     // The same series may go on under another text.
     absl::flat_hash_set<std::uint64_t> going_on;
@@ -401,6 +449,7 @@ void SeriesCache::AbandonPass(Pass& pass) {
   // All stays as it was after the last good scrape, and what was met for the
   // first time is remembered: it is not new when it comes again.
   if (pass.in_order) return;
+  RefuseExcess(pass.known, pass);
   absl::flat_hash_map<Text, std::size_t, TextHash> places;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     entries_[i].seen = false;

@@ -127,8 +127,16 @@ class SeriesCache {
   // From here on the scrape gets a list of entries of its own.
   void LeaveOrder(Pass& pass);
   Entry* Find(const Text& text, Pass& pass);
-  // Whether another series would not exceed the soft limits.
+  // Whether there is a soft limit of series.
+  static bool IsLimited(const Pass& pass);
+  // The pool's, with what those of the target that did not come give back.
+  static std::uint64_t PoolLimit(const Pass& pass);
+  // Whether another series would not exceed the soft limits, as far as known
+  // ones have come so far: those that do not come make room.
   bool HasRoom(const Pass& pass) const;
+  // Gives up the latest of the new series if they are too many beside `others`
+  // of the target.
+  void RefuseExcess(std::size_t others, Pass& pass);
   // It counts as one of the target's series.
   static bool Counts(const Entry& entry);
   std::size_t CountKnown() const;
