@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "libs/base/clock.h"
@@ -14,6 +15,18 @@ using SteadyClock = std::chrono::steady_clock;
 
 // How long a provider may take to find what the one before it had found.
 constexpr std::chrono::seconds kInherit{10};
+
+// Adds those that are not there in the same words.
+void AddMissing(const TargetGroups& groups, TargetGroups* all) {
+  std::multimap<absl::string_view, std::shared_ptr<const TargetGroup>> known;
+  for (const auto& group : *all) known.emplace(group->source, group);
+  for (const auto& group : groups) {
+    const auto [begin, end] = known.equal_range(group->source);
+    const bool found = std::any_of(
+        begin, end, [&](const auto& one) { return *one.second == *group; });
+    if (!found) all->push_back(group);
+  }
+}
 
 }  // namespace
 
@@ -44,15 +57,14 @@ Provider* Manager::Join(const ProviderConfig& config, const std::string& job) {
   std::unique_ptr<Provider> provider =
       config.Make({*client_, logger_, metrics_, job});
   Provider* const started = provider.get();
-  running_.emplace(next_id_++,
-                   Running{config, {job}, {}, std::move(provider), {}});
+  running_.emplace(next_id_++, Running{config, {job}, {}, std::move(provider)});
   return started;
 }
 
 void Manager::ApplyConfig(const std::map<std::string, Configs>& jobs) {
   base::MutexLock apply(apply_mutex_);
   std::vector<std::unique_ptr<Provider>> ended;
-  std::vector<std::pair<std::uint64_t, Provider*>> started;
+  Started started;
   {
     base::MutexLock lock(mutex_);
     if (stopping_) return;
@@ -79,8 +91,8 @@ void Manager::ApplyConfig(const std::map<std::string, Configs>& jobs) {
       const Running& running = running_.at(id);
       for (const std::string& job : before) {
         if (running.jobs.contains(job)) continue;
-        for (auto& group : GroupsOf(running, job)) {
-          left[job].push_back(std::move(group));
+        for (const auto& [source, group] : running.groups) {
+          left[job].push_back(group);
         }
       }
     }
@@ -92,15 +104,7 @@ void Manager::ApplyConfig(const std::map<std::string, Configs>& jobs) {
       ended.push_back(std::move(it->second.provider));
       it = running_.erase(it);
     }
-    for (const auto& [id, provider] : started) {
-      Running& running = running_.at(id);
-      for (const std::string& job : running.jobs) {
-        if (auto found = left.extract(job)) {
-          running.inherited.insert(std::move(found));
-          inherited_until_ = SteadyClock::now() + kInherit;
-        }
-      }
-    }
+    Inherit(std::move(left), started);
   }
   // Providers call back into Receive(), so none of this holds the lock.
   for (const auto& provider : ended) provider->Stop();
@@ -115,13 +119,37 @@ void Manager::ApplyConfig(const std::map<std::string, Configs>& jobs) {
   changed_.NotifyAll();
 }
 
+void Manager::Inherit(std::map<std::string, TargetGroups> left,
+                      const Started& started) {
+  std::map<std::string, Inherited> before = std::exchange(inherited_, {});
+  for (const auto& [job, unused] : static_) {
+    Inherited inherited = std::move(before[job]);
+    for (auto& group : left[job]) inherited.groups.push_back(std::move(group));
+    std::erase_if(inherited.awaited, [&](std::uint64_t id) {
+      const auto it = running_.find(id);
+      return it == running_.end() || !it->second.jobs.contains(job);
+    });
+    for (const auto& [id, provider] : started) {
+      if (!running_.at(id).jobs.contains(job)) continue;
+      inherited.awaited.insert(id);
+      inherited_until_ = SteadyClock::now() + kInherit;
+    }
+    if (inherited.groups.empty() || inherited.awaited.empty()) continue;
+    inherited_[job] = std::move(inherited);
+  }
+}
+
 void Manager::Receive(std::uint64_t id, std::vector<TargetGroup> groups) {
   metrics_.received_updates.Inc();
   base::MutexLock lock(mutex_);
   const auto it = running_.find(id);
   if (it == running_.end()) return;
-  if (!it->second.inherited.empty()) {
-    it->second.inherited.clear();
+  for (const std::string& job : it->second.jobs) {
+    const auto inherited = inherited_.find(job);
+    if (inherited == inherited_.end()) continue;
+    inherited->second.awaited.erase(id);
+    if (!inherited->second.awaited.empty()) continue;
+    inherited_.erase(inherited);
     dirty_ = true;
   }
   auto& known = it->second.groups;
@@ -142,33 +170,25 @@ void Manager::Receive(std::uint64_t id, std::vector<TargetGroup> groups) {
   if (dirty_) changed_.NotifyAll();
 }
 
-TargetGroups Manager::GroupsOf(const Running& running, const std::string& job) {
-  const auto inherited = running.inherited.find(job);
-  if (inherited != running.inherited.end()) return inherited->second;
-  TargetGroups groups;
-  for (const auto& [source, group] : running.groups) groups.push_back(group);
-  return groups;
-}
-
 std::map<std::string, TargetGroups> Manager::Snapshot() const {
   std::map<std::string, TargetGroups> jobs = static_;
   for (const auto& [id, running] : running_) {
     for (const std::string& job : running.jobs) {
-      for (auto& group : GroupsOf(running, job)) {
-        jobs[job].push_back(std::move(group));
+      for (const auto& [source, group] : running.groups) {
+        jobs[job].push_back(group);
       }
     }
+  }
+  for (const auto& [job, inherited] : inherited_) {
+    AddMissing(inherited.groups, &jobs[job]);
   }
   return jobs;
 }
 
 void Manager::DropInherited() {
   inherited_until_.reset();
-  for (auto& [id, running] : running_) {
-    if (running.inherited.empty()) continue;
-    running.inherited.clear();
-    dirty_ = true;
-  }
+  if (!inherited_.empty()) dirty_ = true;
+  inherited_.clear();
 }
 
 void Manager::AwaitChange() {

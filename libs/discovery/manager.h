@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "libs/base/log.h"
@@ -59,17 +60,23 @@ class Manager {
     std::set<std::string> jobs;
     std::map<std::string, std::shared_ptr<const TargetGroup>> groups;
     std::unique_ptr<Provider> provider;
-    /// What providers that it replaces have found for its jobs: until it has
-    /// found something itself, or for ten seconds.
-    std::map<std::string, TargetGroups> inherited;
+  };
+  using Started = std::vector<std::pair<std::uint64_t, Provider*>>;
+  /// What providers that are gone have found for a job: it stays until all
+  /// those that replace them have found something, or for ten seconds.
+  struct Inherited {
+    TargetGroups groups;
+    std::set<std::uint64_t> awaited;
   };
 
   void Receive(std::uint64_t id, std::vector<TargetGroup> groups);
   void Run();
   /// Waits until there is something to hand on.
   void AwaitChange() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  /// `left` is what jobs have lost by a new configuration.
+  void Inherit(std::map<std::string, TargetGroups> left, const Started& started)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropInherited() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  static TargetGroups GroupsOf(const Running& running, const std::string& job);
   std::map<std::string, TargetGroups> Snapshot() const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   /// The entry of a provider that is to be started, null when it runs.
@@ -92,6 +99,7 @@ class Manager {
   std::uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 0;
   bool dirty_ ABSL_GUARDED_BY(mutex_) = false;
   bool urgent_ ABSL_GUARDED_BY(mutex_) = false;
+  std::map<std::string, Inherited> inherited_ ABSL_GUARDED_BY(mutex_);
   std::optional<std::chrono::steady_clock::time_point> inherited_until_
       ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

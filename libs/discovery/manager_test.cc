@@ -173,6 +173,32 @@ TEST_CASE("what replaces a provider begins with what that had found") {
   CHECK(f.consumer.WaitFor("a", {}));
 }
 
+TEST_CASE("what several providers had found stays until the last of those") {
+  Fixture f;
+  f.Write("a.yml", "- targets: [x]\n");
+  f.Write("b.yml", "- targets: [y]\n");
+  const auto file = [&](const std::string& name, const std::string& interval) {
+    return "{files: ['" + f.directory.path() + "/" + name +
+           "'], refresh_interval: " + interval + "}";
+  };
+  // Nobody listens there.
+  const std::string http = "http_sd_configs: [{url: 'http://127.0.0.1:1/'}]";
+  f.manager.ApplyConfig(
+      {{"a", Parsed("file_sd_configs: [" + file("a.yml", "1h") + ", " +
+                    file("b.yml", "1h") + "]")}});
+  CHECK(f.consumer.WaitFor("a", {"x", "y"}));
+  // The file is found again at once, the other provider finds nothing.
+  f.manager.ApplyConfig(
+      {{"a", Parsed("file_sd_configs: [" + file("a.yml", "2h") + "]\n" + http)},
+       {"b", Configs()}});
+  CHECK(f.consumer.WaitFor("b", {}));
+  CHECK(f.consumer.WaitFor("a", {"x", "y"}));
+  // One that is awaited may be gone before it has found anything.
+  f.manager.ApplyConfig(
+      {{"a", Parsed("file_sd_configs: [" + file("a.yml", "2h") + "]")}});
+  CHECK(f.consumer.WaitFor("a", {"x"}));
+}
+
 TEST_CASE("a job that leaves a provider to others begins with its targets") {
   Fixture f;
   f.Write("a.yml", "- targets: [x]\n");
