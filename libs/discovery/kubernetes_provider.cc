@@ -85,7 +85,14 @@ KubernetesProvider::KubernetesProvider(KubernetesConfig config,
           "The number of failed WATCH/LIST requests.")),
       events_(context.metrics.registry.NewCounterFamily(
           "prometheus_sd_kubernetes_events_total",
-          "The number of Kubernetes events handled.", {"role", "event"})) {}
+          "The number of Kubernetes events handled.", {"role", "event"})) {
+  for (const char* role :
+       {"endpoints", "endpointslice", "ingress", "node", "pod", "service"}) {
+    for (const char* event : {"add", "update", "delete"}) {
+      events_.With({role, event});
+    }
+  }
+}
 
 KubernetesProvider::~KubernetesProvider() { Stop(); }
 

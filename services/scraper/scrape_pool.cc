@@ -114,10 +114,11 @@ void ScrapePool::Sync(const discovery::TargetGroups& groups) {
   }
   const std::string& job = settings_->config.job_name;
   const config::ScrapeLimits& limits = settings_->config.limits;
+  // Counters are there, as zero, before there is anything to count.
   if (limits.series > 0 || limits.pool_series > 0) {
-    // So that it is there, as zero, before the limit is reached.
     context_.metrics.exceeded_series_soft_limit.With({job});
   }
+  context_.metrics.sync_failed.With({job});
   context_.metrics.pool_syncs.With({job}).Inc();
   context_.metrics.pool_targets.With({job}).Set(
       static_cast<double>(loops_.size()));

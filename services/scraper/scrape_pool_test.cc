@@ -142,6 +142,15 @@ TEST_CASE("shards share what is dropped and one limit of targets") {
   CHECK(kept == 9);
 }
 
+TEST_CASE("what a pool counts is there before it happens") {
+  Pool p;
+  p.pool.Sync(p.groups);
+  CHECK_THAT(
+      p.registry.Expose(),
+      Catch::Contains("prometheus_target_sync_failed_total{scrape_job=") &&
+          Catch::Contains("prometheus_target_scrape_pool_sync_total"));
+}
+
 TEST_CASE("a retired pool starts no more loops") {
   Pool p;
   p.pool.Sync(p.groups);
