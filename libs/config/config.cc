@@ -232,16 +232,6 @@ absl::StatusOr<Config> Load(const std::string& path,
   return Parse(text, path, DirectoryOf(path), defaults);
 }
 
-absl::Status CheckAgentMode(const Config& config) {
-  const char* field = nullptr;
-  if (config.alerting != AlertingConfig()) field = "alerting";
-  if (!config.rule_files.empty()) field = "rule_files";
-  if (!config.remote_read.empty()) field = "remote_read";
-  if (field == nullptr) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("field ", field, " is not allowed in agent mode"));
-}
-
 std::vector<ScrapeConfig> Config::AllScrapeConfigs() const {
   std::vector<ScrapeConfig> all = scrape_configs;
   all.insert(all.end(), included_scrape_configs.begin(),

@@ -64,7 +64,4 @@ absl::StatusOr<Config> Parse(absl::string_view text, const std::string& file,
                              const std::string& directory,
                              const GlobalConfig& defaults = {});
 
-/// What an agent must not have: alerting, rule_files, remote_read.
-absl::Status CheckAgentMode(const Config& config);
-
 }  // namespace narthex::config

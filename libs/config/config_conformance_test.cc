@@ -16,13 +16,6 @@ std::string Root() {
          "/conformance/config/";
 }
 
-absl::Status Check(const std::string& path) {
-  const auto config = Load(path);
-  if (!config.ok()) return config.status();
-  if (absl::StrContains(path, "agent_mode")) return CheckAgentMode(*config);
-  return absl::OkStatus();
-}
-
 TEST_CASE("configuration files are taken and refused as by Prometheus") {
   const auto expect = base::ReadFile(Root() + "EXPECT.tsv");
   if (!expect.ok()) {
@@ -35,8 +28,12 @@ TEST_CASE("configuration files are taken and refused as by Prometheus") {
     if (row.size() < 3 || !absl::StartsWith(row[0], "prometheus/")) continue;
     const std::string path = Root() + row[0];
     const bool wanted_good = row[1] == "good";
-    if (absl::EndsWith(path, ".rules")) continue;
-    const absl::Status status = Check(path);
+    // There is no mode without a query engine, in which less is allowed.
+    if (absl::EndsWith(path, ".rules") ||
+        absl::StrContains(path, "agent_mode")) {
+      continue;
+    }
+    const absl::Status status = Load(path).status();
     INFO(row[0] << ": " << row[2]);
     INFO(status);
     CHECK(status.ok() == wanted_good);
