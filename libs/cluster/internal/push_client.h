@@ -95,6 +95,12 @@ class PushClient {
   Message NextMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_mutex_);
   void Receive(Stream& stream) ABSL_LOCKS_EXCLUDED(mutex_);
   void Settle(Message message, const v1::PushResponse& response);
+  // `answered` says what of `part` was refused, by its own numbers. Adds what
+  // has to be sent again to `*again`.
+  void SettlePart(PushPart part, const absl::Status& status,
+                  const std::vector<storage::Rejection>& answered,
+                  std::vector<PushPart>* again);
+  void NoteRejected(const PushPart& part, const storage::Rejection& rejection);
   void PutBackUnanswered() ABSL_LOCKS_EXCLUDED(order_mutex_, mutex_);
   void NoteSuccess() ABSL_LOCKS_EXCLUDED(mutex_);
 
