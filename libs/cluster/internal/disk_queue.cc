@@ -235,8 +235,11 @@ absl::Status DiskQueue::StartSegment() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::uint64_t> DiskQueue::TailSegment() {
-  if (tail_file_ && tail_.offset >= options_.segment_bytes) {
+absl::StatusOr<std::uint64_t> DiskQueue::TailSegment(
+    std::uint64_t worth_bytes) {
+  const std::uint64_t most_bytes = std::max(
+      options_.segment_bytes, std::min(worth_bytes, options_.max_bytes / 2));
+  if (tail_file_ && tail_.offset >= most_bytes) {
     ::fdatasync(tail_file_.get());
     tail_file_.reset();
   }

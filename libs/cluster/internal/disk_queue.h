@@ -26,7 +26,7 @@ struct DiskQueueOptions {
   std::string directory;  ///< Made with the first record.
   std::uint64_t max_bytes = std::uint64_t{5} << 30;
   std::int64_t max_age_ms = 86'400'000;
-  /// A segment is closed beyond this.
+  /// A segment is closed beyond this, or beyond what TailSegment() is told.
   std::uint64_t segment_bytes = 64 << 20;
 };
 
@@ -51,9 +51,10 @@ class DiskQueue {
   static absl::StatusOr<std::unique_ptr<DiskQueue>> Open(
       DiskQueueOptions options, base::Clock& clock, OnLoss on_loss);
 
-  /// The segment that the next record comes into. Old segments are dropped
-  /// when the queue is too large.
-  absl::StatusOr<std::uint64_t> TailSegment();
+  /// The segment that the next record comes into. It is closed later when
+  /// `worth_bytes` are more than usual, but holds no more than half of the
+  /// queue. Old segments are dropped when the queue is too large.
+  absl::StatusOr<std::uint64_t> TailSegment(std::uint64_t worth_bytes = 0);
   /// Appends to TailSegment() and returns the place behind the record. After
   /// an error the queue is as before.
   absl::StatusOr<DiskPosition> Append(absl::string_view payload,

@@ -12,6 +12,10 @@
 namespace narthex::cluster::internal {
 namespace {
 
+// Each segment declares its series anew: it holds so many times the bytes of
+// their labels, but no more, as it may be read again from its start.
+constexpr std::uint64_t kWorthOfLabels = 8;
+
 const char* NameOf(DiskLoss why) {
   switch (why) {
     case DiskLoss::kBytes:
@@ -113,10 +117,13 @@ void PushSpool::NoteSize() {
 absl::StatusOr<DiskPosition> PushSpool::Append(
     std::uint32_t lane, const std::vector<PushPart>& parts) {
   base::MutexLock lock(mutex_);
-  NARTHEX_ASSIGN_OR_RETURN(const std::uint64_t segment, queue_->TailSegment());
+  NARTHEX_ASSIGN_OR_RETURN(
+      const std::uint64_t segment,
+      queue_->TailSegment(kWorthOfLabels * tail_label_bytes_));
   if (segment != tail_segment_) {
     tail_segment_ = segment;
     tail_stream_ = StreamId::Next(lane);
+    tail_label_bytes_ = 0;
   }
   v1::PushRequest request;
   EncodeParts(parts, tail_stream_, series_, &request);
@@ -128,6 +135,9 @@ absl::StatusOr<DiskPosition> PushSpool::Append(
     // What it declared is not there; the rest of the segment declares anew.
     tail_stream_ = StreamId::Next(lane);
     return end.status();
+  }
+  for (const std::string& labels : request.new_labels()) {
+    tail_label_bytes_ += labels.size();
   }
   metrics_.spooled.Inc(static_cast<double>(samples));
   NoteSize();

@@ -81,6 +81,8 @@ class PushSpool {
   // What is written: its segment, and the stream that this counts as.
   std::uint64_t tail_segment_ ABSL_GUARDED_BY(mutex_) = 0;
   StreamId tail_stream_ ABSL_GUARDED_BY(mutex_);
+  // Of the labels in it.
+  std::uint64_t tail_label_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   // What is read: its segment, and what its references stand for.
   std::uint64_t read_segment_ ABSL_GUARDED_BY(mutex_) = 0;
   std::shared_ptr<SegmentSeries> read_series_ ABSL_GUARDED_BY(mutex_);
