@@ -9,7 +9,9 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/quote.h"
 #include "libs/config/config.h"
+#include "libs/exposition/custom_buckets.h"
 #include "libs/exposition/parser.h"
+#include "libs/model/histogram_resolution.h"
 #include "libs/model/labels.h"
 #include "libs/model/matcher.h"
 #include "libs/promql/parser.h"
@@ -26,36 +28,59 @@ using Lines = std::vector<absl::string_view>;
 // Expositions.
 
 // All that a parser gives, with or without guessing right.
-std::string Parsed(exposition::Format format, absl::string_view body,
-                   bool guess, bool start_timestamps = false) {
-  exposition::ParserOptions options;
-  options.start_timestamps = start_timestamps;
-  options.native_histograms = start_timestamps;
-  options.classic_beside_native = start_timestamps;
-  const auto parser = exposition::Parser::Create(format, body, options);
+std::string Parsed(exposition::Parser& parser, bool guess) {
   std::string all;
   std::string last;
   model::Labels labels;
-  exposition::Exemplar exemplar;
   while (true) {
     const exposition::Entry entry =
-        parser->Next(guess ? absl::string_view(last) : absl::string_view());
+        parser.Next(guess ? absl::string_view(last) : absl::string_view());
     if (entry == exposition::Entry::kEnd) return all;
-    const bool series = entry == exposition::Entry::kSeries;
+    const bool histogram = entry == exposition::Entry::kHistogram;
+    const bool series = entry == exposition::Entry::kSeries || histogram;
     // A malformed series may be noticed here or there.
     if (entry == exposition::Entry::kError ||
-        (series && !parser->ParseLabels(&labels).ok())) {
+        (series && !parser.ParseLabels(&labels).ok())) {
       return all + "error";
     }
     absl::StrAppend(&all, static_cast<int>(entry), " ");
     if (!series) continue;
-    last = std::string(parser->series());
-    absl::StrAppend(&all, last, " ", parser->value(), " ",
-                    parser->has_timestamp() ? parser->timestamp_ms() : 0,
-                    labels.encoded());
-    if (parser->has_exemplar() && parser->ParseExemplar(&exemplar).ok()) {
-      absl::StrAppend(&all, exemplar.labels.encoded(), exemplar.value);
+    last = std::string(parser.series());
+    absl::StrAppend(&all, last, " ", parser.value(), " ",
+                    parser.has_timestamp() ? parser.timestamp_ms() : 0, " ",
+                    parser.start_ms(), labels.encoded(),
+                    parser.EmptyLabelNames().size());
+    if (histogram) {
+      model::HistogramValue value = parser.histogram();
+      model::LimitSchema(model::SchemaForFactor(1.5), &value);
+      absl::StrAppend(&all, model::LimitBuckets(20, &value));
     }
+    std::vector<exposition::Exemplar> exemplars;
+    if (parser.has_exemplar() && parser.ParseExemplars(&exemplars).ok()) {
+      for (const auto& one : exemplars) {
+        absl::StrAppend(&all, one.labels.encoded(), one.value);
+      }
+    }
+  }
+}
+
+std::string Parsed(exposition::Format format, absl::string_view body,
+                   bool guess) {
+  return Parsed(*exposition::Parser::Create(format, body), guess);
+}
+
+// The same with all that a scrape can ask for.
+void ParseAll(exposition::Format format, absl::string_view body) {
+  for (const bool classic : {false, true}) {
+    exposition::ParserOptions options;
+    options.start_timestamps = true;
+    options.native_histograms = true;
+    options.classic_beside_native = classic;
+    auto parser = exposition::Parser::Create(format, body, options);
+    Parsed(*parser, false);
+    parser = exposition::WithCustomBuckets(
+        exposition::Parser::Create(format, body, options), classic);
+    Parsed(*parser, false);
   }
 }
 
@@ -63,13 +88,12 @@ template <exposition::Format format>
 void RunExposition(absl::string_view input) {
   Require(Parsed(format, input, false) == Parsed(format, input, true),
           "a guess changes what is parsed");
-  Parsed(format, input, false, /*start_timestamps=*/true);
+  ParseAll(format, input);
 }
 
 void RunProtobuf(absl::string_view input) {
   Parsed(exposition::Format::kProtobuf, input, false);
-  Parsed(exposition::Format::kProtobuf, input, false,
-         /*start_timestamps=*/true);
+  ParseAll(exposition::Format::kProtobuf, input);
 }
 
 std::vector<std::string> TextExpositions() {
