@@ -85,7 +85,11 @@ KubernetesProvider::KubernetesProvider(KubernetesConfig config,
           "The number of failed WATCH/LIST requests.")),
       events_(context.metrics.registry.NewCounterFamily(
           "prometheus_sd_kubernetes_events_total",
-          "The number of Kubernetes events handled.", {"role", "event"})) {
+          "The number of Kubernetes events handled.", {"role", "event"})),
+      requests_(context.metrics.registry.NewCounterFamily(
+          "prometheus_sd_kubernetes_http_request_total",
+          "Total number of HTTP requests to the Kubernetes API by status code.",
+          {"status_code"})) {
   for (const char* role :
        {"endpoints", "endpointslice", "ingress", "node", "pod", "service"}) {
     for (const char* event : {"add", "update", "delete"}) {
@@ -154,6 +158,7 @@ void KubernetesProvider::TakeMessages(std::int64_t now_ns) {
   }
   for (KubernetesWatch::Message& message : messages) {
     KubernetesWatch* watch = message.watch;
+    if (message.end.has_value()) CountRequest(*message.end);
     watch->Take(std::move(message), now_ns);
   }
 }
@@ -288,6 +293,11 @@ void KubernetesProvider::Fail(const KubernetesWatch& watch,
   logger_.Warn("cannot follow a collection, keeping what is known",
                {{"collection", CollectionOf(watch.options().resource).name},
                 {"err", status.message()}});
+}
+
+void KubernetesProvider::CountRequest(const http::FetchResult& result) {
+  const bool answered = result.code != 0;
+  requests_.With({answered ? absl::StrCat(result.code) : "<error>"}).Inc();
 }
 
 void KubernetesProvider::CountEvent(KubernetesResource resource,

@@ -55,6 +55,7 @@ class KubernetesProvider : public Provider, private KubernetesWatch::Consumer {
   void Put(KubernetesResource resource, KubernetesObject object);
   void Drop(KubernetesResource resource, const std::string& key);
   void Touch(const Reference& changed);
+  void CountRequest(const http::FetchResult& result);
   void CountEvent(KubernetesResource resource, const char* event);
   void Publish();
   TargetGroup MakeGroup(const std::string& key);
@@ -69,6 +70,7 @@ class KubernetesProvider : public Provider, private KubernetesWatch::Consumer {
   const base::Logger logger_;
   metrics::Counter& failures_;
   metrics::CounterFamily& events_;
+  metrics::CounterFamily& requests_;
   Update update_;
 
   // Of the provider's thread alone.

@@ -88,6 +88,8 @@ TEST_CASE("targets stay while the server refuses or talks nonsense") {
   api.Refuse(403);
   const auto run = Run(api, "role: pod");
   CHECK(run->WaitForCount(kFailures, 2));
+  CHECK(run->CountOf("prometheus_sd_kubernetes_http_request_total"
+                     "{status_code=\"403\"}") >= 2);
   api.Put("pods", SmallPod("a", "1.1.1.1"));
   api.Refuse(0);
   CHECK(run->WaitFor(SmallPodTarget("a", "1.1.1.1")));
