@@ -48,6 +48,7 @@ absl::StatusOr<Matched> Match(Evaluation& evaluation, const BinaryExpr& binary,
   NARTHEX_ASSIGN_OR_RETURN(Columns right,
                            evaluation.Collect(*binary.rhs, grid));
   Matched matched{std::move(left), std::move(right), {}, {}, {}};
+  AliveCheck alive(evaluation);
   absl::flat_hash_map<model::Labels, std::size_t> index;
   const auto group_of = [&](const Column& column) {
     const auto [it, is_new] = index.try_emplace(
@@ -57,10 +58,12 @@ absl::StatusOr<Matched> Match(Evaluation& evaluation, const BinaryExpr& binary,
     return it->second;
   };
   for (std::size_t i = 0; i < matched.left.list.size(); ++i) {
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(0));
     matched.left_group.push_back(group_of(matched.left.list[i]));
     matched.groups[matched.left_group.back()].left.push_back(i);
   }
   for (std::size_t i = 0; i < matched.right.list.size(); ++i) {
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(0));
     matched.right_group.push_back(group_of(matched.right.list[i]));
     matched.groups[matched.right_group.back()].right.push_back(i);
   }
@@ -68,11 +71,13 @@ absl::StatusOr<Matched> Match(Evaluation& evaluation, const BinaryExpr& binary,
 }
 
 /// At which steps any of `members` has a value.
-Mask Presence(const Columns& columns, const std::vector<std::size_t>& members,
-              std::size_t steps) {
+absl::StatusOr<Mask> Presence(const Columns& columns,
+                              const std::vector<std::size_t>& members,
+                              std::size_t steps, AliveCheck& alive) {
   Mask mask(steps, 0);
   for (const std::size_t member : members) {
     const Column& column = columns.list[member];
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(steps));
     for (std::size_t i = 0; i < steps; ++i) {
       mask[i] |= IsPresent(column.values[i]);
     }
@@ -94,15 +99,19 @@ void Restrict(const Mask& mask, std::uint8_t wanted, Column* column) {
 }
 
 /// and, unless: the left side where the right has (not) a match.
-absl::Status EvaluateFilter(Matched& matched, bool wanted, const StepGrid& grid,
+absl::Status EvaluateFilter(Evaluation& evaluation, Matched& matched,
+                            bool wanted, const StepGrid& grid,
                             ColumnSink sink) {
+  AliveCheck alive(evaluation);
   std::vector<std::optional<Mask>> masks(matched.groups.size());
   for (std::size_t i = 0; i < matched.left.list.size(); ++i) {
     const std::size_t group = matched.left_group[i];
     if (!masks[group].has_value()) {
-      masks[group] =
-          Presence(matched.right, matched.groups[group].right, grid.count);
+      NARTHEX_ASSIGN_OR_RETURN(
+          masks[group], Presence(matched.right, matched.groups[group].right,
+                                 grid.count, alive));
     }
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(grid.count));
     Column& column = matched.left.list[i];
     Restrict(*masks[group], wanted ? 1 : 0, &column);
     if (CountPresent(column) == 0) continue;
@@ -112,17 +121,22 @@ absl::Status EvaluateFilter(Matched& matched, bool wanted, const StepGrid& grid,
 }
 
 /// or: the left side, and of the right what has no match there.
-absl::Status EvaluateOr(Matched& matched, const StepGrid& grid,
-                        ColumnSink sink) {
+absl::Status EvaluateOr(Evaluation& evaluation, Matched& matched,
+                        const StepGrid& grid, ColumnSink sink) {
+  AliveCheck alive(evaluation);
   std::vector<Mask> masks(matched.groups.size());
   for (std::size_t i = 0; i < matched.groups.size(); ++i) {
-    masks[i] = Presence(matched.left, matched.groups[i].left, grid.count);
+    NARTHEX_ASSIGN_OR_RETURN(
+        masks[i],
+        Presence(matched.left, matched.groups[i].left, grid.count, alive));
   }
   ColumnMerger merger;
   for (Column& column : matched.left.list) {
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(grid.count));
     NARTHEX_RETURN_IF_ERROR(merger.Add(column));
   }
   for (std::size_t i = 0; i < matched.right.list.size(); ++i) {
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(grid.count));
     Column& column = matched.right.list[i];
     Restrict(masks[matched.right_group[i]], 0, &column);
     if (CountPresent(column) == 0) continue;
@@ -143,6 +157,7 @@ class Joiner {
          const std::vector<std::string>& sorted_labels, const StepGrid& grid,
          Matched& matched)
       : evaluation_(evaluation),
+        alive_(evaluation),
         binary_(binary),
         matching_(*binary.matching),
         sorted_labels_(sorted_labels),
@@ -164,12 +179,11 @@ class Joiner {
 
   absl::Status Join(ColumnSink sink) {
     for (const GroupState& group : groups_) {
-      CheckOneSide(group);
-      CheckManySide(group);
+      NARTHEX_RETURN_IF_ERROR(CheckOneSide(group));
+      NARTHEX_RETURN_IF_ERROR(CheckManySide(group));
     }
     if (failed_step_ < steps_) return failure_;
     for (std::size_t i = 0; i < many_.list.size(); ++i) {
-      NARTHEX_RETURN_IF_ERROR(evaluation_.CheckAlive());
       NARTHEX_RETURN_IF_ERROR(JoinMany(i));
     }
     if (matching_.fill_left.has_value()) {
@@ -217,29 +231,31 @@ class Joiner {
   }
 
   /// Refuses two of the "one" side at one step.
-  void CheckOneSide(const GroupState& group) {
-    if (group.one.size() < 2) return;
+  absl::Status CheckOneSide(const GroupState& group) {
+    if (group.one.size() < 2) return absl::OkStatus();
     // A step at which the other side is empty altogether is not looked at.
     const bool always =
         matching_.fill_left.has_value() || matching_.fill_right.has_value();
     if (!always && any_many_.empty()) {
       std::vector<std::size_t> all(many_.list.size());
       for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
-      any_many_ = Presence(many_, all, steps_);
+      NARTHEX_ASSIGN_OR_RETURN(any_many_, Presence(many_, all, steps_, alive_));
     }
     for (std::size_t step = 0; step < steps_; ++step) {
       if (!always && any_many_[step] == 0) continue;
+      NARTHEX_RETURN_IF_ERROR(alive_.Pass(group.one.size()));
       const Column* found = nullptr;
       for (const std::size_t member : group.one) {
         const Column& column = one_.list[member];
         if (!column.Has(step)) continue;
         if (found != nullptr) {
           Fail(step, member, DuplicateError(*found, column));
-          return;
+          return absl::OkStatus();
         }
         found = &column;
       }
     }
+    return absl::OkStatus();
   }
 
   absl::Status DuplicateError(const Column& first, const Column& second) const {
@@ -257,19 +273,22 @@ class Joiner {
 
   /// Without group_left and group_right, refuses two of the "many" side that
   /// find a match at one step.
-  void CheckManySide(const GroupState& group) {
-    if (!one_to_one_ || group.many.size() < 2) return;
+  absl::Status CheckManySide(const GroupState& group) {
+    if (!one_to_one_ || group.many.size() < 2) return absl::OkStatus();
     Mask partner(steps_, 1);
     if (!matching_.fill_right.has_value()) {
-      partner = Presence(one_, group.one, steps_);
+      NARTHEX_ASSIGN_OR_RETURN(partner,
+                               Presence(one_, group.one, steps_, alive_));
     }
+    const Mask one_is_histogram = Histograms(group.one);
     Mask seen(steps_, 0);
     for (const std::size_t member : group.many) {
       const Column& column = many_.list[member];
+      NARTHEX_RETURN_IF_ERROR(alive_.Pass(steps_));
       for (std::size_t i = 0; i < steps_; ++i) {
         if (partner[i] == 0 || !column.Has(i)) continue;
         if (!IsDefined(binary_.op, column.HasHistogram(i),
-                       AnyHistogram(group.one, i))) {
+                       one_is_histogram[i] != 0)) {
           continue;
         }
         if (seen[i] != 0) {
@@ -282,28 +301,38 @@ class Joiner {
         seen[i] = 1;
       }
     }
+    return absl::OkStatus();
   }
 
-  bool AnyHistogram(const std::vector<std::size_t>& members,
-                    std::size_t step) const {
-    return std::any_of(members.begin(), members.end(), [&](std::size_t member) {
-      return one_.list[member].HasHistogram(step);
-    });
+  /// At which steps any of the "one" side is a histogram.
+  Mask Histograms(const std::vector<std::size_t>& members) const {
+    Mask mask(steps_, 0);
+    for (const std::size_t member : members) {
+      const Column& column = one_.list[member];
+      for (std::size_t i = 0; i < column.histograms.size(); ++i) {
+        mask[i] |= column.histograms[i] != nullptr;
+      }
+    }
+    return mask;
   }
 
   /// Joins one series of the many with its partners, or with the fill value.
   absl::Status JoinMany(std::size_t position) {
     const Column& many = many_.list[position];
     GroupState& group = groups_[many_group_[position]];
+    NARTHEX_RETURN_IF_ERROR(alive_.Pass(steps_));
     for (const std::size_t member : group.one) {
       const Column& one = one_.list[member];
+      NARTHEX_RETURN_IF_ERROR(alive_.Pass(steps_));
       NARTHEX_RETURN_IF_ERROR(Emit(group, many, one));
     }
     if (!matching_.fill_right.has_value()) return absl::OkStatus();
     Column fill;
     fill.labels = Signature(matching_, sorted_labels_, many.labels);
     fill.values.assign(steps_, *matching_.fill_right);
-    Restrict(Presence(one_, group.one, steps_), 0, &fill);
+    NARTHEX_ASSIGN_OR_RETURN(const Mask present,
+                             Presence(one_, group.one, steps_, alive_));
+    Restrict(present, 0, &fill);
     return Emit(group, many, fill);
   }
 
@@ -314,7 +343,10 @@ class Joiner {
     Column fill;
     fill.labels = Signature(matching_, sorted_labels_, one.labels);
     fill.values.assign(steps_, *matching_.fill_left);
-    Restrict(Presence(many_, group.many, steps_), 0, &fill);
+    NARTHEX_RETURN_IF_ERROR(alive_.Pass(steps_));
+    NARTHEX_ASSIGN_OR_RETURN(const Mask present,
+                             Presence(many_, group.many, steps_, alive_));
+    Restrict(present, 0, &fill);
     return Emit(group, fill, one);
   }
 
@@ -434,6 +466,7 @@ class Joiner {
   }
 
   Evaluation& evaluation_;
+  AliveCheck alive_;
   const BinaryExpr& binary_;
   const VectorMatching& matching_;
   const std::vector<std::string>& sorted_labels_;
@@ -463,11 +496,11 @@ absl::Status EvaluateMatched(Evaluation& evaluation, const BinaryExpr& binary,
                            Match(evaluation, binary, sorted_labels, grid));
   switch (binary.op) {
     case BinaryOp::kAnd:
-      return EvaluateFilter(matched, true, grid, sink);
+      return EvaluateFilter(evaluation, matched, true, grid, sink);
     case BinaryOp::kUnless:
-      return EvaluateFilter(matched, false, grid, sink);
+      return EvaluateFilter(evaluation, matched, false, grid, sink);
     case BinaryOp::kOr:
-      return EvaluateOr(matched, grid, sink);
+      return EvaluateOr(evaluation, matched, grid, sink);
     default:
       return Joiner(evaluation, binary, sorted_labels, grid, matched)
           .Join(sink);

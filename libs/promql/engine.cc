@@ -67,20 +67,24 @@ class Engine::Turn {
 namespace {
 
 void SortByLabels(std::vector<MatrixSeries>* matrix) {
-  std::sort(matrix->begin(), matrix->end(),
-            [](const MatrixSeries& a, const MatrixSeries& b) {
-              return a.labels < b.labels;
-            });
+  const auto before = [](const MatrixSeries& a, const MatrixSeries& b) {
+    return a.labels < b.labels;
+  };
+  // Most vectors are as storage orders them.
+  if (std::is_sorted(matrix->begin(), matrix->end(), before)) return;
+  std::sort(matrix->begin(), matrix->end(), before);
 }
 
 /// Does what delayed name removal has left for the end.
 absl::StatusOr<std::vector<Column>> DropMarkedNames(
-    std::vector<Column> columns) {
+    const Evaluation& evaluation, std::vector<Column> columns) {
   const bool any = std::any_of(columns.begin(), columns.end(),
                                [](const Column& c) { return c.drop_name; });
   if (!any) return columns;
+  AliveCheck alive(evaluation);
   ColumnMerger merger;
   for (Column& column : columns) {
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(column.values.size()));
     if (column.drop_name) column.labels = WithoutMetadata(column.labels);
     NARTHEX_RETURN_IF_ERROR(merger.Add(column));
   }
@@ -110,7 +114,7 @@ absl::StatusOr<std::vector<Column>> EvaluateVector(Evaluation& evaluation,
   if (!evaluation.settings().delayed_name_removal) {
     return std::move(columns.list);
   }
-  return DropMarkedNames(std::move(columns.list));
+  return DropMarkedNames(evaluation, std::move(columns.list));
 }
 
 /// A range vector as the result of an instant query.
@@ -184,7 +188,9 @@ absl::Status EvaluateSteps(Evaluation& evaluation, const Expr& root,
   } else {
     NARTHEX_ASSIGN_OR_RETURN(columns, EvaluateVector(evaluation, root, grid));
   }
+  AliveCheck alive(evaluation);
   for (Column& column : columns) {
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(column.values.size()));
     MatrixSeries series = ToMatrixSeries(std::move(column), grid);
     if (!series.samples.empty()) value->matrix.push_back(std::move(series));
   }

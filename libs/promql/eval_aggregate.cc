@@ -66,9 +66,10 @@ class Groups {
   }
 
   absl::Status Finish(ColumnSink sink) {
+    AliveCheck alive(evaluation_);
     for (Group& group : groups_) {
       if (parts_ > 0) NARTHEX_RETURN_IF_ERROR(CheckOrder(group));
-      group.column.values = group.state->Finish();
+      NARTHEX_ASSIGN_OR_RETURN(group.column.values, group.state->Finish(alive));
       if (group.histograms != nullptr) {
         group.histograms->Finish(&group.column, &evaluation_.annotations());
       }

@@ -1,6 +1,5 @@
 #include <bit>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,7 +12,6 @@
 #include "libs/model/histogram_buckets.h"
 #include "libs/promql/aggregate.h"
 #include "libs/promql/eval_nodes.h"
-#include "libs/promql/parallel_mapping.h"
 #include "libs/promql/step_counts.h"
 
 namespace narthex::promql {
@@ -28,8 +26,7 @@ class ValueCounter {
       : grouping_(std::move(grouping)),
         label_(label),
         steps_(steps),
-        check_([&evaluation] { return evaluation.CheckAlive(); }),
-        checkpoint_(check_),
+        alive_(evaluation),
         held_(&evaluation.budget()) {}
 
   absl::Status Add(const Column& column) {
@@ -72,7 +69,7 @@ class ValueCounter {
 
   /// Those of the value of the column at a step.
   absl::StatusOr<StepCounts*> CountsOf(const Column& column, std::size_t step) {
-    NARTHEX_RETURN_IF_ERROR(checkpoint_.Pass(0));
+    NARTHEX_RETURN_IF_ERROR(alive_.Pass(0));
     model::LabelsBuilder builder(column.labels);
     builder.Set(label_, column.HasHistogram(step)
                             ? model::ToString(*column.histograms[step])
@@ -90,8 +87,7 @@ class ValueCounter {
   const Grouping grouping_;
   const std::string& label_;
   const std::size_t steps_;
-  const std::function<absl::Status()> check_;
-  Checkpoint checkpoint_;
+  AliveCheck alive_;
   std::vector<Value> values_;  // In order of their first appearance.
   absl::flat_hash_map<model::Labels, std::size_t> index_;
   SampleReservation held_;

@@ -4,7 +4,6 @@
 #include "libs/base/status.h"
 #include "libs/promql/eval_nodes.h"
 #include "libs/promql/fragment.h"
-#include "libs/promql/parallel_mapping.h"
 #include "libs/promql/plan.h"
 
 namespace narthex::promql {
@@ -20,14 +19,11 @@ absl::Status Evaluation::AskPlaces(const Expr& expr, const StepGrid& grid,
   fragment.part = fragments_->plan.places() > 1 &&
                   fragments_->plan.Find(&expr)->merge == Merge::kParts;
   FragmentTrace trace{fragment.node, 0, 0, {}};
-  const auto check = [this] { return CheckAlive(); };
-  Checkpoint checkpoint(check);
   const auto count = [&](Column& column) -> absl::Status {
     ++trace.columns;
     if (QueryProgress* progress = settings_.progress; progress != nullptr) {
       progress->columns_received.fetch_add(1, std::memory_order_relaxed);
     }
-    NARTHEX_RETURN_IF_ERROR(checkpoint.Pass(column.values.size()));
     return sink(column);
   };
   NARTHEX_ASSIGN_OR_RETURN(trace.replies,
@@ -66,8 +62,10 @@ absl::Status Evaluation::Elsewhere(const Expr& expr, const StepGrid& grid,
 
   Columns columns{{}, SampleReservation(&budget_)};
   ColumnMerger sums;
+  AliveCheck alive(*this);
   const Merge merge = fragments_->plan.Find(&expr)->merge;
   const auto take = [&](Column& column) -> absl::Status {
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(column.values.size()));
     if (merge != Merge::kCount) {
       NARTHEX_RETURN_IF_ERROR(columns.reservation.Add(column));
       columns.list.push_back(std::move(column));

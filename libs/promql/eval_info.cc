@@ -269,7 +269,9 @@ absl::Status EvaluateInfo(Evaluation& evaluation, const Call& call,
       const std::vector<InfoSeries> info,
       FetchInfo(evaluation, *call.args[0], request, bases, grid));
   Enricher enricher(request, info, grid);
+  AliveCheck alive(evaluation);
   for (Column& column : columns.list) {
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(grid.count));
     NARTHEX_RETURN_IF_ERROR(is_info(column) ? enricher.Keep(column)
                                             : enricher.Enrich(column));
   }

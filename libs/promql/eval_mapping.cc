@@ -82,15 +82,14 @@ absl::Status Evaluation::Select(const VectorSelector& selector,
                                 const SelectorReading& reading,
                                 SeriesSink sink) {
   NARTHEX_ASSIGN_OR_RETURN(const auto set, Open(selector, reading));
-  const auto check = [this] { return CheckAlive(); };
-  Checkpoint checkpoint(check);
+  AliveCheck alive(*this);
   model::Labels labels;
   model::SampleColumns samples;
   for (;;) {
     NARTHEX_ASSIGN_OR_RETURN(const bool more,
                              NextSeries(*set, &labels, &samples));
     if (!more) break;
-    NARTHEX_RETURN_IF_ERROR(checkpoint.Pass(samples.size()));
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(samples.size()));
     ++stats().series;
     NARTHEX_RETURN_IF_ERROR(sink(labels, samples));
     NARTHEX_RETURN_IF_ERROR(Count(tally_));
@@ -103,8 +102,7 @@ absl::Status Evaluation::Select(const VectorSelector& selector,
 absl::Status Evaluation::MapHere(storage::SeriesSet& set, SeriesMapper& mapper,
                                  std::size_t series, ColumnSink sink,
                                  bool* done) {
-  const auto check = [this] { return CheckAlive(); };
-  Checkpoint checkpoint(check);
+  AliveCheck alive(*this);
   model::Labels labels;
   model::SampleColumns samples;
   Column column;
@@ -115,7 +113,7 @@ absl::Status Evaluation::MapHere(storage::SeriesSet& set, SeriesMapper& mapper,
       *done = true;
       break;
     }
-    NARTHEX_RETURN_IF_ERROR(checkpoint.Pass(samples.size()));
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(samples.size()));
     ++stats().series;
     NARTHEX_ASSIGN_OR_RETURN(const bool kept,
                              mapper.Map(labels, samples, &column));

@@ -131,13 +131,14 @@ struct Groups {
 
 absl::StatusOr<Groups> CollectGroups(Evaluation& evaluation,
                                      const AggregateExpr& aggregate,
-                                     const StepGrid& grid) {
+                                     const StepGrid& grid, AliveCheck& alive) {
   NARTHEX_ASSIGN_OR_RETURN(Columns columns,
                            evaluation.Collect(*aggregate.expr, grid));
   Groups groups{std::move(columns), {}};
   const Grouping grouping(aggregate.grouping, aggregate.without);
   absl::flat_hash_map<model::Labels, std::size_t> index;
   for (std::size_t i = 0; i < groups.columns.list.size(); ++i) {
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(0));
     const auto [it, is_new] = index.try_emplace(
         grouping.KeyOf(groups.columns.list[i].labels), groups.members.size());
     if (is_new) groups.members.emplace_back();
@@ -179,11 +180,13 @@ class Selection {
   std::vector<std::size_t> order_;
 };
 
-void SelectBest(const Groups& groups, bool largest,
-                const std::vector<std::size_t>& k, Selection* selection) {
+absl::Status SelectBest(const Groups& groups, bool largest,
+                        const std::vector<std::size_t>& k, AliveCheck& alive,
+                        Selection* selection) {
   for (const auto& members : groups.members) {
     for (std::size_t step = 0; step < k.size(); ++step) {
       if (k[step] == 0) continue;
+      NARTHEX_RETURN_IF_ERROR(alive.Pass(members.size()));
       BestCandidates best(largest, k[step]);
       for (const std::size_t series : members) {
         const double value = groups.columns.list[series].values[step];
@@ -194,6 +197,7 @@ void SelectBest(const Groups& groups, bool largest,
       }
     }
   }
+  return absl::OkStatus();
 }
 
 /// Whether topk or bottomk comes upon a histogram.
@@ -208,10 +212,12 @@ bool MeetsHistogram(const Columns& columns, const std::vector<std::size_t>& k) {
 }
 
 /// limitk: the first k of each group.
-void SelectFirst(const Groups& groups, const std::vector<std::size_t>& k,
-                 Selection* selection) {
+absl::Status SelectFirst(const Groups& groups,
+                         const std::vector<std::size_t>& k, AliveCheck& alive,
+                         Selection* selection) {
   for (const auto& members : groups.members) {
     for (std::size_t step = 0; step < k.size(); ++step) {
+      NARTHEX_RETURN_IF_ERROR(alive.Pass(members.size()));
       std::size_t left = k[step];
       for (const std::size_t series : members) {
         if (left == 0) break;
@@ -221,15 +227,17 @@ void SelectFirst(const Groups& groups, const std::vector<std::size_t>& k,
       }
     }
   }
+  return absl::OkStatus();
 }
 
 /// limit_ratio: each series by where its hash lies between 0 and 1; a negative
 /// ratio takes from the upper end, so that r and r - 1 complement each other.
-void SelectRatio(const Groups& groups, const std::vector<double>& ratio,
-                 Selection* selection) {
+absl::Status SelectRatio(const Groups& groups, const std::vector<double>& ratio,
+                         AliveCheck& alive, Selection* selection) {
   constexpr double kMaxHash = 18446744073709551615.0;
   for (const auto& members : groups.members) {
     for (const std::size_t series : members) {
+      NARTHEX_RETURN_IF_ERROR(alive.Pass(ratio.size()));
       const Column& column = groups.columns.list[series];
       const double offset =
           static_cast<double>(column.labels.Hash()) / kMaxHash;
@@ -242,6 +250,7 @@ void SelectRatio(const Groups& groups, const std::vector<double>& ratio,
       }
     }
   }
+  return absl::OkStatus();
 }
 
 /// k as a number of series for every step.
@@ -292,8 +301,9 @@ absl::Status EvaluateSelection(Evaluation& evaluation,
                                const AggregateExpr& aggregate,
                                const std::vector<double>& parameter,
                                const StepGrid& grid, ColumnSink sink) {
+  AliveCheck alive(evaluation);
   NARTHEX_ASSIGN_OR_RETURN(Groups groups,
-                           CollectGroups(evaluation, aggregate, grid));
+                           CollectGroups(evaluation, aggregate, grid, alive));
   Selection selection(groups.columns, grid.count);
   const Extent extent(parameter);
   if (aggregate.op == AggregateOp::kLimitRatio) {
@@ -302,20 +312,21 @@ absl::Status EvaluateSelection(Evaluation& evaluation,
     }
     NARTHEX_RETURN_IF_ERROR(
         CheckRatio(evaluation, extent, Unwrap(*aggregate.param).position));
-    SelectRatio(groups, parameter, &selection);
+    NARTHEX_RETURN_IF_ERROR(SelectRatio(groups, parameter, alive, &selection));
     return selection.Emit(sink);
   }
   if (!extent.has_nan && extent.max < 1) return absl::OkStatus();
   NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::size_t> k,
                            CountsOf(parameter, groups.columns.list.size()));
   if (aggregate.op == AggregateOp::kLimitk) {
-    SelectFirst(groups, k, &selection);
+    NARTHEX_RETURN_IF_ERROR(SelectFirst(groups, k, alive, &selection));
   } else {
     if (MeetsHistogram(groups.columns, k)) {
       evaluation.annotations().IgnoredInAggregation(
           AggregateOpText(aggregate.op), aggregate.position);
     }
-    SelectBest(groups, aggregate.op == AggregateOp::kTopk, k, &selection);
+    NARTHEX_RETURN_IF_ERROR(SelectBest(
+        groups, aggregate.op == AggregateOp::kTopk, k, alive, &selection));
   }
   return selection.Emit(sink);
 }

@@ -234,8 +234,15 @@ absl::Status Evaluation::Vector(const Expr& expr, const StepGrid& grid,
   if (grid.count == 0) return absl::OkStatus();
   // Every column has this many values, whether or not they are present.
   NARTHEX_RETURN_IF_ERROR(budget_.Check(grid.count));
+  // Whatever makes the columns, and wherever they go, it does not go on for
+  // long once nobody waits.
+  AliveCheck alive(*this);
+  const auto checked = [&](Column& column) -> absl::Status {
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(column.values.size()));
+    return sink(column);
+  };
   return Measured(
-      expr, [&](ColumnSink out) { return Node(expr, grid, out); }, sink);
+      expr, [&](ColumnSink out) { return Node(expr, grid, out); }, checked);
 }
 
 absl::Status Evaluation::Parts(const AggregateExpr& aggregate,

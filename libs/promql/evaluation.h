@@ -21,6 +21,7 @@
 #include "libs/promql/ast.h"
 #include "libs/promql/column.h"
 #include "libs/promql/explain.h"
+#include "libs/promql/parallel_mapping.h"
 #include "libs/promql/progress.h"
 #include "libs/promql/series_mapper.h"
 #include "libs/promql/shared_nodes.h"
@@ -333,6 +334,26 @@ class Evaluation {
   Tally tally_;
   SampleBudget budget_;
   std::optional<NodeTraces> node_traces_;
+};
+
+/// Asks an evaluation now and then, by the work done, whether it must end.
+class AliveCheck {
+ public:
+  explicit AliveCheck(const Evaluation& evaluation)
+      : ask_{evaluation}, checkpoint_(ask_) {}
+  AliveCheck(const AliveCheck&) = delete;
+  AliveCheck& operator=(const AliveCheck&) = delete;
+
+  /// Another column or series of so many values was looked at.
+  absl::Status Pass(std::size_t values) { return checkpoint_.Pass(values); }
+
+ private:
+  struct Ask {
+    const Evaluation& evaluation;
+    absl::Status operator()() const { return evaluation.CheckAlive(); }
+  };
+  const Ask ask_;
+  Checkpoint checkpoint_;
 };
 
 /// Whether all series of the vector `expr` surely have the same metric name or

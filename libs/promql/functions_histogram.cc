@@ -62,8 +62,10 @@ absl::StatusOr<Histograms> CollectHistograms(Evaluation& evaluation,
   const bool delayed = evaluation.settings().delayed_name_removal;
   NARTHEX_ASSIGN_OR_RETURN(Columns columns, evaluation.Collect(vector, grid));
   Histograms histograms{std::move(columns), {}, {}};
+  AliveCheck alive(evaluation);
   absl::flat_hash_map<model::Labels, std::size_t> index;
   for (std::size_t i = 0; i < histograms.columns.list.size(); ++i) {
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(0));
     const Column& column = histograms.columns.list[i];
     const model::Labels& labels = column.labels;
     if (column.HasHistograms()) {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "libs/base/status.h"
 #include "libs/promql/column.h"
 #include "libs/promql/kahan.h"
 #include "libs/promql/quantile.h"
@@ -27,7 +28,7 @@ class SumColumns : public GroupColumns {
     }
   }
   bool Has(std::size_t step) const override { return IsPresent(sum_[step]); }
-  std::vector<double> Finish() override {
+  absl::StatusOr<std::vector<double>> Finish(AliveCheck&) override {
     for (std::size_t i = 0; i < sum_.size(); ++i) {
       if (IsPresent(sum_[i])) sum_[i] += compensation_[i];
     }
@@ -85,7 +86,7 @@ class AvgColumns : public GroupColumns {
                          return mean.incremental || std::isinf(mean.sum);
                        });
   }
-  std::vector<double> Finish() override {
+  absl::StatusOr<std::vector<double>> Finish(AliveCheck&) override {
     std::vector<double> results(means_.size());
     for (std::size_t i = 0; i < results.size(); ++i) {
       results[i] = means_[i].count == 0 ? Absent() : means_[i].Mean();
@@ -109,7 +110,9 @@ class FoldColumns : public GroupColumns {
                                         : kCombine(values_[i], values[i]);
     }
   }
-  std::vector<double> Finish() override { return std::move(values_); }
+  absl::StatusOr<std::vector<double>> Finish(AliveCheck&) override {
+    return std::move(values_);
+  }
 
  private:
   std::vector<double> values_;
@@ -135,7 +138,7 @@ class VarianceColumns : public GroupColumns {
       if (IsPresent(values[i])) AddTo(values[i], &steps_[i]);
     }
   }
-  std::vector<double> Finish() override {
+  absl::StatusOr<std::vector<double>> Finish(AliveCheck&) override {
     std::vector<double> results(steps_.size());
     for (std::size_t i = 0; i < results.size(); ++i) {
       const double variance = steps_[i].squares / steps_[i].count;
@@ -177,9 +180,10 @@ class QuantileColumns : public GroupColumns {
       if (IsPresent(values[i])) values_[i].push_back(values[i]);
     }
   }
-  std::vector<double> Finish() override {
+  absl::StatusOr<std::vector<double>> Finish(AliveCheck& alive) override {
     std::vector<double> results(values_.size(), Absent());
     for (std::size_t i = 0; i < results.size(); ++i) {
+      NARTHEX_RETURN_IF_ERROR(alive.Pass(values_[i].size()));
       if (!values_[i].empty()) results[i] = Quantile(phi_[i], &values_[i]);
     }
     return results;

@@ -4,7 +4,9 @@
 #include <memory>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "libs/promql/ast.h"
+#include "libs/promql/evaluation.h"
 
 namespace narthex::promql {
 
@@ -15,8 +17,8 @@ class GroupColumns {
   virtual void Add(const std::vector<double>& values) = 0;
   /// Whether the step has had a value.
   virtual bool Has(std::size_t) const { return false; }
-  /// The results; called once, at the end.
-  virtual std::vector<double> Finish() = 0;
+  /// The results; called once, at the end. Fails only when `alive` does.
+  virtual absl::StatusOr<std::vector<double>> Finish(AliveCheck& alive) = 0;
 
   /// Of what it keeps, the columns that make it up, to be given to AddPart()
   /// of another group, each with its number.
