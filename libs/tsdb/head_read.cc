@@ -218,6 +218,9 @@ absl::StatusOr<std::unique_ptr<storage::SeriesSet>> Head::SelectSamples(
     NARTHEX_ASSIGN_OR_RETURN(auto chunks, Select(hints.range, matchers));
     return DecodeSeriesSet(std::move(chunks), hints.range);
   }
+  if (hints.cancelled != nullptr && hints.cancelled->load()) {
+    return absl::CancelledError("query was canceled");
+  }
   if (!hints.any_order) {
     base::ReaderMutexLock lock(index_mutex_);
     index_.SortByLabels(&selected);

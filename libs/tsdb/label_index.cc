@@ -234,14 +234,18 @@ void LabelIndex::LabelsOf(absl::Span<const SeriesId> ids,
   }
 }
 
-storage::LabelTable LabelIndex::TableOf(absl::Span<const SeriesId> ids) const {
+struct LabelIndex::RankedRows {
+  UnsortedRows rows;
+  std::vector<PairId> pairs;  // By rank.
+};
+
+LabelIndex::RankedRows LabelIndex::RowsOf(
+    absl::Span<const char* const> lists) const {
   // The distinct pairs are numbered as they come. Neighbours share most.
   UnsortedRows rows;
   std::vector<PairId> pairs;
   absl::flat_hash_map<PairId, std::uint32_t> known;
-  for (const SeriesId id : ids) {
-    const char* list = ListOf(id);
-    if (list == nullptr) continue;
+  for (const char* const list : lists) {
     std::size_t before = rows.size() == 0 ? 0 : rows.ends.end()[-2];
     const std::size_t before_end = rows.ends.back();
     Walk(list, [&](PairId pair, const Pair&) {
@@ -268,18 +272,62 @@ storage::LabelTable LabelIndex::TableOf(absl::Span<const SeriesId> ids) const {
       return pair_a.name->name < pair_b.name->name;
     return pair_a.value < pair_b.value;
   });
-  storage::LabelTable table;
+  RankedRows ranked;
   std::vector<std::uint32_t> rank(pairs.size());
+  ranked.pairs.reserve(pairs.size());
   for (const std::uint32_t i : by_rank) {
-    const Pair& pair = pairs_[pairs[i]];
-    rank[i] = table.AddPair(pair.name->name, pair.value);
+    rank[i] = static_cast<std::uint32_t>(ranked.pairs.size());
+    ranked.pairs.push_back(pairs[i]);
   }
   for (std::uint32_t& number : rows.numbers) number = rank[number];
+  ranked.rows = std::move(rows);
+  return ranked;
+}
+
+storage::LabelTable LabelIndex::TableOf(absl::Span<const SeriesId> ids) const {
+  std::vector<const char*> lists;
+  lists.reserve(ids.size());
+  for (const SeriesId id : ids) {
+    if (const char* list = ListOf(id); list != nullptr) lists.push_back(list);
+  }
+  const auto [rows, pairs] = RowsOf(lists);
+  storage::LabelTable table;
+  for (const PairId number : pairs) {
+    const Pair& pair = pairs_[number];
+    table.AddPair(pair.name->name, pair.value);
+  }
   table.Reserve(rows.size(), rows.numbers.size());
   for (const std::uint32_t i : SortedOrder(rows, pairs.size() + 1)) {
     table.AddRow(rows.row(i));
   }
   return table;
+}
+
+std::vector<std::uint32_t> LabelIndex::OrderByLabels(
+    absl::Span<const SeriesId> ids) const {
+  // Of so few it does not pay to rank their pairs.
+  constexpr std::size_t kFew = 256;
+  std::vector<const char*> lists;
+  std::vector<std::uint32_t> order;
+  lists.reserve(ids.size());
+  order.reserve(ids.size());
+  for (std::uint32_t i = 0; i < ids.size(); ++i) {
+    const char* const list = ListOf(ids[i]);
+    if (list == nullptr) continue;
+    lists.push_back(list);
+    order.push_back(i);
+  }
+  std::vector<std::uint32_t> sorted(lists.size());
+  if (lists.size() <= kFew) {
+    std::iota(sorted.begin(), sorted.end(), 0u);
+    std::sort(sorted.begin(), sorted.end(),
+              [&](auto a, auto b) { return Before(lists[a], lists[b]); });
+  } else {
+    const auto [rows, pairs] = RowsOf(lists);
+    sorted = SortedOrder(rows, pairs.size() + 1);
+  }
+  for (std::uint32_t& i : sorted) i = order[i];
+  return sorted;
 }
 
 LabelIndex::Memory LabelIndex::memory() const {

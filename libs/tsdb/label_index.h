@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -73,17 +72,15 @@ class LabelIndex : public PostingsSource {
   /// labels; items whose id is not in the index are removed.
   template <typename Item>
   void SortByLabels(std::vector<Item>* items) const {
-    std::vector<std::pair<const char*, Item>> keyed;
-    keyed.reserve(items->size());
-    for (const Item& item : *items) {
-      const char* list = ListOf(item.id);
-      if (list != nullptr) keyed.emplace_back(list, item);
+    std::vector<SeriesId> ids;
+    ids.reserve(items->size());
+    for (const Item& item : *items) ids.push_back(item.id);
+    std::vector<Item> sorted;
+    sorted.reserve(items->size());
+    for (const std::uint32_t i : OrderByLabels(ids)) {
+      sorted.push_back((*items)[i]);
     }
-    std::sort(keyed.begin(), keyed.end(), [this](const auto& a, const auto& b) {
-      return Before(a.first, b.first);
-    });
-    items->clear();
-    for (const auto& [list, item] : keyed) items->push_back(item);
+    *items = std::move(sorted);
   }
 
   absl::StatusOr<PostingsView> All() const override;
@@ -136,6 +133,13 @@ class LabelIndex : public PostingsSource {
   // The number of the pair, given which place it has in its series.
   PairId PairAt(std::size_t place, const model::Label& label);
   void RemovePair(PairId number);
+  /// Those of `ids` that are in the index, by position, in order of labels.
+  std::vector<std::uint32_t> OrderByLabels(
+      absl::Span<const SeriesId> ids) const;
+  struct RankedRows;
+  /// The pairs of the series as numbers that sort as the pairs do. Requires:
+  /// all lists are of series in the index.
+  RankedRows RowsOf(absl::Span<const char* const> lists) const;
   /// Whether the labels behind one list come before those of another.
   bool Before(const char* a, const char* b) const;
   bool Equals(const char* list, const model::Labels& labels) const;
