@@ -22,7 +22,7 @@ using SystemTime = std::chrono::system_clock::time_point;
 
 constexpr std::size_t kMaxIdle = 64;
 // How often a waiting call looks whether it is cancelled.
-constexpr timeval kLookEvery{0, 20'000};
+constexpr timeval kLookEvery{0, 10'000};
 // A server that is silent for so long is frozen.
 constexpr std::chrono::seconds kMaxSilence{15};
 

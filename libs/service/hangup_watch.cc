@@ -6,7 +6,7 @@ namespace narthex::service {
 namespace {
 
 // Short queries end before the first look.
-constexpr std::chrono::milliseconds kLookEvery{25};
+constexpr std::chrono::milliseconds kLookEvery{10};
 
 }  // namespace
 
