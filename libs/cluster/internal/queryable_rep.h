@@ -12,7 +12,7 @@
 #include "libs/base/mutex.h"
 #include "libs/base/status.h"
 #include "libs/cluster/internal/address_watch.h"
-#include "libs/cluster/internal/ask_replicas.h"
+#include "libs/cluster/internal/ask_ingesters.h"
 #include "libs/cluster/internal/ingester_peer.h"
 #include "libs/cluster/internal/stream_call.h"
 #include "libs/cluster/queryable.h"
@@ -45,15 +45,15 @@ class IngesterQueryable::Rep {
     return {asked, MayBeMissing(replicas()), report_};
   }
 
-  /// Hands what `ask` gets from each ingester on: of all one after the other,
-  /// or, with replicas, of as many as make a whole.
+  /// Hands on what `ask` gets from the ingesters, asked at the same time: from
+  /// all of them or, with replicas, from as many as make a whole.
   template <typename Answer>
   absl::StatusOr<std::vector<Answer>> Ask(
       const std::function<absl::StatusOr<Answer>(
           const internal::IngesterPeer&, internal::Cancellation&)>& ask) const {
     const internal::IngesterPeers asked = peers();
-    if (replicas() == 1) return AskEach<Answer>(asked, ask);
-    return internal::AskReplicas<Answer>(asked, NewAbsences(asked.size()), ask);
+    return internal::AskIngesters<Answer>(asked, NewAbsences(asked.size()),
+                                          ask);
   }
 
   /// Calls a unary method likewise. `local` is its name where ingesters on this
