@@ -137,6 +137,39 @@ def a_query_is_explained_and_logged():
         check_equal(os.path.getsize(active), 20001, "size of the file of active queries")
 
 
+def a_killed_querier_says_what_it_was_evaluating():
+    with Suite() as suite:
+        active = os.path.join(suite.folder, "queries.active")
+        suite.add("querier", flags=["--query.active-queries-file=" + active])
+        suite.start("ingester", "querier")
+        now = written(suite)
+        freeze(suite.ingester)
+        try:
+            def ask():
+                try:
+                    get(suite.querier.port, "/api/v1/query", {"query": "sum(m) + 1", "time": now})
+                except OSError:
+                    pass  # The querier is killed.
+            asking = threading.Thread(target=ask)
+            asking.start()
+
+            def noted():
+                with open(active) as f:
+                    return "sum(m) + 1" in f.read()
+            wait_for("the query in the file", noted)
+            suite.querier.kill()
+            asking.join(5)
+        finally:
+            suite.ingester.signal(signal.SIGCONT)
+        suite.querier.start()
+        suite.querier.stop()
+        suite.querier.start()
+        with open(suite.querier.log) as f:
+            said = [line for line in f if "sum(m) + 1" in line]
+        check_equal(len(said), 1, "how often the query is logged")
+        check("these queries did not finish in the last run" in said[0], f"what is logged: {said[0]}")
+
+
 def every_way_to_ask_names_an_ingester_that_is_away():
     with Suite() as suite:
         both = {"ingester": ["ingester1", "ingester2"]}
@@ -221,5 +254,5 @@ def a_damaged_chunk_is_an_error_and_no_gap():
 if __name__ == "__main__":
     main(a_frozen_ingester_fails_queries_by_name, a_running_query_is_listed_and_cancelled,
          what_a_query_costs_in_an_ingester_is_told_while_it_runs,
-         a_query_is_explained_and_logged, every_way_to_ask_names_an_ingester_that_is_away,
+         a_query_is_explained_and_logged, a_killed_querier_says_what_it_was_evaluating, every_way_to_ask_names_an_ingester_that_is_away,
          too_large_and_too_many_queries_fail_alone, a_damaged_chunk_is_an_error_and_no_gap)
