@@ -5,7 +5,11 @@ namespace narthex::tsdb {
 absl::StatusOr<std::unique_ptr<storage::SeriesSet>> DbQueryable::Select(
     const storage::SelectHints& hints,
     const std::vector<model::Matcher>& matchers) {
-  return db_.SelectSamples(hints, matchers);
+  if (order_ == Order::kByLabels) return db_.SelectSamples(hints, matchers);
+  // The head then goes by its ids.
+  storage::SelectHints as_prometheus = hints;
+  as_prometheus.any_order = true;
+  return db_.SelectSamples(as_prometheus, matchers);
 }
 
 absl::StatusOr<std::vector<std::string>> DbQueryable::LabelNames(

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -17,12 +19,31 @@
 namespace narthex::ingester {
 namespace {
 
+// A series of which only some labels are looked at.
+class Projected : public storage::Series {
+ public:
+  Projected(std::unique_ptr<storage::Series> series,
+            const std::vector<std::string>& labels)
+      : series_(std::move(series)), labels_(series_->labels().Of(labels)) {}
+  const model::Labels& labels() const override { return labels_; }
+  absl::Status Read(model::SampleColumns* out) const override {
+    return series_->Read(out);
+  }
+
+ private:
+  const std::unique_ptr<storage::Series> series_;
+  const model::Labels labels_;
+};
+
 // Of a selection, all series must be this ingester's.
 class OwnSeriesSet : public storage::SeriesSet {
  public:
   OwnSeriesSet(std::unique_ptr<storage::SeriesSet> set,
-               const cluster::Owners& owners, std::size_t self)
-      : set_(std::move(set)), owners_(owners), self_(self) {}
+               const cluster::Owners& owners, std::size_t self,
+               const storage::SelectHints& hints)
+      : set_(std::move(set)), owners_(owners), self_(self) {
+    if (hints.some_labels) labels_ = hints.labels;
+  }
 
   bool Next() override {
     if (!status_.ok() || !set_->Next()) return false;
@@ -33,7 +54,10 @@ class OwnSeriesSet : public storage::SeriesSet {
                      " belongs to another ingester"));
     return false;
   }
-  std::unique_ptr<storage::Series> At() override { return std::move(current_); }
+  std::unique_ptr<storage::Series> At() override {
+    if (!labels_.has_value()) return std::move(current_);
+    return std::make_unique<Projected>(std::move(current_), *labels_);
+  }
   absl::Status status() const override {
     return status_.ok() ? set_->status() : status_;
   }
@@ -45,6 +69,8 @@ class OwnSeriesSet : public storage::SeriesSet {
   const std::unique_ptr<storage::SeriesSet> set_;
   const cluster::Owners& owners_;
   const std::size_t self_;
+  // When only these are looked at, no others cross the wire.
+  std::optional<std::vector<std::string>> labels_;
   std::unique_ptr<storage::Series> current_;
   absl::Status status_;
 };
@@ -64,7 +90,8 @@ class OwnSeries : public storage::Queryable {
     storage::SelectHints whole = hints;
     whole.some_labels = false;
     NARTHEX_ASSIGN_OR_RETURN(auto set, storage_.Select(whole, matchers));
-    return std::make_unique<OwnSeriesSet>(std::move(set), owners_, self_);
+    return std::make_unique<OwnSeriesSet>(std::move(set), owners_, self_,
+                                          hints);
   }
   absl::StatusOr<std::vector<std::string>> LabelNames(
       const storage::TimeRange& range,
@@ -108,9 +135,13 @@ absl::StatusOr<std::int64_t> EvaluateOver(
   fragment.settings.helpers = helpers;
   fragment.settings.progress = progress;
 
-  tsdb::DbQueryable storage(db);
+  // Series of several ingesters have no order but that of their labels.
+  const bool alone = request.members_size() <= 1;
+  using Order = tsdb::DbQueryable::Order;
+  tsdb::DbQueryable storage(db,
+                            alone ? Order::kAsPrometheus : Order::kByLabels);
   std::unique_ptr<OwnSeries> own;
-  if (request.members_size() > 1) {
+  if (!alone) {
     if (request.member() >=
         static_cast<std::uint32_t>(request.members_size())) {
       return absl::InvalidArgumentError("the request names no such member");

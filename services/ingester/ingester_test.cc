@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 #include <map>
+#include <set>
+#include <string>
 
 #include "libs/base/file.h"
 #include "libs/cluster/queryable.h"
@@ -408,6 +410,128 @@ TEST_CASE("several ingesters count the series that are theirs") {
   REQUIRE(again.ok());
   CHECK(again->fragments.empty());
   CHECK(again->value.vector.at(0).value == 100);
+}
+
+TEST_CASE("series of one ingester come as they were created") {
+  const base::TemporaryDirectory directory;
+  {
+    const Ingester ingester(directory.path());
+    Writing w(ingester);
+    for (const int i : {9, 3, 7, 1}) {
+      const auto ref = w.writer->Declare(Named(i));
+      REQUIRE(w.writer->PushAndWait({{ref, 1000, 5}}, seconds(20)).status.ok());
+    }
+  }
+  // Also after a restart.
+  const Ingester ingester(directory.path());
+  const auto queryable =
+      cluster::IngesterQueryable::Create(ingester.addresses(), {}).value();
+  promql::EngineOptions options;
+  options.parser.experimental_functions = true;
+  promql::Engine engine(options, base::Clock::System());
+  promql::QueryOptions pushed;
+  pushed.fragments = queryable.get();
+  struct Row {
+    const char* query;
+    const char* expected;
+  };
+  const Row row = GENERATE(Row{"m", "9371"}, Row{"limitk(2, m)", "93"},
+                           Row{"topk(3, m)", "937"}, Row{"-m", "9371"});
+  INFO(row.query);
+
+  const auto result = engine.Instant(*queryable, row.query, 2000, pushed);
+
+  REQUIRE(result.ok());
+  std::string order;
+  for (const promql::VectorSample& sample : result->value.vector) {
+    order += std::string(sample.labels.Get("i"));
+  }
+  CHECK(order == row.expected);
+}
+
+namespace {
+
+// Notes the labels of what ingesters send.
+class NotedColumns : public promql::FragmentEvaluator {
+ public:
+  explicit NotedColumns(promql::FragmentEvaluator& ingesters)
+      : ingesters_(ingesters) {}
+  std::size_t places() const override { return ingesters_.places(); }
+  std::string WhyNowhere() const override { return ingesters_.WhyNowhere(); }
+  absl::StatusOr<std::vector<promql::FragmentReply>> Evaluate(
+      const promql::Fragment& fragment, promql::ColumnSink sink) override {
+    return ingesters_.Evaluate(fragment, [&](promql::Column& column) {
+      ++columns;
+      labels.insert(column.labels.ToString());
+      return sink(column);
+    });
+  }
+
+  std::size_t columns = 0;
+  std::set<std::string> labels;
+
+ private:
+  promql::FragmentEvaluator& ingesters_;
+};
+
+}  // namespace
+
+TEST_CASE("several ingesters send the labels that are looked at") {
+  const base::TemporaryDirectory first_directory;
+  const base::TemporaryDirectory second_directory;
+  const Ingester first(first_directory.path());
+  const Ingester second(second_directory.path());
+  cluster::AddressList both = first.addresses();
+  both.fixed.push_back(second.addresses().fixed[0]);
+  metrics::Registry registry;
+  const auto writer =
+      cluster::Writer::Create(both, {}, base::Logger::Discard(), registry)
+          .value();
+  std::vector<cluster::RefSample> batch;
+  for (int i = 0; i < 40; ++i) {
+    const auto ref = writer->Declare({{"__name__", "m"},
+                                      {"i", std::to_string(i)},
+                                      {"j", std::to_string(i % 2)}});
+    for (int t = 1; t < 5; ++t) batch.push_back({ref, t * 1000, 1.0 * i * t});
+  }
+  REQUIRE(writer->PushAndWait(batch, seconds(20)).status.ok());
+  const auto queryable = cluster::IngesterQueryable::Create(both, {}).value();
+  NotedColumns noted(*queryable);
+  promql::Engine engine({}, base::Clock::System());
+  promql::QueryOptions pushed;
+  pushed.fragments = &noted;
+  struct Row {
+    const char* query;
+    std::size_t columns;
+    std::set<std::string> labels;
+  };
+  const Row row = GENERATE(
+      Row{"quantile(0.5, m)", 40, {"{__name__=\"m\"}"}},
+      Row{"quantile by (j) (0.5, rate(m[5s]))", 40, {"{j=\"0\"}", "{j=\"1\"}"}},
+      Row{"stddev by (j) (m)",
+          40,
+          {"{__name__=\"m\", j=\"0\"}", "{__name__=\"m\", j=\"1\"}"}},
+      Row{"stdvar by (k) (max_over_time(m[5s]))", 40, {"{}"}});
+  INFO(row.query);
+
+  const auto there = engine.Instant(*queryable, row.query, 4000, pushed);
+  const auto here = engine.Instant(*queryable, row.query, 4000);
+
+  REQUIRE(there.ok());
+  REQUIRE(here.ok());
+  CHECK(noted.columns == row.columns);
+  CHECK(noted.labels == row.labels);
+  REQUIRE(there->value.vector.size() == here->value.vector.size());
+  CHECK(there->infos == here->infos);
+  for (std::size_t i = 0; i < here->value.vector.size(); ++i) {
+    CHECK(there->value.vector[i].labels == here->value.vector[i].labels);
+    CHECK(there->value.vector[i].value ==
+          Approx(here->value.vector[i].value).epsilon(1e-12));
+  }
+  // What needs all of them gets them.
+  noted.labels.clear();
+  REQUIRE(engine.Instant(*queryable, "abs(m)", 4000, pushed).status().ok());
+  CHECK(noted.labels.size() == 40);
 }
 
 }  // namespace narthex::ingester
