@@ -135,6 +135,8 @@ Block::Block(std::string directory, BlockMeta meta)
       ulid_(meta.ulid),
       min_ms_(meta.min_ms),
       max_ms_(meta.max_ms),
+      late_(meta.compaction.HasHint(kHintFromOutOfOrder) &&
+            !meta.compaction.HasHint(kHintFromStaleSeries)),
       meta_(std::move(meta)) {}
 
 absl::StatusOr<std::shared_ptr<Block>> Block::Open(

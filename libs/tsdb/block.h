@@ -36,6 +36,8 @@ class Block : public std::enable_shared_from_this<Block> {
   BlockMeta meta() const ABSL_LOCKS_EXCLUDED(mutex_);
   /// Of all its files.
   std::uint64_t size_bytes() const;
+  /// Its samples came out of order: of others of their time those count.
+  bool late() const { return late_; }
   const IndexReader& index() const { return *index_; }
   bool Overlaps(const storage::TimeRange& range) const {
     return range.max_ms >= min_ms_ && range.min_ms < max_ms_;
@@ -79,6 +81,7 @@ class Block : public std::enable_shared_from_this<Block> {
   const Ulid ulid_;
   const std::int64_t min_ms_;
   const std::int64_t max_ms_;
+  const bool late_;
   std::unique_ptr<IndexReader> index_;
   std::unique_ptr<ChunkSegmentReader> chunks_;
   std::uint64_t other_bytes_ = 0;

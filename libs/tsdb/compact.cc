@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/storage/merge.h"
+#include "libs/tsdb/late_chunks.h"
 #include "libs/tsdb/stored_sample.h"
 
 namespace narthex::tsdb {
@@ -195,11 +196,17 @@ absl::StatusOr<std::optional<BlockMeta>> CompactBlocks(
     return absl::InvalidArgumentError("no blocks to compact");
   }
   std::vector<std::unique_ptr<storage::ChunkSeriesSet>> sets;
+  std::vector<std::unique_ptr<storage::ChunkSeriesSet>> late;
   for (const auto& block : blocks) {
     NARTHEX_ASSIGN_OR_RETURN(auto set, block->SelectAll());
-    sets.push_back(std::move(set));
+    (block->late() ? late : sets).push_back(std::move(set));
   }
-  const auto merged = storage::MergeChunkSeries(std::move(sets));
+  if (sets.empty()) sets.swap(late);
+  auto merged = storage::MergeChunkSeries(std::move(sets));
+  if (!late.empty()) {
+    merged = MergeLate(std::move(merged),
+                       storage::MergeChunkSeries(std::move(late)));
+  }
   NARTHEX_ASSIGN_OR_RETURN(
       const auto writer,
       BlockWriter::Create(directory, MetaOfResult(blocks, now_ms), options));

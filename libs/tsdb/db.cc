@@ -8,6 +8,7 @@
 #include "libs/storage/merge.h"
 #include "libs/tsdb/chunk_series.h"
 #include "libs/tsdb/db_state.h"
+#include "libs/tsdb/late_chunks.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -136,18 +137,25 @@ absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Db::SelectChunks(
     const storage::TimeRange& range,
     const std::vector<model::Matcher>& matchers) const {
   NARTHEX_RETURN_IF_ERROR(rep_->state.CheckReadable(range));
-  std::vector<std::unique_ptr<storage::ChunkSeriesSet>> sets;
   // The head first: what it loses to a block meanwhile is then in the list of
   // blocks.
-  NARTHEX_ASSIGN_OR_RETURN(auto head,
+  NARTHEX_ASSIGN_OR_RETURN(auto all,
                            rep_->state.head().Select(range, matchers));
-  sets.push_back(std::move(head));
+  std::vector<std::unique_ptr<storage::ChunkSeriesSet>> in_order;
+  std::vector<std::unique_ptr<storage::ChunkSeriesSet>> late;
   for (const auto blocks = rep_->state.blocks(); const auto& block : *blocks) {
     if (!block->Overlaps(range)) continue;
     NARTHEX_ASSIGN_OR_RETURN(auto set, block->Select(range, matchers));
-    sets.push_back(std::move(set));
+    (block->late() ? late : in_order).push_back(std::move(set));
   }
-  return storage::MergeChunkSeries(std::move(sets));
+  if (!in_order.empty()) {
+    all = MergeLate(storage::MergeChunkSeries(std::move(in_order)),
+                    std::move(all));
+  }
+  if (!late.empty()) {
+    all = MergeLate(std::move(all), storage::MergeChunkSeries(std::move(late)));
+  }
+  return all;
 }
 
 absl::StatusOr<std::unique_ptr<storage::SeriesSet>> Db::SelectSamples(

@@ -75,6 +75,43 @@ TEST_CASE("a late sample changes none that came in order") {
   fixture.CheckAll();
 }
 
+TEST_CASE("a late sample changes none that is in a block") {
+  DbOptions options = WithWindow(8 * kBlock);
+  options.overlapping_compaction = GENERATE(false, true);
+  DbFixture fixture(options);
+  SeriesModel& expected = fixture.expected();
+  constexpr int kSamples = 300;
+  for (int i = 0; i < kSamples; ++i) {
+    for (const auto& series : {kSeries, kOther}) {
+      REQUIRE(fixture.AppendOne(series, kStart + i * kMinute, i) == kTaken);
+    }
+  }
+  REQUIRE(fixture.db().CompactIfDue().ok());
+  REQUIRE_FALSE(fixture.db().Blocks().empty());
+  // At all times of one series, and between some of the other.
+  for (int i = 0; i + 1 < kSamples; ++i) {
+    REQUIRE(fixture.AppendOne(kSeries, kStart + i * kMinute, -1) == kTaken);
+    expected[kSeries][kStart + i * kMinute] = i;
+    if (i % 7 != 3) continue;
+    REQUIRE(fixture.AppendOne(kOther, kStart + i * kMinute + 5, -1) == kTaken);
+    REQUIRE(fixture.AppendOne(kOther, kStart + i * kMinute, -1) == kTaken);
+    expected[kOther][kStart + i * kMinute] = i;
+  }
+  fixture.CheckAll();
+  fixture.Reopen();
+  fixture.CheckAll();
+  REQUIRE(fixture.db().CompactOutOfOrder().ok());
+  const std::size_t late_blocks = OutOfOrderBlocks(fixture.db());
+  REQUIRE(late_blocks > 1);
+  fixture.CheckAll();
+  REQUIRE(fixture.db().CompactIfDue().ok());
+  CHECK((OutOfOrderBlocks(fixture.db()) < late_blocks) ==
+        options.overlapping_compaction);
+  fixture.CheckAll();
+  fixture.Reopen();
+  fixture.CheckAll();
+}
+
 TEST_CASE("a window takes what is late by up to its length") {
   DbFixture fixture(WithWindow(3 * kBlock));
   REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);

@@ -5,55 +5,12 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/tsdb/head.h"
+#include "libs/tsdb/late_chunks.h"
 #include "libs/tsdb/start_chunks.h"
 #include "libs/tsdb/stored_sample.h"
 
 namespace narthex::tsdb {
 namespace {
-
-// No chunk of a head holds more samples.
-constexpr int kMostSamplesPerChunk = 65535;
-
-// Replaces `*chunk` by one without the samples outside `range` and inside
-// `deleted`. False when nothing is left.
-absl::StatusOr<bool> Rewrite(const storage::TimeRange& range,
-                             const Intervals& deleted, storage::Chunk* chunk) {
-  std::vector<StoredSample> samples;
-  NARTHEX_RETURN_IF_ERROR(DecodeStored(*chunk, range, &samples));
-  std::erase_if(samples, [&deleted](const StoredSample& sample) {
-    return Covers(deleted, {sample.timestamp_ms, sample.timestamp_ms});
-  });
-  if (samples.empty()) return false;
-  std::vector<storage::Chunk> encoded;
-  EncodeStored(samples, kMostSamplesPerChunk, &encoded);
-  *chunk = std::move(encoded.front());
-  return true;
-}
-
-// Adds to `*repeated` the times of `late` at which chunks in order have samples
-// too.
-absl::Status AddRepeated(absl::Span<const storage::Chunk> in_order,
-                         const storage::Chunk& late, Intervals* repeated) {
-  std::vector<StoredSample> ours;
-  std::vector<StoredSample> theirs;
-  const storage::TimeRange range{late.min_ms, late.max_ms};
-  for (const storage::Chunk& chunk : in_order) {
-    if (chunk.min_ms > late.max_ms || chunk.max_ms < late.min_ms) continue;
-    NARTHEX_RETURN_IF_ERROR(DecodeStored(chunk, range, &theirs));
-  }
-  if (theirs.empty()) return absl::OkStatus();
-  NARTHEX_RETURN_IF_ERROR(DecodeStored(late, range, &ours));
-  auto other = theirs.begin();
-  for (const StoredSample& one : ours) {
-    while (other != theirs.end() && other->timestamp_ms < one.timestamp_ms) {
-      ++other;
-    }
-    if (other == theirs.end()) break;
-    if (other->timestamp_ms != one.timestamp_ms) continue;
-    AddInterval({one.timestamp_ms, one.timestamp_ms}, repeated);
-  }
-  return absl::OkStatus();
-}
 
 bool Inside(const storage::Chunk& chunk, const storage::TimeRange& range) {
   return chunk.min_ms >= range.min_ms && chunk.max_ms <= range.max_ms;
@@ -249,7 +206,8 @@ absl::Status Head::ReadSeries(const Selected& selected,
     const bool whole =
         Inside(chunk, kept) && !Overlaps(deleted, {chunk.min_ms, chunk.max_ms});
     if (!whole) {
-      NARTHEX_ASSIGN_OR_RETURN(const bool left, Rewrite(kept, deleted, &chunk));
+      NARTHEX_ASSIGN_OR_RETURN(const bool left,
+                               CutChunk(kept, deleted, &chunk));
       if (!left) continue;
     }
     if (&*out != &chunk) *out = std::move(chunk);
@@ -272,7 +230,7 @@ absl::Status Head::AddOutOfOrder(SeriesId id, std::vector<storage::Chunk> added,
     if (Overlaps(left_out, {chunk.min_ms, chunk.max_ms})) {
       NARTHEX_ASSIGN_OR_RETURN(
           const bool left,
-          Rewrite({model::kMinTime, model::kMaxTime}, left_out, &chunk));
+          CutChunk({model::kMinTime, model::kMaxTime}, left_out, &chunk));
       if (!left) continue;
     }
     series->chunks.push_back(std::move(chunk));
