@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -38,6 +39,27 @@ Words GroupIn(const CommandList& commands, const Words& arguments) {
     }
   }
   return group;
+}
+
+// As they are, but with the flags that stand between the words of a command
+// behind these: `tsdb create-blocks-from -r openmetrics ...`.
+Words WithFlagsBehind(const CommandList& commands, Words arguments) {
+  while (true) {
+    const Words group = GroupIn(commands, arguments);
+    const auto rest =
+        arguments.begin() + static_cast<std::ptrdiff_t>(group.size());
+    if (rest == arguments.end() || !absl::StartsWith(*rest, "-")) {
+      return arguments;
+    }
+    const auto word =
+        std::find_if(rest, arguments.end(), [&](const std::string& next) {
+          Words longer = group;
+          longer.push_back(next);
+          return GroupIn(commands, longer).size() == longer.size();
+        });
+    if (word == arguments.end()) return arguments;
+    std::rotate(rest, word, word + 1);
+  }
 }
 
 void PrintCommands(const CommandList& commands, const Words& group,
@@ -86,9 +108,10 @@ int RunOne(Command& command, const Words& arguments, std::ostream& out,
 int RunCommand(const CommandList& commands,
                const std::vector<std::string>& arguments, std::ostream& out,
                std::ostream& err) {
-  const Words group = GroupIn(commands, arguments);
-  const Words rest(arguments.begin() + static_cast<long>(group.size()),
-                   arguments.end());
+  const Words given = WithFlagsBehind(commands, arguments);
+  const Words group = GroupIn(commands, given);
+  const Words rest(given.begin() + static_cast<long>(group.size()),
+                   given.end());
   for (const auto& command : commands) {
     if (WordsOf(*command) == group) return RunOne(*command, rest, out, err);
   }

@@ -62,6 +62,13 @@ TEST_CASE("a command is found by its words and gets the rest") {
   CHECK(Run({"tsdb", "dump-all"}).code == 3);
 }
 
+TEST_CASE("flags may stand before the last words of a command") {
+  CHECK(Run({"tsdb", "--say=x", "dump", "dir"}).out == "tsdb dump|x|dir");
+  CHECK(Run({"tsdb", "--say", "x", "dump", "dir"}).out == "tsdb dump|x|dir");
+  CHECK(Run({"--say=x", "tsdb", "dump"}).out == "tsdb dump|x|data/");
+  CHECK(Run({"tsdb", "--say=x"}).code == 1);
+}
+
 TEST_CASE("an error of a command ends the program with 1") {
   const Outcome outcome = Run({"check"});
   CHECK(outcome.code == 1);

@@ -1,6 +1,7 @@
 #include "services/ctl/open_metrics_import.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <map>
 #include <optional>
@@ -19,6 +20,7 @@ namespace narthex::ctl {
 namespace {
 
 constexpr int kSamplesPerChunk = 120;
+constexpr std::uint64_t kSamplesOfAppender = 5000;
 
 std::unique_ptr<exposition::Parser> ParserOf(absl::string_view text) {
   return exposition::Parser::Create(exposition::Format::kOpenMetrics, text);
@@ -84,6 +86,7 @@ class Window {
 
   // The earliest sample after this block.
   std::int64_t next() const { return next_; }
+  std::uint64_t left_out() const { return left_out_; }
 
   absl::StatusOr<tsdb::BlockMeta> Write() const {
     tsdb::BlockMeta meta;
@@ -93,34 +96,67 @@ class Window {
     NARTHEX_ASSIGN_OR_RETURN(
         const auto writer, tsdb::BlockWriter::Create(options_.directory, meta));
     std::vector<storage::Chunk> chunks;
-    for (const auto& [labels, samples] : series_) {
+    for (const auto& [labels, series] : series_) {
       chunks.clear();
-      tsdb::EncodeChunks(samples, kSamplesPerChunk, &chunks);
+      tsdb::EncodeChunks(series.samples, kSamplesPerChunk, &chunks);
       NARTHEX_RETURN_IF_ERROR(writer->AddSeries(labels, chunks));
     }
     return writer->Finish();
   }
 
  private:
+  struct Series {
+    model::SampleColumns samples;
+    std::size_t committed = 0;  // So many, by appenders before this one.
+    std::uint64_t appender = 0;
+  };
+
   absl::Status Add(exposition::Parser& parser, std::int64_t time) {
-    model::SampleColumns*& samples = by_text_[parser.series()];
-    if (samples == nullptr) {
+    Series*& series = by_text_[parser.series()];
+    if (series == nullptr) {
       model::Labels labels;
       NARTHEX_RETURN_IF_ERROR(parser.ParseLabels(&labels));
       model::LabelsBuilder builder(labels);
       for (const auto& [name, value] : options_.labels) {
         builder.Set(name, value);
       }
-      samples = &series_[builder.Build()];
+      series = &series_[builder.Build()];
     }
-    if (!samples->empty() && time <= samples->timestamps_ms.back()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "add sample: out of order sample: ", parser.series(), " at ", time));
+    const std::uint64_t appender = samples_++ / kSamplesOfAppender;
+    model::SampleColumns& samples = series->samples;
+    if (series->appender != appender) {
+      series->appender = appender;
+      series->committed = samples.size();
     }
-    samples->Append(time, parser.value());
+    if (!samples.empty() && time <= samples.timestamps_ms.back()) {
+      NARTHEX_RETURN_IF_ERROR(CheckRepeated(*series, time, parser));
+      ++left_out_;
+      return absl::OkStatus();
+    }
+    samples.Append(time, parser.value());
     first_ = std::min(first_, time);
     last_ = std::max(last_, time);
     return absl::OkStatus();
+  }
+
+  // Only what earlier appenders committed is compared with.
+  static absl::Status CheckRepeated(const Series& series, std::int64_t time,
+                                    exposition::Parser& parser) {
+    if (series.committed == 0) return absl::OkStatus();
+    const std::size_t last = series.committed - 1;
+    const std::int64_t newest = series.samples.timestamps_ms[last];
+    if (time > newest) return absl::OkStatus();
+    if (time < newest) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "add sample: out of order sample: ", parser.series(), " at ", time));
+    }
+    if (std::bit_cast<std::uint64_t>(series.samples.values[last]) ==
+        std::bit_cast<std::uint64_t>(parser.value())) {
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        "add sample: duplicate sample for timestamp: ", parser.series(), " at ",
+        time));
   }
 
   const std::int64_t start_;
@@ -129,20 +165,23 @@ class Window {
   std::int64_t next_ = std::numeric_limits<std::int64_t>::max();
   std::int64_t first_ = std::numeric_limits<std::int64_t>::max();
   std::int64_t last_ = std::numeric_limits<std::int64_t>::min();
-  std::map<model::Labels, model::SampleColumns> series_;
-  absl::flat_hash_map<absl::string_view, model::SampleColumns*> by_text_;
+  std::uint64_t samples_ = 0;
+  std::uint64_t left_out_ = 0;
+  std::map<model::Labels, Series> series_;
+  absl::flat_hash_map<absl::string_view, Series*> by_text_;
 };
 
 }  // namespace
 
-absl::Status ImportOpenMetrics(
+absl::StatusOr<std::uint64_t> ImportOpenMetrics(
     absl::string_view text, const ImportOptions& options,
     const std::function<void(const std::shared_ptr<tsdb::Block>&)>& made) {
   const auto bounds = BoundsOf(text);
   if (!bounds.ok()) {
     return base::Annotate(bounds.status(), "getting min and max timestamp");
   }
-  if (!bounds->has_value()) return absl::OkStatus();
+  std::uint64_t left_out = 0;
+  if (!bounds->has_value()) return left_out;
   const std::int64_t span = BlockSpan(options.max_block_ms);
   std::int64_t time = (*bounds)->min_ms;
   while (time <= (*bounds)->max_ms) {
@@ -159,10 +198,11 @@ absl::Status ImportOpenMetrics(
     };
     NARTHEX_RETURN_IF_ERROR(
         base::Annotate(write(), "block creation: process blocks"));
+    left_out += window.left_out();
     if (window.next() == std::numeric_limits<std::int64_t>::max()) break;
     time = window.next();
   }
-  return absl::OkStatus();
+  return left_out;
 }
 
 }  // namespace narthex::ctl

@@ -14,13 +14,16 @@ constexpr std::int64_t kHour = 60 * 60 * 1000;
 struct Imported {
   absl::Status status;
   std::vector<std::shared_ptr<tsdb::Block>> blocks;
+  std::uint64_t left_out = 0;
 };
 
 Imported Import(absl::string_view text, ImportOptions options) {
   Imported imported;
-  imported.status = ImportOpenMetrics(text, options, [&](const auto& block) {
-    imported.blocks.push_back(block);
-  });
+  const auto left_out = ImportOpenMetrics(
+      text, options,
+      [&](const auto& block) { imported.blocks.push_back(block); });
+  imported.status = left_out.status();
+  if (left_out.ok()) imported.left_out = *left_out;
   return imported;
 }
 
@@ -43,6 +46,15 @@ std::string Read(const tsdb::Block& block) {
   }
   REQUIRE(set->status().ok());
   return text;
+}
+
+// Samples of another series.
+std::string Lines(int count) {
+  std::string lines;
+  for (int i = 0; i < count; ++i) {
+    lines += "z 1 " + std::to_string(i) + "\n";
+  }
+  return lines;
 }
 
 }  // namespace
@@ -77,6 +89,28 @@ TEST_CASE("a longer span and labels of one's own can be asked for") {
   CHECK(Read(*imported.blocks[1]) == "a{dc=\"eu\"} 0:1 7200000:4\n");
 }
 
+TEST_CASE("of samples that do not ascend the first of 5000 are kept") {
+  struct Row {
+    std::string text;
+    std::string found;
+    std::uint64_t left_out;
+  };
+  for (const Row& row : std::vector<Row>{
+           {"a 1 5\na 2 5\n", "a 5000:1\n", 1},
+           {"a 1 5\na 2 4\na 3 6\n", "a 5000:1 6000:3\n", 1},
+           {Lines(4999) + "a 1 5\na 1 5\na 2 6\n", "a 5000:1 6000:2\n", 1},
+           {Lines(4998) + "a 1 5\na 2 4\n", "a 5000:1\n", 1}}) {
+    INFO(row.found);
+    const base::TemporaryDirectory directory;
+    const Imported imported =
+        Import(row.text + "# EOF\n", {directory.path(), 0, {}});
+    REQUIRE(imported.status.ok());
+    REQUIRE(imported.blocks.size() == 1);
+    CHECK(Read(*imported.blocks[0]).find(row.found) == 0);
+    CHECK(imported.left_out == row.left_out);
+  }
+}
+
 TEST_CASE("a text that cannot be imported is refused with the reason") {
   struct Row {
     std::string text;
@@ -87,9 +121,12 @@ TEST_CASE("a text that cannot be imported is refused with the reason") {
             "getting min and max timestamp: expected timestamp for series got "
             "none"},
            {"a 1 5\n", "getting min and max timestamp: next: "},
-           {"a 1 5\na 1 4\n# EOF\n",
+           {Lines(4999) + "a 1 5\na 1 4\n# EOF\n",
             "block creation: process blocks: add sample: out of order "
-            "sample: a at 4000"}}) {
+            "sample: a at 4000"},
+           {Lines(4999) + "a 1 5\na 2 5\n# EOF\n",
+            "block creation: process blocks: add sample: duplicate sample for "
+            "timestamp: a at 5000"}}) {
     INFO(row.text);
     const base::TemporaryDirectory directory;
     const Imported imported = Import(row.text, {directory.path(), 0, {}});

@@ -1,3 +1,5 @@
+#include <iostream>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/file.h"
@@ -52,11 +54,18 @@ class TsdbCreateBlocks : public Command {
     NARTHEX_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(input_));
     NARTHEX_RETURN_IF_ERROR(base::CreateDirectories(import_.directory));
     bool header = true;
-    NARTHEX_RETURN_IF_ERROR(ImportOpenMetrics(
-        text, import_, [&](const std::shared_ptr<tsdb::Block>& block) {
-          if (!quiet_) PrintBlocks({block}, header, human_readable_, out);
-          header = false;
-        }));
+    NARTHEX_ASSIGN_OR_RETURN(
+        const std::uint64_t left_out,
+        ImportOpenMetrics(
+            text, import_, [&](const std::shared_ptr<tsdb::Block>& block) {
+              if (!quiet_) PrintBlocks({block}, header, human_readable_, out);
+              header = false;
+            }));
+    if (left_out > 0) {
+      std::cerr << "left out, for an equally new or newer one of their series "
+                   "came before them: "
+                << left_out << " samples\n";
+    }
     return 0;
   }
 
