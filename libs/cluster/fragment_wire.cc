@@ -109,7 +109,7 @@ void ToWire(const promql::FragmentReply& reply, v1::EvaluateResponse* out) {
     ToWire(entry, out->add_annotations());
   }
   v1::EvaluateStats& stats = *out->mutable_stats();
-  stats.set_total_samples(reply.stats.total);
+  stats.set_total_samples(reply.stats.seen.total);
   stats.set_samples_read(reply.stats.read);
   stats.set_series_read(reply.stats.series);
   stats.set_peak_samples(reply.stats.peak);
@@ -143,7 +143,7 @@ void AddTo(const v1::EvaluateResponse& response, promql::FragmentReply* reply) {
   }
   if (!response.has_stats()) return;
   const v1::EvaluateStats& stats = response.stats();
-  reply->stats.total += stats.total_samples();
+  reply->stats.seen.total += stats.total_samples();
   reply->stats.read += stats.samples_read();
   reply->stats.series += stats.series_read();
   reply->stats.peak = std::max(reply->stats.peak, stats.peak_samples());

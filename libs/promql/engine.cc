@@ -276,23 +276,37 @@ EvaluationSettings Engine::SettingsOf(const Times& times,
   return settings;
 }
 
-// Evaluates each step alone, so that nothing else has to tell steps apart: an
-// evaluation counts a sample once for each step that sees it.
+// Evaluates the query once more, and here: neither fragments nor nodes that
+// share what they read tell steps apart.
 absl::StatusOr<std::vector<QueryStats::Step>> Engine::CountSteps(
     storage::Queryable& storage, const Expr& root, const Times& times,
     EvaluationSettings settings) const {
   settings.explain = false;
   settings.progress = nullptr;
-  std::vector<QueryStats::Step> steps;
+  settings.tell_steps = true;
   const StepGrid grid = times.Grid();
+  Evaluation evaluation(settings, storage, clock_, root);
+  const auto ignore = [](Column&) { return absl::OkStatus(); };
+  Value ignored;
+  switch (root.type()) {
+    case ValueType::kScalar:
+      NARTHEX_RETURN_IF_ERROR(evaluation.Scalar(root, grid).status());
+      break;
+    case ValueType::kVector:
+      NARTHEX_RETURN_IF_ERROR(evaluation.Vector(root, grid, ignore));
+      break;
+    case ValueType::kMatrix:
+      NARTHEX_RETURN_IF_ERROR(EvaluateMatrix(evaluation, root, grid, &ignored));
+      break;
+    default:
+      break;  // A string looks at nothing.
+  }
+  std::vector<std::int64_t> seen = evaluation.stats().seen.by_step;
+  seen.resize(grid.count);
+  std::vector<QueryStats::Step> steps;
+  steps.reserve(grid.count);
   for (std::size_t i = 0; i < grid.count; ++i) {
-    const StepGrid step{grid.At(i), grid.step_ms, 1};
-    Evaluation evaluation(settings, storage, clock_, root);
-    Value ignored;
-    NARTHEX_RETURN_IF_ERROR(
-        times.step_ms == 0 ? EvaluateInstant(evaluation, root, step, &ignored)
-                           : EvaluateSteps(evaluation, root, step, &ignored));
-    steps.push_back({step.start_ms, evaluation.stats().total});
+    steps.push_back({grid.At(i), seen[i]});
   }
   return steps;
 }
@@ -330,7 +344,7 @@ absl::StatusOr<QueryResult> Engine::Run(storage::Queryable& storage,
     const Annotations& annotations = evaluation.annotations();
     result.warnings = annotations.Warnings(expression, query.max_annotations);
     result.infos = annotations.Infos(expression, query.max_annotations);
-    result.stats.total_samples = evaluation.stats().total;
+    result.stats.total_samples = evaluation.stats().seen.total;
     result.stats.samples_read = evaluation.stats().read;
     result.stats.series_read = evaluation.stats().series;
     result.stats.peak_samples = evaluation.budget().peak();

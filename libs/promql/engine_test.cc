@@ -535,5 +535,36 @@ TEST_CASE("samples are counted as seen at each step that sees them") {
   CHECK(of_steps == row.samples);
 }
 
+TEST_CASE("each step has seen what an instant query there sees") {
+  const std::string query = GENERATE(
+      "x", "count_over_time(x[2m])", "sum(x) + x @ 300", "x offset 3m",
+      "max_over_time(x[3m:1m])", "sum(rate(x[2m])) / count(x)",
+      "max_over_time((x + x @ 300)[3m:1m])", "absent_over_time(x[2m:1m])",
+      "scalar(sum(x)) + x", "scalar(x @ 300) + time()",
+      "count_over_time(x[2m:30s]) + max_over_time(x[1m])", "time()");
+  INFO(query);
+  // Of the second series there is nothing at first.
+  Fixture f({"x{i=\"1\"} 0+1x20", "x{i=\"2\"} _x9 1+1x3"});
+  QueryOptions options;
+  options.per_step_stats = true;
+
+  const auto range = f.engine.Range(f.storage, query, 6 * kStepMs, 18 * kStepMs,
+                                    kStepMs, options);
+
+  REQUIRE(range.ok());
+  REQUIRE(range->stats.steps.size() == 13);
+  std::int64_t all = 0;
+  for (const QueryStats::Step& step : range->stats.steps) {
+    const auto there =
+        f.engine.Instant(f.storage, query, step.time_ms, options);
+    REQUIRE(there.ok());
+    INFO("at " << step.time_ms);
+    CHECK(step.total_samples == there->stats.total_samples);
+    CHECK(step.total_samples == there->stats.steps.at(0).total_samples);
+    all += step.total_samples;
+  }
+  CHECK(range->stats.total_samples == all);
+}
+
 }  // namespace
 }  // namespace narthex::promql

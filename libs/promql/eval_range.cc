@@ -123,9 +123,9 @@ absl::Status ReadSubquery(Evaluation& evaluation, const SubqueryExpr& subquery,
                             : evaluation.settings().default_subquery_step_ms;
   const StepGrid inner =
       InnerGrid(GeometryOf(subquery, grid), step_ms, grid.count);
-  std::int64_t& total = evaluation.stats().total;
-  const std::int64_t before = total;
-  std::int64_t consumed = 0;
+  // The steps are those of the consumer, once its expression is evaluated.
+  SeenSamples outside;
+  std::swap(outside, evaluation.stats().seen);
   RangeSeries series;
   const auto forward = [&](Column& column) -> absl::Status {
     series.samples.clear();
@@ -151,15 +151,15 @@ absl::Status ReadSubquery(Evaluation& evaluation, const SubqueryExpr& subquery,
     if (series.samples.empty()) return absl::OkStatus();
     series.labels = column.labels;
     series.drop_name = column.drop_name;
-    const std::int64_t handed = total;
+    std::swap(outside, evaluation.stats().seen);
     const absl::Status taken = sink(series);
-    consumed += total - handed;
+    std::swap(outside, evaluation.stats().seen);
     return taken;
   };
-  NARTHEX_RETURN_IF_ERROR(evaluation.Vector(*subquery.expr, inner, forward));
-  *seen = total - before - consumed;
-  total = before + consumed;
-  return absl::OkStatus();
+  const absl::Status status = evaluation.Vector(*subquery.expr, inner, forward);
+  std::swap(outside, evaluation.stats().seen);
+  *seen = outside.total;
+  return status;
 }
 
 }  // namespace
@@ -205,7 +205,9 @@ absl::Status EvaluateRangeResult(Evaluation& evaluation, const Expr& expr,
     NARTHEX_RETURN_IF_ERROR(
         ReadSubquery(evaluation, expr.As<SubqueryExpr>(), grid, &seen, sink));
   }
-  evaluation.stats().total += seen;
+  // Only instant queries have such a result.
+  evaluation.stats().seen.See(0, static_cast<std::size_t>(seen),
+                              evaluation.settings().tell_steps);
   return absl::OkStatus();
 }
 

@@ -63,7 +63,7 @@ absl::Status EvaluateAbsentOverTime(Evaluation& evaluation, const Expr& range,
         }
         return context.status;
       }));
-  evaluation.stats().total += context.samples_seen;
+  evaluation.stats().seen += context.seen;
   if (std::all_of(found.begin(), found.end(), [](bool f) { return f; })) {
     return absl::OkStatus();
   }
@@ -88,6 +88,7 @@ absl::StatusOr<RangeContext> MakeContext(Evaluation& evaluation,
   context.geometry = GeometryOf(Unwrap(*call.args[range_arg]), grid);
   context.annotations = &evaluation.annotations();
   context.evaluation = &evaluation;
+  context.tell_steps = evaluation.settings().tell_steps;
   // Prometheus gives a subquery no position once it is evaluated.
   if (const Expr& first = Unwrap(*call.args[0]);
       first.kind != ExprKind::kSubquery) {
@@ -132,7 +133,7 @@ class CallMapper : public RangeMapper {
       ApplyToHistograms(name_, function_, series.samples, context_, out);
     }
     NARTHEX_RETURN_IF_ERROR(context_.status);
-    tally_->stats.total += std::exchange(context_.samples_seen, 0);
+    tally_->stats.seen += std::exchange(context_.seen, {});
     if (CountPresent(*out) == 0) return false;
     if (hints_ && CountPresent(out->values) > 0) {
       HintAtNonCounter(by_type_, series.labels, context_.position,

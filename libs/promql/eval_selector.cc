@@ -140,6 +140,7 @@ class SelectorMapper : public SeriesMapper {
         shift_ms_(shift_ms),
         lookback_ms_(evaluation.settings().lookback_delta_ms),
         counts_only_(evaluation.CountsOnly(selector)),
+        tell_steps_(evaluation.settings().tell_steps),
         take_(take),
         tally_(tally) {}
 
@@ -160,7 +161,7 @@ class SelectorMapper : public SeriesMapper {
     }
     const std::size_t present = SizeInSamples(*out);
     if (present == 0) return false;
-    tally_->stats.total += static_cast<std::int64_t>(present);
+    See(*out, present);
     tally_->stats.read += static_cast<std::int64_t>(present);
     // Whoever keeps the column counts it for longer.
     tally_->largest = std::max(tally_->largest, present);
@@ -170,12 +171,28 @@ class SelectorMapper : public SeriesMapper {
   }
 
  private:
+  void See(const Column& column, std::size_t present) {
+    SeenSamples& seen = tally_->stats.seen;
+    if (!tell_steps_) {
+      seen.total += static_cast<std::int64_t>(present);
+      return;
+    }
+    for (std::size_t i = 0; i < steps_; ++i) {
+      if (column.HasHistogram(i)) {
+        seen.See(i, SizeInSamples(*column.histograms[i]), true);
+      } else if (IsPresent(column.values[i])) {
+        seen.See(i, 1, true);
+      }
+    }
+  }
+
   const VectorSelector& selector_;
   const std::size_t steps_;
   const References references_;
   const std::int64_t shift_ms_;
   const std::int64_t lookback_ms_;
   const bool counts_only_;
+  const bool tell_steps_;
   const Take take_;
   Tally* const tally_;
 };

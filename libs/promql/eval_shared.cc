@@ -66,7 +66,8 @@ absl::Status Evaluation::Shared(const Expr& expr, const StepGrid& grid,
   }
   if (result.left == 0) return Evaluated(expr, grid, sink);
 
-  const std::int64_t seen_before = stats().total;
+  SeenSamples outside;
+  std::swap(outside, stats().seen);
   Annotations before;
   std::swap(before, annotations());
   const auto hold = [&](Column& column) -> absl::Status {
@@ -75,11 +76,13 @@ absl::Status Evaluation::Shared(const Expr& expr, const StepGrid& grid,
     return absl::OkStatus();
   };
   const absl::Status status = Evaluated(expr, grid, hold);
+  std::swap(outside, stats().seen);
+  result.samples_seen = std::move(outside);
+  stats().seen += result.samples_seen;
   std::swap(before, annotations());
   result.annotations = std::move(before);
   annotations().Merge(result.annotations);
   NARTHEX_RETURN_IF_ERROR(status);
-  result.samples_seen = stats().total - seen_before;
   result.from = &expr;
   result.grid = grid;
   Column copy;
@@ -96,7 +99,7 @@ absl::Status Evaluation::Replay(const Expr& expr,
   SharedResult& result = *shared_results_[&group];
   // As if it had been evaluated again.
   annotations().Merge(result.annotations, PositionMap(*result.from, expr));
-  stats().total += result.samples_seen;
+  stats().seen += result.samples_seen;
   if (node_traces_.has_value()) {
     NodeTrace* const trace = node_traces_->Find(expr);
     const NodeTrace* const other = node_traces_->Find(*result.from);

@@ -319,8 +319,8 @@ absl::Status Evaluation::Invariant(const Expr& expr, const StepGrid& grid,
                                    ColumnSink sink) {
   if (grid.count == 1) return Vector(expr, grid, sink);
   // What the consumer looks at meanwhile is its own.
-  std::int64_t consumed = 0;
-  const std::int64_t before = stats().total;
+  SeenSamples outside;
+  std::swap(outside, stats().seen);
   const auto repeat = [&](Column& column) -> absl::Status {
     const double value = column.values[0];
     column.values.reserve(grid.count);
@@ -334,19 +334,24 @@ absl::Status Evaluation::Invariant(const Expr& expr, const StepGrid& grid,
     } else {
       column.histograms.clear();
     }
-    const std::int64_t handed = stats().total;
+    std::swap(outside, stats().seen);
     const absl::Status taken = sink(column);
-    consumed += stats().total - handed;
+    std::swap(outside, stats().seen);
     return taken;
   };
-  NARTHEX_RETURN_IF_ERROR(Vector(expr, grid.First(), repeat));
-  SeeAtAllSteps(stats().total - before - consumed, grid);
-  return absl::OkStatus();
+  const absl::Status status = Vector(expr, grid.First(), repeat);
+  std::swap(outside, stats().seen);
+  SeeAtAllSteps(outside, grid);
+  return status;
 }
 
 /// Evaluated once, it is seen by every step.
-void Evaluation::SeeAtAllSteps(std::int64_t samples, const StepGrid& grid) {
-  stats().total += samples * static_cast<std::int64_t>(grid.count - 1);
+void Evaluation::SeeAtAllSteps(const SeenSamples& at_one,
+                               const StepGrid& grid) {
+  SeenSamples all;
+  all.total = at_one.total * static_cast<std::int64_t>(grid.count);
+  if (settings_.tell_steps) all.by_step.assign(grid.count, at_one.total);
+  stats().seen += all;
 }
 
 absl::Status Evaluation::Unary(const UnaryExpr& expr, const StepGrid& grid,
@@ -397,12 +402,14 @@ absl::StatusOr<Scalars> Evaluation::Scalar(const Expr& expr,
     case ExprKind::kParen:
       return Scalar(*expr.As<ParenExpr>().expr, grid);
     case ExprKind::kStepInvariant: {
-      const std::int64_t before = stats().total;
-      NARTHEX_ASSIGN_OR_RETURN(
-          const Scalars first,
-          Scalar(*expr.As<StepInvariantExpr>().expr, grid.First()));
-      SeeAtAllSteps(stats().total - before, grid);
-      return Constant(first.values[0], grid.count);
+      SeenSamples outside;
+      std::swap(outside, stats().seen);
+      const absl::StatusOr<Scalars> first =
+          Scalar(*expr.As<StepInvariantExpr>().expr, grid.First());
+      std::swap(outside, stats().seen);
+      NARTHEX_RETURN_IF_ERROR(first.status());
+      SeeAtAllSteps(outside, grid);
+      return Constant(first->values[0], grid.count);
     }
     case ExprKind::kNumber:
       return Constant(expr.As<NumberLiteral>().value, grid.count);

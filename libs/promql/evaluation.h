@@ -51,6 +51,8 @@ struct EvaluationSettings {
   QueryProgress* progress = nullptr;
   /// Measure every node.
   bool explain = false;
+  /// Tell how many samples each step of the query has seen.
+  bool tell_steps = false;
   /// Threads that read and map series of large selections; may be null.
   base::TaskPool* helpers = nullptr;
 };
@@ -275,7 +277,7 @@ class Evaluation {
                         ColumnSink sink);
   absl::Status Invariant(const Expr& expr, const StepGrid& grid,
                          ColumnSink sink);
-  void SeeAtAllSteps(std::int64_t samples, const StepGrid& grid);
+  void SeeAtAllSteps(const SeenSamples& at_one, const StepGrid& grid);
   absl::Status Unary(const UnaryExpr& expr, const StepGrid& grid,
                      ColumnSink sink);
   absl::StatusOr<Scalars> ScalarCall(const Call& call, const StepGrid& grid);
@@ -311,7 +313,7 @@ class Evaluation {
     StepGrid grid;
     Columns columns;
     Annotations annotations;
-    std::int64_t samples_seen = 0;
+    SeenSamples samples_seen;
   };
   std::optional<SharedNodes> shared_;
   // Of groups under way.

@@ -79,7 +79,7 @@ class Even : public SeriesMapper {
     if (number >= fails_at_) {
       return absl::FailedPreconditionError(absl::StrCat("fails at ", number));
     }
-    tally_->stats.total += 1;
+    tally_->stats.seen.total += 1;
     if (number % 100 == 8) {
       tally_->annotations.Warn(absl::StrCat("eight: ", number / 100), {0, 1});
     }
@@ -153,7 +153,7 @@ TEST_CASE("columns come in the order of their series, however many threads") {
   for (std::size_t i = 0; i < 500; ++i) {
     CHECK(outcome.values[i] == static_cast<double>(2 * i));
   }
-  CHECK(outcome.tally.stats.total == 1000);
+  CHECK(outcome.tally.stats.seen.total == 1000);
   CHECK(outcome.tally.stats.series == 1000);
   const auto warnings = outcome.tally.annotations.Warnings("x");
   REQUIRE(warnings.size() == 10);

@@ -34,7 +34,7 @@ void Slide(const model::SampleColumns& samples, RangeContext& context,
   const std::size_t size = samples.size();
   std::size_t low = 0;
   std::size_t high = 0;
-  std::int64_t check_at = context.samples_seen + kSamplesBetweenChecks;
+  std::int64_t check_at = context.seen.total + kSamplesBetweenChecks;
   RangeWindow window;
   window.end_ms = geometry.first_end_ms;
   for (std::size_t i = 0; i < out->size(); ++i) {
@@ -52,10 +52,10 @@ void Slide(const model::SampleColumns& samples, RangeContext& context,
       window.start_ms = window.end_ms - geometry.range_ms;
       window.step = i;
       window.step_time_ms = context.grid.At(i);
-      context.samples_seen += static_cast<std::int64_t>(window.size);
+      context.seen.See(i, window.size, context.tell_steps);
       (*out)[i] = kFunction(window, context);
-      if (context.samples_seen > check_at) {
-        check_at = context.samples_seen + kSamplesBetweenChecks;
+      if (context.seen.total > check_at) {
+        check_at = context.seen.total + kSamplesBetweenChecks;
         context.status.Update(context.evaluation->CheckAlive());
         if (!context.status.ok()) return;
       }

@@ -40,7 +40,8 @@ struct RangeContext {
   Annotations* annotations = nullptr;
   std::int64_t lookback_ms = 0;
   /// The samples of all windows together: for statistics.
-  std::int64_t samples_seen = 0;
+  SeenSamples seen;
+  bool tell_steps = false;  // Of those.
   /// Asked now and then whether the query must end.
   const Evaluation* evaluation = nullptr;
 

@@ -358,7 +358,7 @@ void ApplyToHistograms(absl::string_view name, const RangeFunction& function,
       h.starts =
           split.starts.empty() ? nullptr : split.starts.data() + histograms.low;
       h.size = histograms.size();
-      context.samples_seen += static_cast<std::int64_t>(f.size + h.size);
+      context.seen.See(i, f.size + h.size, context.tell_steps);
       // A window without histograms is as one of a series without them.
       const bool only_floats =
           h.size == 0 && !geometry.anchored && !geometry.smoothed;

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
@@ -13,15 +15,37 @@
 
 namespace narthex::promql {
 
+/// Samples that steps of a grid have seen: each counts once for every step.
+struct SeenSamples {
+  std::int64_t total = 0;
+  /// Of each step, if somebody wants to know. Steps beyond saw none.
+  std::vector<std::int64_t> by_step;
+
+  void See(std::size_t step, std::size_t samples, bool tell_steps) {
+    total += static_cast<std::int64_t>(samples);
+    if (!tell_steps) return;
+    if (by_step.size() <= step) by_step.resize(step + 1);
+    by_step[step] += static_cast<std::int64_t>(samples);
+  }
+  SeenSamples& operator+=(const SeenSamples& other) {
+    total += other.total;
+    by_step.resize(std::max(by_step.size(), other.by_step.size()));
+    for (std::size_t i = 0; i < other.by_step.size(); ++i) {
+      by_step[i] += other.by_step[i];
+    }
+    return *this;
+  }
+};
+
 /// How much a query has looked at.
 struct SampleStats {
-  std::int64_t total = 0;   // Samples seen, once for each step that saw them.
+  SeenSamples seen;
   std::int64_t read = 0;    // Samples taken from storage.
   std::int64_t series = 0;  // Series taken from storage.
   std::int64_t peak = 0;    // Most samples held at a time.
 
   void Add(const SampleStats& other) {
-    total += other.total;
+    seen += other.seen;
     read += other.read;
     series += other.series;
   }
