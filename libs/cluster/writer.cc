@@ -329,11 +329,12 @@ void Writer::Rep::Stop(milliseconds grace) {
   }
   if (keeper_.joinable()) keeper_.join();
   std::vector<std::unique_ptr<PushClient>> clients;
+  std::vector<std::shared_ptr<PushSpool>> orphans;
   {
     base::MutexLock lock(mutex_);
     stopped_ = true;
-    clients = std::move(clients_);
-    clients_.clear();
+    clients.swap(clients_);
+    orphans.swap(orphans_);
   }
   for (auto& client : clients) {
     for (PushPart& part : client->Stop()) {

@@ -212,6 +212,9 @@ absl::Status ScraperApp::Start(service::Process& process) {
     running_->client.reset();
     running_->workers.reset();
     running_->writer->Stop(kDeliverGrace);
+    // Scrape loops take themselves off the gauges of a registry that is gone
+    // when the app is.
+    running_.reset();
   });
   running_->manager = std::make_unique<ScrapeManager>(
       shard, running_->scheduler, running_->context,
