@@ -19,10 +19,10 @@ class PushRequest;
 
 namespace narthex::cluster::internal {
 
-/// The parts that wait on disk for one ingester. A record is a PushRequest
-/// whose references mean something in its segment only: the first that names
-/// a series declares it, so that any later process can read the segment.
-/// Thread-safe.
+/// The parts that wait on disk for one ingester. A record is a PushRequest,
+/// compressed by zstd, whose references mean something in its segment only: the
+/// first that names a series declares it, so that any later process can read
+/// the segment. Thread-safe.
 class PushSpool {
  public:
   /// Opens what is in the directory. The references outlive the spool.
@@ -81,7 +81,7 @@ class PushSpool {
   // What is written: its segment, and the stream that this counts as.
   std::uint64_t tail_segment_ ABSL_GUARDED_BY(mutex_) = 0;
   StreamId tail_stream_ ABSL_GUARDED_BY(mutex_);
-  // Of the labels in it.
+  // Of the labels in it, compressed.
   std::uint64_t tail_label_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   // What is read: its segment, and what its references stand for.
   std::uint64_t read_segment_ ABSL_GUARDED_BY(mutex_) = 0;
