@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/storage/merge.h"
+#include "libs/tsdb/cardinality.h"
 #include "libs/tsdb/chunk_series.h"
 #include "libs/tsdb/db_state.h"
 #include "libs/tsdb/late_chunks.h"
@@ -48,16 +49,6 @@ absl::StatusOr<std::vector<std::string>> CollectNames(
     }
   }
   return storage::MergeNames(std::move(lists), limit);
-}
-
-void KeepLargest(std::size_t limit, std::vector<NamedCount>* counts) {
-  const auto larger = [](const NamedCount& a, const NamedCount& b) {
-    return a.count != b.count ? a.count > b.count : a.name < b.name;
-  };
-  const auto end = counts->begin() +
-                   static_cast<std::ptrdiff_t>(std::min(limit, counts->size()));
-  std::partial_sort(counts->begin(), end, counts->end(), larger);
-  counts->erase(end, counts->end());
 }
 
 }  // namespace
@@ -222,33 +213,7 @@ absl::StatusOr<std::vector<std::string>> Db::LabelValues(
 }
 
 Cardinality Db::GetCardinality(std::size_t limit) const {
-  const Head& head = rep_->state.head();
-  Cardinality result;
-  head.WithIndex([&](const LabelIndex& index) {
-    result.series = index.series_count();
-    result.label_pairs = index.pair_count();
-    index.ForEachPair([&](absl::string_view name, absl::string_view value,
-                          std::uint64_t series) {
-      if (name == model::kMetricName) {
-        result.series_by_metric.push_back({std::string(value), series});
-      }
-      result.series_by_pair.push_back({absl::StrCat(name, "=", value), series});
-    });
-    for (const LabelIndex::NameStatistics& one : index.Statistics()) {
-      result.values_by_label.push_back({std::string(one.name), one.values});
-      result.bytes_by_label.push_back({std::string(one.name), one.value_bytes});
-    }
-  });
-  result.chunks = static_cast<std::uint64_t>(head.chunk_count());
-  if (!head.empty()) {
-    result.min_ms = head.min_time();
-    result.max_ms = head.max_time();
-  }
-  for (auto* counts : {&result.series_by_metric, &result.values_by_label,
-                       &result.bytes_by_label, &result.series_by_pair}) {
-    KeepLargest(limit, counts);
-  }
-  return result;
+  return CardinalityOf(rep_->state.head(), limit);
 }
 
 std::optional<std::int64_t> Db::MinTime() const {

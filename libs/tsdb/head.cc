@@ -346,12 +346,14 @@ Postings Head::CollectGarbage(std::int64_t min_ms) {
   return empty;
 }
 
-// In parts, so that selections and new series get their turn between; not too
-// many, for each goes through all postings of the labels concerned.
-void Head::RemoveSeries(const Postings& candidates) {
+std::size_t Head::RemovedAtOnce(std::size_t series) {
   constexpr std::size_t kParts = 64;
   constexpr std::size_t kLeast = 4096;
-  const std::size_t at_once = std::max(kLeast, candidates.size() / kParts);
+  return std::max(kLeast, series / kParts);
+}
+
+void Head::RemoveSeries(const Postings& candidates) {
+  const std::size_t at_once = RemovedAtOnce(candidates.size());
   absl::Span<const SeriesId> rest = candidates;
   while (!rest.empty()) {
     const auto some = rest.subspan(0, at_once);

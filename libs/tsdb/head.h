@@ -562,6 +562,14 @@ class Head : public std::enable_shared_from_this<Head> {
   Postings CollectGarbage(std::int64_t min_ms);
   void RemoveSeries(const Postings& candidates)
       ABSL_LOCKS_EXCLUDED(index_mutex_);
+  // Of so many series that go. In parts, so that selections and new series get
+  // their turn between; not too many, for each goes through all postings of the
+  // labels concerned.
+  static std::size_t RemovedAtOnce(std::size_t series);
+  // Adds which of them left to `*moved`.
+  void ForgetSome(absl::Span<const StaleSeries> stale,
+                  std::vector<RefTombstone>* moved)
+      ABSL_LOCKS_EXCLUDED(index_mutex_, tombstones_mutex_);
   void RemoveSome(absl::Span<const SeriesId> candidates)
       ABSL_LOCKS_EXCLUDED(index_mutex_);
   void TruncateTombstones(std::int64_t min_ms)

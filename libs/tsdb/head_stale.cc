@@ -55,8 +55,24 @@ bool Head::WaitForReadersUnderWay() {
 std::size_t Head::ForgetStale(const std::vector<StaleSeries>& stale) {
   // Whoever selects from now on sees the blocks as well.
   if (!WaitForReadersUnderWay()) return 0;
-  Postings gone;
   std::vector<RefTombstone> moved;
+  const std::size_t at_once = RemovedAtOnce(stale.size());
+  absl::Span<const StaleSeries> rest = stale;
+  while (!rest.empty()) {
+    const auto some = rest.subspan(0, at_once);
+    rest.remove_prefix(some.size());
+    ForgetSome(some, &moved);
+  }
+  LogMoved(moved);
+  if (!moved.empty()) {
+    logger_.Info("stale series left the head", {{"series", moved.size()}});
+  }
+  return moved.size();
+}
+
+void Head::ForgetSome(absl::Span<const StaleSeries> stale,
+                      std::vector<RefTombstone>* moved) {
+  Postings gone;
   std::size_t chunks = 0;
   {
     base::MutexLock lock(index_mutex_);
@@ -80,7 +96,7 @@ std::size_t Head::ForgetStale(const std::vector<StaleSeries>& stale) {
       }
       shard.series.Erase(one.id);
       gone.push_back(one.id);
-      moved.push_back({one.id, {kMovedIntoBlocks, one.max_ms}});
+      moved->push_back({one.id, {kMovedIntoBlocks, one.max_ms}});
     }
     index_.Remove(gone);
   }
@@ -92,11 +108,6 @@ std::size_t Head::ForgetStale(const std::vector<StaleSeries>& stale) {
   chunks_ -= static_cast<std::int64_t>(chunks);
   metrics_.chunks_removed.Inc(static_cast<double>(chunks));
   metrics_.series_removed.Inc(static_cast<double>(gone.size()));
-  LogMoved(moved);
-  if (!gone.empty()) {
-    logger_.Info("stale series left the head", {{"series", gone.size()}});
-  }
-  return gone.size();
 }
 
 // The log still declares them. Told so, a replay need not hold them beside

@@ -468,18 +468,9 @@ std::vector<std::string> LabelIndex::LabelValues(absl::string_view name,
   return values;
 }
 
-std::vector<LabelIndex::NameStatistics> LabelIndex::Statistics() const {
-  std::vector<NameStatistics> all;
-  for (const auto& [name, entry] : names_) {
-    if (entry->values.empty()) continue;
-    NameStatistics one{name, entry->values.size(), 0};
-    for (const auto& [value, number] : entry->values) {
-      one.value_bytes += pairs_[number].postings.size() *
-                         (EncodedSize(name) + EncodedSize(value));
-    }
-    all.push_back(one);
-  }
-  return all;
+std::size_t LabelIndex::EncodedBytes(absl::string_view name,
+                                     absl::string_view value) {
+  return EncodedSize(name) + EncodedSize(value);
 }
 
 }  // namespace narthex::tsdb

@@ -33,14 +33,6 @@ class LabelIndex : public PostingsSource {
   /// The number of a label pair.
   using PairId = std::uint32_t;
 
-  /// What is known about one label name.
-  struct NameStatistics {
-    absl::string_view name;
-    std::uint64_t values = 0;
-    /// What its pairs take in all series, equal ones counted each time.
-    std::uint64_t value_bytes = 0;
-  };
-
   /// `hash` is labels.Hash().
   std::optional<SeriesId> Find(const model::Labels& labels,
                                std::uint64_t hash) const;
@@ -105,15 +97,21 @@ class LabelIndex : public PostingsSource {
   Memory memory() const;
 
   std::size_t pair_count() const { return pairs_.size() - free_.size(); }
-  std::vector<NameStatistics> Statistics() const;
-  /// Calls `visit(name, value, series)` for every pair.
+  /// What a pair takes in a label set.
+  static std::size_t EncodedBytes(absl::string_view name,
+                                  absl::string_view value);
+  /// Calls `visit(name, value, series)` for the pairs with numbers from `begin`
+  /// to before `end`; false when there are no higher ones.
   template <typename VisitPair>
-  void ForEachPair(const VisitPair& visit) const {
-    for (const Pair& pair : pairs_) {
+  bool ForEachPair(std::size_t begin, std::size_t end,
+                   const VisitPair& visit) const {
+    for (std::size_t i = begin; i < std::min(end, pairs_.size()); ++i) {
+      const Pair& pair = pairs_[i];
       if (pair.name == nullptr) continue;
       visit(absl::string_view(pair.name->name), absl::string_view(pair.value),
             pair.postings.size());
     }
+    return end < pairs_.size();
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 #include <random>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 
@@ -118,13 +119,30 @@ TEST_CASE("names and values are those of the series") {
   CHECK(index.LabelValues("c").empty());
   index.Remove({2});
   CHECK(sorted(index.LabelNames()) == Names{"a"});
-  const auto statistics = index.Statistics();
-  REQUIRE(statistics.size() == 1);
-  CHECK(statistics[0].values == 1);
-  CHECK(statistics[0].value_bytes == 4);
-  index.Add(3, {{"a", "1"}});
-  CHECK(index.Statistics()[0].values == 1);
-  CHECK(index.Statistics()[0].value_bytes == 8);
+}
+
+TEST_CASE("pairs are visited in parts") {
+  LabelIndex index;
+  index.Add(1, {{"a", "1"}, {"b", "1"}});
+  index.Add(2, {{"a", "2"}, {"b", "1"}});
+  index.Add(3, {{"a", "3"}});
+  index.Remove({2});
+  for (const std::size_t part : {1, 2, 3, 4, 100}) {
+    INFO(part);
+    std::map<std::string, std::uint64_t> found;
+    bool more = true;
+    for (std::size_t from = 0; more; from += part) {
+      more =
+          index.ForEachPair(from, from + part,
+                            [&](absl::string_view name, absl::string_view value,
+                                std::uint64_t series) {
+                              found[absl::StrCat(name, "=", value)] += series;
+                            });
+    }
+    CHECK(found == std::map<std::string, std::uint64_t>{
+                       {"a=1", 1}, {"a=3", 1}, {"b=1", 1}});
+  }
+  CHECK(LabelIndex::EncodedBytes("a", "1") == 4);
 }
 
 }  // namespace
