@@ -272,5 +272,21 @@ TEST_CASE("a check of all files finds every damaged byte that matters") {
   }
 }
 
+TEST_CASE("a check finds that head chunks of a snapshot of memory are gone") {
+  DbFixture fixture(Options());
+  for (std::int64_t t = 0; t < 2 * kHour; t += kMinute) {
+    fixture.Append(MakeSeries(2), kStart + t, 1);
+  }
+  fixture.Close();
+  REQUIRE(VerifyDirectory(fixture.path())->ok());
+  const std::string chunks = fixture.path() + "/chunks_head";
+  const auto names = base::ListDirectory(chunks);
+  REQUIRE_FALSE(names->empty());
+  fs::remove(chunks + "/" + names->front());
+  const VerifyReport report = *VerifyDirectory(fixture.path());
+  REQUIRE(report.findings.size() == 1);
+  CHECK(absl::StrContains(report.findings[0], "bytes of head chunks"));
+}
+
 }  // namespace
 }  // namespace narthex::tsdb

@@ -150,27 +150,30 @@ bool NextHeadChunk(const std::string& path, absl::string_view file,
   return true;
 }
 
-void VerifyHeadChunkFile(const std::string& path, VerifyReport* report) {
+// Returns the bytes in use.
+std::uint64_t VerifyHeadChunkFile(const std::string& path,
+                                  VerifyReport* report) {
   const auto file = base::MappedFile::Open(path);
   if (!file.ok()) {
     report->Add(path, file.status().message());
-    return;
+    return 0;
   }
   const absl::string_view data = file->data();
-  if (data.empty()) return;  // Made, not yet written.
+  if (data.empty()) return 0;  // Made, not yet written.
   base::ByteReader header(data);
   if (header.Be32() != kHeadChunksMagic) {
     report->Add(path, "offset 0: bad magic number");
-    return;
+    return 0;
   }
   if (header.Byte() != kHeadChunksVersion ||
       data.size() < kHeadChunksHeaderBytes) {
     report->Add(path, "offset 4: unknown version");
-    return;
+    return 0;
   }
   std::size_t at = kHeadChunksHeaderBytes;
   while (at < data.size() && NextHeadChunk(path, data, &at, report)) {
   }
+  return at;
 }
 
 }  // namespace
@@ -196,25 +199,35 @@ void VerifyLog(const std::string& directory, VerifyReport* report) {
   VerifySegments(directory, DecodeRecord, report);
 }
 
-void VerifyHeadChunks(const std::string& directory, VerifyReport* report) {
+std::uint64_t VerifyHeadChunks(const std::string& directory,
+                               VerifyReport* report) {
   const auto names = base::ListDirectory(directory);
   if (!names.ok()) {
     if (!absl::IsNotFound(names.status())) {
       report->Add(directory, names.status().message());
     }
-    return;
+    return 0;
   }
+  std::uint64_t bytes = 0;
   for (const std::string& name : *names) {
     if (!std::all_of(name.begin(), name.end(), absl::ascii_isdigit)) continue;
-    VerifyHeadChunkFile(absl::StrCat(directory, "/", name), report);
+    bytes += VerifyHeadChunkFile(absl::StrCat(directory, "/", name), report);
   }
+  return bytes;
 }
 
-void VerifyChunkSnapshot(const ChunkSnapshot& snapshot, VerifyReport* report) {
+void VerifyChunkSnapshot(const ChunkSnapshot& snapshot,
+                         std::uint64_t head_chunk_bytes, VerifyReport* report) {
   VerifySegments(snapshot.path, DecodeSnapshotRecord, report);
   const auto references = ReadSnapshotReferences(snapshot);
   if (!references.ok() && !absl::IsNotFound(references.status())) {
     report->Add(snapshot.path, references.status().message());
+  }
+  if (references.ok() && head_chunk_bytes < references->full_bytes) {
+    report->Add(snapshot.path,
+                absl::StrCat("relies on ", references->full_bytes,
+                             " bytes of head chunks, of which there are ",
+                             head_chunk_bytes));
   }
 }
 
@@ -226,12 +239,15 @@ absl::StatusOr<VerifyReport> VerifyDirectory(const std::string& directory) {
     if (!Ulid::Parse(name).ok()) continue;
     VerifyBlock(absl::StrCat(directory, "/", name), &report);
   }
-  VerifyHeadChunks(absl::StrCat(directory, "/chunks_head"), &report);
+  const std::uint64_t head_chunk_bytes =
+      VerifyHeadChunks(absl::StrCat(directory, "/chunks_head"), &report);
   VerifyLog(absl::StrCat(directory, "/wal"), &report);
   VerifyLog(absl::StrCat(directory, "/wbl"), &report);
   NARTHEX_ASSIGN_OR_RETURN(const std::optional<ChunkSnapshot> snapshot,
                            FindChunkSnapshot(directory));
-  if (snapshot.has_value()) VerifyChunkSnapshot(*snapshot, &report);
+  if (snapshot.has_value()) {
+    VerifyChunkSnapshot(*snapshot, head_chunk_bytes, &report);
+  }
   return report;
 }
 

@@ -41,10 +41,13 @@ struct VerifyReport {
 absl::StatusOr<VerifyReport> VerifyDirectory(const std::string& directory);
 
 /// The parts of it: one block, a log (`wal` or `wbl`) with its checkpoints,
-/// the files of head chunks, a snapshot of memory.
+/// the files of head chunks (of which it returns the bytes in use), a snapshot
+/// of memory (which relies on so many of these).
 void VerifyBlock(const std::string& directory, VerifyReport* report);
 void VerifyLog(const std::string& directory, VerifyReport* report);
-void VerifyHeadChunks(const std::string& directory, VerifyReport* report);
-void VerifyChunkSnapshot(const ChunkSnapshot& snapshot, VerifyReport* report);
+std::uint64_t VerifyHeadChunks(const std::string& directory,
+                               VerifyReport* report);
+void VerifyChunkSnapshot(const ChunkSnapshot& snapshot,
+                         std::uint64_t head_chunk_bytes, VerifyReport* report);
 
 }  // namespace narthex::tsdb
