@@ -261,7 +261,7 @@ TEST_CASE("a name that no server tells of keeps its targets") {
   const std::string b = Found("192.0.2.2:1", {{"name", "b"}});
   CHECK(run->WaitFor({a, b}));
   server.Clear();
-  server.Fail("a.", GENERATE(ns_r_servfail, ns_r_refused, -1));
+  server.Fail("a.", GENERATE(as<int>(), ns_r_servfail, ns_r_refused, -1));
   CHECK(run->WaitFor(a));
   CHECK(run->WaitForCount("prometheus_sd_dns_lookup_failures_total", 2));
   CHECK(run->CountOf("prometheus_sd_dns_lookups_total") >= 4);
@@ -273,7 +273,7 @@ TEST_CASE("a name that no server tells of keeps its targets") {
 TEST_CASE("the next server is asked when one cannot tell") {
   FakeNameServer first;
   FakeNameServer second;
-  first.Fail("a.", GENERATE(ns_r_servfail, ns_r_refused, -1));
+  first.Fail("a.", GENERATE(as<int>(), ns_r_servfail, ns_r_refused, -1));
   second.AddAddress("a.", "192.0.2.1");
   CHECK(Run({{first.address(), second.address()}, {}, 1, 100},
             "names: [a], type: A, port: 1")
