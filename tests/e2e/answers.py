@@ -7,7 +7,7 @@ import time
 
 from harness import (
     HOST, Exposition, Service, Skipped, Suite, check, check_equal, free_port, get, main, need_peer, need_program,
-    scrape_config, wait_for)
+    remote_write, scrape_config, wait_for)
 
 SCRAPES = 60
 STEP_MS = 1000
@@ -139,5 +139,42 @@ def answers_equal_those_of_prometheus():
         print(f"{len(checks)} answers equal Prometheus's")
 
 
+def series_of_the_head_come_in_the_order_of_prometheus():
+    prometheus_binary = need_peer("prometheus")
+    created = [9, 3, 7, 1, 8, 2, 6, 0, 5, 4]
+    features = "--enable-feature=promql-experimental-functions,promql-per-step-stats"
+    with Suite() as suite:
+        config, port = suite.write("peer.yml", "global: {}\n"), free_port()
+        peer = suite.peer("prometheus", [
+            prometheus_binary, f"--config.file={config}", f"--storage.tsdb.path={suite.folder}/peer",
+            f"--web.listen-address={HOST}:{port}", "--web.enable-remote-write-receiver", features], port)
+        peer.start()
+        suite.add("querier", flags=[features])
+        suite.start("ingester", "querier")
+        now = int(time.time())
+        for i in created:
+            for server in (suite.querier.port, port):
+                check_equal(remote_write(server, [
+                    ({"__name__": "m", "i": str(i)}, [(1000 * (now - 60 + t), 1.0) for t in range(60)])]).status,
+                            204, "status of writing")
+        wait_for("the samples", lambda: suite.value("count(m)", now) == len(created))
+
+        def data(server, path, params):
+            answer = get(server, "/api/v1/" + path, {**params, "stats": "all"})
+            check_equal(answer.status, 200, answer.text)
+            data = answer.json()["data"]
+            return data["result"], data["stats"]["samples"]["totalQueryableSamplesPerStep"]
+        for _ in range(2):
+            for query in ("m", "limitk(3, m)", "topk(3, m)", "bottomk(3, m)", "-m", "topk(2, rate(m[30s]))"):
+                for path, params in (("query", {"time": now}),
+                                     ("query_range", {"start": now - 50, "end": now, "step": 7})):
+                    params = {**params, "query": query}
+                    check_equal(data(suite.querier.port, path, params), data(port, path, params), f"{path} {params}")
+            # Also of what the log tells.
+            for service in (suite.ingester, peer):
+                service.kill()
+                service.start()
+
+
 if __name__ == "__main__":
-    main(answers_equal_those_of_prometheus)
+    main(answers_equal_those_of_prometheus, series_of_the_head_come_in_the_order_of_prometheus)
