@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <thread>
@@ -139,6 +140,42 @@ TEST_CASE("releases do not pile up while an ingester is away") {
   } while (absl::IsResourceExhausted(outcome.status));
   CHECK(outcome.status.ok());
   CHECK(node.ingester.stored().contains(std::string(Named(1000).encoded())));
+}
+
+TEST_CASE("releases do not pile up while an ingester does not answer") {
+  Fixture f;
+  WriterOptions options;
+  options.max_queued_samples = 20;
+  options.spill_after = milliseconds(0);
+  Node node;
+  node.ingester.Freeze();
+  const auto writer = f.NewWriter({node.address}, options);
+  writer->Push({{writer->Declare(Named(0)), 1, 1}}, Ignore);
+  AwaitThat([&] { return node.ingester.waiting(); });
+  storage::SeriesRef largest = 0;
+  bool freed = false;
+  int i = 0;
+  // What is under way has to come back before it can go.
+  AwaitThat([&] {
+    for (int n = 0; n < 30; ++n) {
+      const storage::SeriesRef ref = writer->Declare(Named(++i));
+      freed |= ref <= largest;
+      largest = std::max(largest, ref);
+      writer->Push({{ref, 1, 1}}, Ignore);
+      writer->Release({ref});
+    }
+    return freed;
+  });
+  node.ingester.Thaw();
+  const storage::SeriesRef ref = writer->Declare(Named(++i));
+  AwaitThat([&] {
+    return writer->PushAndWait({{ref, 1, 1}}, seconds(10)).status.ok();
+  });
+  // Whatever came through did so under its own labels.
+  for (const auto& [labels, samples] : node.ingester.stored()) {
+    CHECK_FALSE(labels.empty());
+    CHECK(samples == std::map<std::int64_t, double>{{1, 1}});
+  }
 }
 
 }  // namespace narthex::cluster
