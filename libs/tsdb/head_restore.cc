@@ -76,8 +76,8 @@ void Head::ReplayTombstone(const RefTombstone& tombstone) {
 
 std::size_t Head::ReplayShard(std::uint32_t number,
                               const ReplayRecord& record) {
-  // The series of some samples are looked up first, and the next samples named
-  // before, so that their memory is on its way when it is needed.
+  // The series of some samples are looked up first, so that their memory is
+  // on its way when it is needed.
   constexpr std::size_t kAhead = 16;
   std::array<MemSeries*, kAhead> found{};
   const std::int64_t min_valid_ms = min_valid_time_.load();
@@ -92,9 +92,6 @@ std::size_t Head::ReplayShard(std::uint32_t number,
     while (!indices.empty()) {
       const auto some = indices.subspan(0, kAhead);
       indices.remove_prefix(some.size());
-      for (const std::uint32_t next : indices.subspan(0, kAhead)) {
-        __builtin_prefetch(&record.samples[next]);
-      }
       for (std::size_t i = 0; i < some.size(); ++i) {
         found[i] = cursor.Find(IdOf(record.samples[some[i]].ref));
         if (found[i] != nullptr) found[i]->Prefetch(shard.blocks);
