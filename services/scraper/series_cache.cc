@@ -102,6 +102,9 @@ struct SeriesCache::Pass {
   std::vector<std::uint32_t> fresh = {};
 
   std::size_t missing() const { return known - came; }
+  std::size_t samples() const {
+    return batch->samples.size() + batch->histograms.size();
+  }
 };
 
 bool SeriesCache::IsLimited(const Pass& pass) {
@@ -110,9 +113,16 @@ bool SeriesCache::IsLimited(const Pass& pass) {
 }
 
 bool SeriesCache::HasRoom(const Pass& pass) const {
-  const std::uint64_t limit = pass.config.limits.series;
-  return (limit == 0 || pass.came + pass.fresh.size() < limit) &&
-         pool_->HasRoom(PoolLimit(pass));
+  const config::ScrapeLimits& limits = pass.config.limits;
+  const auto fits = [&](std::size_t others, std::uint64_t pool_limit) {
+    return (limits.series == 0 || others + pass.fresh.size() < limits.series) &&
+           pool_->HasRoom(pool_limit);
+  };
+  if (fits(pass.known, limits.pool_series)) return true;
+  // Known ones may still come: the sample limit has to leave room for them.
+  return fits(pass.came, PoolLimit(pass)) &&
+         (limits.samples == 0 ||
+          pass.samples() + pass.missing() < limits.samples);
 }
 
 void SeriesCache::RefuseExcess(std::size_t others, Pass& pass) {
@@ -169,8 +179,7 @@ void SeriesCache::Release(const Entry& entry, ScrapeBatch* batch) {
 
 bool SeriesCache::Full(const Pass& pass) {
   const std::uint64_t limit = pass.config.limits.samples;
-  return limit > 0 &&
-         pass.batch->samples.size() + pass.batch->histograms.size() >= limit;
+  return limit > 0 && pass.samples() >= limit;
 }
 
 const SeriesCache::Entry* SeriesCache::FindInOrder(const Text& text,
@@ -415,8 +424,10 @@ absl::Status SeriesCache::Ingest(exposition::Parser& parser,
 }
 
 void SeriesCache::EndPass(Pass& pass) {
-  pass.batch->exposed = pass.batch->samples.size();
-  if (pass.in_order && pass.expected == entries_.size()) return;
+  if (pass.in_order && pass.expected == entries_.size()) {
+    pass.batch->exposed = pass.batch->samples.size();
+    return;
+  }
   LeaveOrder(pass);
   most_after_failures_ = 2 * pass.ordered.size() + kGrowth;
   std::vector<const Entry*> gone;

@@ -305,6 +305,20 @@ TEST_CASE("a target at the soft limit may give its series other names") {
   CHECK(s.pool_series->used() == 3);
 }
 
+TEST_CASE("new series at the soft limit leave the sample limit to known ones") {
+  Scraped s;
+  s.config.limits.series = 2;
+  s.config.limits.samples = 3;
+  REQUIRE(s.Scrape("a 1\nb 1\n").ok());
+  REQUIRE(s.Scrape("c 2\nd 2\na 2\nb 2\n").ok());
+  CHECK(s.counts.over_series_limit == 2);
+  CHECK(s.Samples("a{job=\"j\"}") == "1000:1 2000:2");
+  CHECK(s.Samples("b{job=\"j\"}") == "1000:1 2000:2");
+  // What is within the soft limit counts for the other as ever.
+  s.config.limits.series = 10;
+  CHECK_FALSE(s.Scrape("c 3\nd 3\na 3\nb 3\n").ok());
+}
+
 TEST_CASE("series that are looked at anew have their place within the limit") {
   Scraped s;
   s.config.limits.series = 2;
