@@ -32,6 +32,13 @@ int SocketError(int fd) {
 
 bool IsRedirect(int code) { return code >= 300 && code < 400; }
 
+// How much to receive of what is missing into a buffer with `spare` bytes left:
+// more than what is there only where that is too little.
+std::size_t RoomFor(std::size_t wanted, std::size_t spare) {
+  if (wanted > 1 && wanted <= spare) return std::min(spare, kMostReceiveBytes);
+  return std::clamp(wanted, kReceiveBytes, kMostReceiveBytes);
+}
+
 // Keeps the memory of one buffer, unless it is unusually large.
 void Reuse(std::string buffer, std::string* kept) {
   if (kept->empty() && buffer.capacity() <= 2 * kMostReceiveBytes) {
@@ -93,8 +100,7 @@ DirectLoop::Progress DirectLoop::Connection::Read(std::string* shared,
           ? std::clamp<std::size_t>(
                 static_cast<std::size_t>(exchange->request.expected_bytes) * 2,
                 kReceiveBytes, kMostReceiveBytes)
-          : std::clamp<std::size_t>(exchange->reader.wanted(), kReceiveBytes,
-                                    kMostReceiveBytes);
+          : RoomFor(exchange->reader.wanted(), buffer.capacity() - before);
   if (!first && !exchange->claim.Grow(before + room, &buffer)) {
     return Progress::kNoRoom;
   }
