@@ -158,7 +158,10 @@ void KubernetesProvider::TakeMessages(std::int64_t now_ns) {
   }
   for (KubernetesWatch::Message& message : messages) {
     KubernetesWatch* watch = message.watch;
-    if (message.end.has_value()) CountRequest(*message.end);
+    // One that we ended ourselves did not fail.
+    if (message.end.has_value() && !absl::IsCancelled(message.end->status)) {
+      CountRequest(*message.end);
+    }
     watch->Take(std::move(message), now_ns);
   }
 }
