@@ -76,10 +76,14 @@ class IngesterQueryable::Rep {
       grpc::Status (v1::Ingester::Stub::*method)(grpc::ClientContext*,
                                                  const Request&, Response*),
       const Request& request) const {
-    return AskEach<Response>(peers(), [&](const auto& peer, auto& cancelled) {
-      return CallOne(peer, method, request, nullptr, cancelled,
-                     options_.timeout);
-    });
+    std::vector<Response> answers;
+    for (const auto& peer : peers()) {
+      internal::Cancellation never;
+      NARTHEX_ASSIGN_OR_RETURN(
+          answers.emplace_back(),
+          CallOne(*peer, method, request, nullptr, never, options_.timeout));
+    }
+    return answers;
   }
 
   /// Calls a unary method of all ingesters at the same time and returns the
@@ -121,19 +125,6 @@ class IngesterQueryable::Rep {
  private:
   void Connect(const std::vector<std::string>& addresses)
       ABSL_LOCKS_EXCLUDED(mutex_);
-
-  template <typename Answer, typename Function>
-  absl::StatusOr<std::vector<Answer>> AskEach(
-      const internal::IngesterPeers& peers, const Function& ask) const {
-    std::vector<Answer> answers;
-    for (const auto& peer : peers) {
-      internal::Cancellation never;
-      absl::StatusOr<Answer> answer = ask(*peer, never);
-      NARTHEX_RETURN_IF_ERROR(answer.status());
-      answers.push_back(*std::move(answer));
-    }
-    return answers;
-  }
 
   template <typename Request, typename Response>
   absl::StatusOr<Response> CallOne(
