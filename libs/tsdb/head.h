@@ -551,8 +551,8 @@ class Head : public std::enable_shared_from_this<Head> {
   void WaitForReaders(std::int64_t min_ms) ABSL_LOCKS_EXCLUDED(readers_mutex_);
   bool WaitForReadersUnderWay() ABSL_LOCKS_EXCLUDED(readers_mutex_);
   absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> SelectIds(
-      storage::TimeRange range, const Postings& ids, Edges edges) const
-      ABSL_LOCKS_EXCLUDED(index_mutex_);
+      storage::TimeRange range, const Postings& ids, Edges edges,
+      bool any_order = false) const ABSL_LOCKS_EXCLUDED(index_mutex_);
 
   absl::Status MoveChunksOf(Shard& shard, absl::Span<const SeriesId> ids,
                             HeadChunkFiles& files);

@@ -215,7 +215,9 @@ absl::StatusOr<std::unique_ptr<storage::SeriesSet>> Head::SelectSamples(
                   [](const Selected& one) { return one.only_floats; });
   if (!only_floats || !out_of_order.empty()) {
     // Chunks of other kinds, and that overlap, are read where all chunks are.
-    NARTHEX_ASSIGN_OR_RETURN(auto chunks, Select(hints.range, matchers));
+    NARTHEX_ASSIGN_OR_RETURN(
+        auto chunks,
+        SelectIds(hints.range, ids, Edges::kLoose, hints.any_order));
     return DecodeSeriesSet(std::move(chunks), hints.range);
   }
   if (hints.cancelled != nullptr && hints.cancelled->load()) {

@@ -127,7 +127,8 @@ absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Head::Select(
 }
 
 absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Head::SelectIds(
-    storage::TimeRange range, const Postings& ids, Edges edges) const {
+    storage::TimeRange range, const Postings& ids, Edges edges,
+    bool any_order) const {
   // Blocks hold what is in order before some time, not what is out of order;
   // but of that, trimmed chunks are none.
   storage::TimeRange out_of_order = range;
@@ -138,7 +139,7 @@ absl::StatusOr<std::unique_ptr<storage::ChunkSeriesSet>> Head::SelectIds(
   if (range.min_ms > range.max_ms && !has_out_of_order()) return set;
   ChunkLists chunks;
   std::vector<Selected> selected = Measure(ids, range, out_of_order, &chunks);
-  {
+  if (!any_order) {
     base::ReaderMutexLock lock(index_mutex_);
     index_.SortByLabels(&selected);
   }
@@ -219,27 +220,7 @@ absl::Status Head::ReadSeries(const Selected& selected,
 
 absl::Status Head::AddOutOfOrder(SeriesId id, std::vector<storage::Chunk> added,
                                  storage::ChunkSeries* series) const {
-  const Intervals deleted = DeletedOf(id);
-  const std::size_t in_order = series->chunks.size();
-  for (storage::Chunk& chunk : added) {
-    // Of samples of the same time the one in order counts, as in Prometheus.
-    Intervals left_out = deleted;
-    NARTHEX_RETURN_IF_ERROR(
-        AddRepeated(absl::MakeConstSpan(series->chunks).subspan(0, in_order),
-                    chunk, &left_out));
-    if (Overlaps(left_out, {chunk.min_ms, chunk.max_ms})) {
-      NARTHEX_ASSIGN_OR_RETURN(
-          const bool left,
-          CutChunk({model::kMinTime, model::kMaxTime}, left_out, &chunk));
-      if (!left) continue;
-    }
-    series->chunks.push_back(std::move(chunk));
-  }
-  std::stable_sort(series->chunks.begin(), series->chunks.end(),
-                   [](const storage::Chunk& a, const storage::Chunk& b) {
-                     return a.min_ms < b.min_ms;
-                   });
-  return absl::OkStatus();
+  return AddLate(std::move(added), DeletedOf(id), &series->chunks);
 }
 
 absl::StatusOr<std::vector<std::string>> Head::LabelNames(

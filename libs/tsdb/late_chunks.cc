@@ -1,7 +1,6 @@
 #include "libs/tsdb/late_chunks.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -15,43 +14,32 @@ namespace {
 // No chunk of a head holds more samples.
 constexpr int kMostSamplesPerChunk = 65535;
 
-bool Overlap(const storage::Chunk& a, const storage::Chunk& b) {
-  return a.min_ms <= b.max_ms && b.min_ms <= a.max_ms;
-}
-
-bool Same(const storage::Chunk& a, const storage::Chunk& b) {
-  return a.min_ms == b.min_ms && a.max_ms == b.max_ms &&
-         a.encoding == b.encoding && a.bytes == b.bytes;
-}
-
-// Adds those of the late chunks that say something new, and of these only that.
-absl::Status Add(std::vector<storage::Chunk> late,
-                 std::vector<storage::Chunk>* chunks) {
-  const std::size_t first = chunks->size();
-  std::int64_t end = model::kMinTime;
-  for (const storage::Chunk& chunk : *chunks) end = std::max(end, chunk.max_ms);
-  for (storage::Chunk& chunk : late) {
-    if (chunk.min_ms > end) {
-      chunks->push_back(std::move(chunk));
-      continue;
-    }
-    const auto before = absl::MakeConstSpan(*chunks).first(first);
-    const auto same = [&chunk](const auto& one) { return Same(one, chunk); };
-    if (std::any_of(before.begin(), before.end(), same)) continue;
-    Intervals repeated;
-    NARTHEX_RETURN_IF_ERROR(AddRepeated(before, chunk, &repeated));
-    if (!repeated.empty()) {
-      NARTHEX_ASSIGN_OR_RETURN(
-          const bool left,
-          CutChunk({chunk.min_ms, chunk.max_ms}, repeated, &chunk));
-      if (!left) continue;
-    }
-    chunks->push_back(std::move(chunk));
+// The times of all samples within `range`, ascending.
+absl::StatusOr<std::vector<std::int64_t>> TimesOf(
+    const std::vector<storage::Chunk>& chunks,
+    const storage::TimeRange& range) {
+  model::SampleColumns samples;
+  for (const storage::Chunk& chunk : chunks) {
+    if (chunk.max_ms < range.min_ms || chunk.min_ms > range.max_ms) continue;
+    NARTHEX_RETURN_IF_ERROR(DecodeChunk(chunk, range, &samples));
   }
-  std::stable_sort(chunks->begin(), chunks->end(),
-                   [](const storage::Chunk& a, const storage::Chunk& b) {
-                     return a.min_ms < b.min_ms;
-                   });
+  std::vector<std::int64_t> times = std::move(samples.timestamps_ms);
+  std::sort(times.begin(), times.end());
+  return times;
+}
+
+// Adds the times of `late` that are among `times` to `*repeated`.
+absl::Status AddRepeated(const std::vector<std::int64_t>& times,
+                         const storage::Chunk& late, Intervals* repeated) {
+  const auto first = std::lower_bound(times.begin(), times.end(), late.min_ms);
+  if (first == times.end() || *first > late.max_ms) return absl::OkStatus();
+  model::SampleColumns samples;
+  NARTHEX_RETURN_IF_ERROR(
+      DecodeChunk(late, {late.min_ms, late.max_ms}, &samples));
+  for (const std::int64_t time : samples.timestamps_ms) {
+    if (!std::binary_search(first, times.end(), time)) continue;
+    AddInterval({time, time}, repeated);
+  }
   return absl::OkStatus();
 }
 
@@ -75,7 +63,7 @@ class LateSet : public storage::ChunkSeriesSet {
     if (order == 0) {
       storage::ChunkSeries late;
       Take(late_, &late);
-      status_.Update(Add(std::move(late.chunks), &series->chunks));
+      status_.Update(AddLate(std::move(late.chunks), {}, &series->chunks));
     }
     return status_.ok();
   }
@@ -120,23 +108,31 @@ absl::StatusOr<bool> CutChunk(const storage::TimeRange& range,
   return true;
 }
 
-absl::Status AddRepeated(absl::Span<const storage::Chunk> chunks,
-                         const storage::Chunk& late, Intervals* repeated) {
-  const storage::TimeRange range{late.min_ms, late.max_ms};
-  model::SampleColumns known;
-  for (const storage::Chunk& chunk : chunks) {
-    if (!Overlap(chunk, late)) continue;
-    NARTHEX_RETURN_IF_ERROR(DecodeChunk(chunk, range, &known));
+absl::Status AddLate(std::vector<storage::Chunk> late, const Intervals& deleted,
+                     std::vector<storage::Chunk>* chunks) {
+  if (late.empty()) return absl::OkStatus();
+  storage::TimeRange range{late.front().min_ms, late.front().max_ms};
+  for (const storage::Chunk& chunk : late) {
+    range.min_ms = std::min(range.min_ms, chunk.min_ms);
+    range.max_ms = std::max(range.max_ms, chunk.max_ms);
   }
-  if (known.empty()) return absl::OkStatus();
-  std::vector<std::int64_t>& times = known.timestamps_ms;
-  std::sort(times.begin(), times.end());
-  model::SampleColumns ours;
-  NARTHEX_RETURN_IF_ERROR(DecodeChunk(late, range, &ours));
-  for (const std::int64_t time : ours.timestamps_ms) {
-    if (!std::binary_search(times.begin(), times.end(), time)) continue;
-    AddInterval({time, time}, repeated);
+  NARTHEX_ASSIGN_OR_RETURN(const std::vector<std::int64_t> times,
+                           TimesOf(*chunks, range));
+  for (storage::Chunk& chunk : late) {
+    Intervals left_out = deleted;
+    NARTHEX_RETURN_IF_ERROR(AddRepeated(times, chunk, &left_out));
+    if (Overlaps(left_out, {chunk.min_ms, chunk.max_ms})) {
+      NARTHEX_ASSIGN_OR_RETURN(
+          const bool left,
+          CutChunk({chunk.min_ms, chunk.max_ms}, left_out, &chunk));
+      if (!left) continue;
+    }
+    chunks->push_back(std::move(chunk));
   }
+  std::stable_sort(chunks->begin(), chunks->end(),
+                   [](const storage::Chunk& a, const storage::Chunk& b) {
+                     return a.min_ms < b.min_ms;
+                   });
   return absl::OkStatus();
 }
 

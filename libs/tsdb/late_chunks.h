@@ -1,10 +1,10 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "libs/storage/storage.h"
 #include "libs/tsdb/tombstones.h"
 
@@ -15,10 +15,11 @@ namespace narthex::tsdb {
 absl::StatusOr<bool> CutChunk(const storage::TimeRange& range,
                               const Intervals& deleted, storage::Chunk* chunk);
 
-/// Adds to `*repeated` the times of `late` at which the other chunks have
-/// samples too.
-absl::Status AddRepeated(absl::Span<const storage::Chunk> chunks,
-                         const storage::Chunk& late, Intervals* repeated);
+/// Adds the chunks `late` of a series to its others, without the samples inside
+/// `deleted` and those at whose times the others have one: in order by time,
+/// as late chunks may overlap.
+absl::Status AddLate(std::vector<storage::Chunk> late, const Intervals& deleted,
+                     std::vector<storage::Chunk>* chunks);
 
 /// As storage::MergeChunkSeries, but of samples of one series and time that
 /// of `first` counts: what came late changes nothing that was there before.
