@@ -110,6 +110,7 @@ BlockMeta MetaOfResult(const std::vector<std::shared_ptr<Block>>& blocks,
   int level = 0;
   bool out_of_order = true;
   bool stale_series = true;
+  bool any_stale_series = false;
   for (const auto& block : blocks) {
     const BlockMeta meta = block->meta();
     result.min_ms = std::min(result.min_ms, meta.min_ms);
@@ -118,13 +119,15 @@ BlockMeta MetaOfResult(const std::vector<std::shared_ptr<Block>>& blocks,
     sources.insert(meta.compaction.sources.begin(),
                    meta.compaction.sources.end());
     out_of_order = out_of_order && meta.compaction.HasHint(kHintFromOutOfOrder);
-    stale_series =
-        stale_series && meta.compaction.HasHint(kHintFromStaleSeries);
+    const bool stale = meta.compaction.HasHint(kHintFromStaleSeries);
+    stale_series = stale_series && stale;
+    any_stale_series = any_stale_series || stale;
     result.compaction.parents.push_back({meta.ulid, meta.min_ms, meta.max_ms});
   }
   result.compaction.level = level + 1;
   result.compaction.sources.assign(sources.begin(), sources.end());
-  if (stale_series) {
+  // Blocks of stale series are hinted as both: with them, not all is late.
+  if (stale_series || (out_of_order && any_stale_series)) {
     result.compaction.hints.emplace_back(kHintFromStaleSeries);
   }
   if (out_of_order) {
