@@ -52,11 +52,12 @@ absl::Status DbState::ReplayOutOfOrderLog() {
 // all of it, is gone without a trace, which the markers of chunks tell.
 absl::Status DbState::MendOutOfOrderLog(const ReplayResult& replayed) {
   const std::vector<std::string> files = head_chunks_->found();
-  const std::uint64_t last = LastOutOfOrderChunk(files);
-  const std::uint64_t known =
-      std::max(replayed.last_chunk, replayed.last_settled_chunk);
-  const bool lost = last > replayed.last_settled_chunk &&
-                    (replayed.flaw.has_value() || last > known ||
+  const std::uint64_t last = head_chunks_->earlier().empty()
+                                 ? head_chunks_->last_out_of_order()
+                                 : LastOutOfOrderChunk(files);
+  const std::uint64_t settled = head_chunks_->settled();
+  const bool lost = last > settled &&
+                    (replayed.flaw.has_value() || last != replayed.last_chunk ||
                      head_chunks_->earlier_needed());
   if (lost) {
     // For the next start, should this one not come to its end.
@@ -70,9 +71,9 @@ absl::Status DbState::MendOutOfOrderLog(const ReplayResult& replayed) {
   NARTHEX_RETURN_IF_ERROR(OpenOutOfOrderLog());
   NARTHEX_ASSIGN_OR_RETURN(
       const Recovered recovered,
-      RecoverOutOfOrder(files, replayed.last_settled_chunk, other_refs_, *head_,
-                        *wbl_, logger_));
-  NARTHEX_RETURN_IF_ERROR(SettleChunks(last));
+      RecoverOutOfOrder(files, settled, other_refs_, *head_, *wbl_, logger_));
+  NARTHEX_RETURN_IF_ERROR(wbl_->ForceToDisk());
+  NARTHEX_RETURN_IF_ERROR(head_chunks_->Settle(last));
   if (recovered.samples + recovered.unknown_chunks > 0) {
     logger_.Warn(
         "some of what the log of samples out of order lost was found in head "
@@ -81,14 +82,6 @@ absl::Status DbState::MendOutOfOrderLog(const ReplayResult& replayed) {
          {"unknown_chunks", recovered.unknown_chunks}});
   }
   return absl::OkStatus();
-}
-
-absl::Status DbState::SettleChunks(std::uint64_t last_chunk) {
-  if (wbl_ == nullptr || last_chunk == 0) return absl::OkStatus();
-  std::string record;
-  EncodeMmapMarkers(std::vector<RefMmapMarker>{{kSettledChunks, last_chunk}},
-                    &record);
-  return wbl_->Log({&record, 1});
 }
 
 absl::Status DbState::OpenOutOfOrderLog() {
@@ -200,7 +193,8 @@ absl::Status DbState::CompactOutOfOrder() {
   head_->DropSealed();
   // All of them were sealed.
   head_chunks_->ForgetOutOfOrder();
-  NARTHEX_RETURN_IF_ERROR(SettleChunks(head_chunks_->last_out_of_order()));
+  NARTHEX_RETURN_IF_ERROR(
+      head_chunks_->Settle(head_chunks_->last_out_of_order()));
   metrics_.compaction_seconds.Observe(
       static_cast<double>(clock_.MonotonicNs() - start) * 1e-9);
   return wbl_ == nullptr ? absl::OkStatus()

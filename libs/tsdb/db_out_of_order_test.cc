@@ -428,6 +428,25 @@ TEST_CASE("the damaged end of the log of samples out of order is cut off") {
   CHECK(Exposes(fixture, "prometheus_tsdb_wal_corruptions_total 1"));
 }
 
+namespace {
+
+// Damages the first record of a log; when it has none, something else is there.
+void Damage(const std::string& log) {
+  std::string path;
+  const std::vector<int> segments = ListWalSegments(log).value();
+  for (const int segment : segments) {
+    path = WalSegmentPath(log, segment);
+    std::string content = *base::ReadFile(path);
+    if (content.size() <= 9) continue;
+    content[9] ^= 1;
+    REQUIRE(base::WriteFileAtomically(path, content).ok());
+    return;
+  }
+  REQUIRE(base::WriteFileAtomically(path, std::string(64, '?')).ok());
+}
+
+}  // namespace
+
 TEST_CASE("what the log of late samples loses comes back from full chunks") {
   DbOptions options = WithWindow(8 * kBlock);
   options.out_of_order_cap_max = 8;
@@ -503,9 +522,60 @@ TEST_CASE("chunks of late samples that are in blocks do not come back") {
   for (std::int64_t time = deleted.min_ms; time <= deleted.max_ms; ++time) {
     fixture.expected()[kSeries].erase(time);
   }
-  fixture.Reopen();
+  const std::string damaged = GENERATE("nothing", "the log", "the note too");
+  INFO(damaged);
+  fixture.Close();
+  if (damaged != "nothing") Damage(fixture.path() + "/wbl");
+  if (damaged == "the note too") {
+    REQUIRE(
+        base::WriteFileAtomically(fixture.path() + "/chunks_head/settled", "?")
+            .ok());
+  }
+  fixture.Open();
   fixture.CheckAll();
   CHECK(Exposes(fixture, "prometheus_tsdb_head_chunks 1"));
+}
+
+TEST_CASE("late samples come back also when all files of chunks were gone") {
+  DbOptions options = WithWindow(8 * kBlock);
+  options.out_of_order_cap_max = 4;
+  DbFixture fixture(options);
+  const auto append_late = [&fixture](int from, int to) {
+    for (int i = from; i < to; ++i) {
+      REQUIRE(fixture.AppendOne(kSeries, kStart - i, i) == kTaken);
+      REQUIRE(fixture.db().MoveFullChunks().ok());
+    }
+  };
+  REQUIRE(fixture.AppendOne(kSeries, kStart, 1) == kTaken);
+  append_late(1, 40);
+  REQUIRE(fixture.db().CompactOutOfOrder().ok());
+  // Without full chunks the second start finds no file.
+  fixture.Reopen();
+  fixture.Reopen();
+  append_late(40, 60);
+  fixture.Close();
+  Damage(fixture.path() + "/wbl");
+  fixture.Open();
+  const SeriesModel found = fixture.Select(kAllTime);
+  CHECK(found.at(kSeries).size() + 4 >= fixture.expected().at(kSeries).size());
+}
+
+TEST_CASE("late samples leave the order of series as it is") {
+  DbFixture fixture(WithWindow(8 * kBlock));
+  const std::vector<model::Labels> created = {
+      {{"__name__", "z"}}, {{"__name__", "a"}}, {{"__name__", "m"}}};
+  for (const model::Labels& labels : created) {
+    REQUIRE(fixture.AppendOne(labels, kStart, 1) == kTaken);
+  }
+  REQUIRE(fixture.AppendOne(created[1], kStart - 1, 2) == kTaken);
+  storage::SelectHints hints;
+  hints.range = kAllTime;
+  hints.any_order = true;
+  auto set = fixture.db().SelectSamples(hints, {});
+  REQUIRE(set.ok());
+  std::vector<model::Labels> found;
+  while ((*set)->Next()) found.push_back((*set)->At()->labels());
+  CHECK(found == created);
 }
 
 // Run by the thread-sanitizer as well.

@@ -97,8 +97,6 @@ class DbState {
   absl::Status OpenOutOfOrderLog();
   /// Repairs that log, as it was replayed, and brings back what it lost.
   absl::Status MendOutOfOrderLog(const ReplayResult& replayed);
-  /// Logs that no chunks of samples out of order up to this are needed.
-  absl::Status SettleChunks(std::uint64_t last_chunk);
   /// Writes the sealed samples in [min_ms, max_ms) as a block below `parent`;
   /// nothing when there are none.
   absl::StatusOr<std::optional<BlockMeta>> WriteOutOfOrderBlock(

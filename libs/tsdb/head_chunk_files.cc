@@ -37,6 +37,9 @@ std::string Header() {
 // the last of them, and the word below if they are needed.
 constexpr char kEarlierName[] = "earlier";
 constexpr absl::string_view kNeeded = " needed";
+// Beside the files: the `file_ref` of the last settled chunk.
+constexpr char kSettledName[] = "settled";
+constexpr std::uint64_t kAllSettled = std::numeric_limits<std::uint64_t>::max();
 
 // 0 when it is no name of a file of chunks.
 int NumberOf(const std::string& name) {
@@ -104,7 +107,28 @@ absl::StatusOr<std::unique_ptr<HeadChunkFiles>> HeadChunkFiles::OpenBeside(
   std::unique_ptr<HeadChunkFiles> files(
       new HeadChunkFiles(directory, file_bytes));
   NARTHEX_RETURN_IF_ERROR(files->FindEarlier());
+  NARTHEX_RETURN_IF_ERROR(files->FindSettled());
   return files;
+}
+
+absl::Status HeadChunkFiles::FindSettled() {
+  const std::string path = absl::StrCat(directory_, "/", kSettledName);
+  if (!base::Exists(path)) return absl::OkStatus();
+  NARTHEX_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path));
+  if (!absl::SimpleAtoi(text, &settled_)) {
+    settled_ = kAllSettled;
+    return absl::OkStatus();
+  }
+  last_number_ = std::max(last_number_, static_cast<int>(settled_ >> 32));
+  return absl::OkStatus();
+}
+
+absl::Status HeadChunkFiles::Settle(std::uint64_t file_ref) {
+  if (file_ref == 0 || file_ref == settled_) return absl::OkStatus();
+  NARTHEX_RETURN_IF_ERROR(base::WriteFileAtomically(
+      absl::StrCat(directory_, "/", kSettledName), absl::StrCat(file_ref)));
+  settled_ = file_ref;
+  return absl::OkStatus();
 }
 
 absl::Status HeadChunkFiles::FindEarlier() {
@@ -173,6 +197,7 @@ absl::StatusOr<std::unique_ptr<HeadChunkFiles>> HeadChunkFiles::Load(
     if (NumberOf(name) == 0) continue;
     NARTHEX_RETURN_IF_ERROR(files->LoadFile(name, chunks));
   }
+  NARTHEX_RETURN_IF_ERROR(files->FindSettled());
   return files;
 }
 

@@ -90,6 +90,13 @@ class HeadChunkFiles {
   void ForgetOutOfOrder();
   /// The `file_ref` of the last of these that was written; 0: none.
   std::uint64_t last_out_of_order() const { return last_out_of_order_; }
+  /// Notes, durably, that those up to this one are in blocks, or their samples
+  /// in the log: they are not to be taken back from here. Files that are made
+  /// later have later numbers, also when all are gone meanwhile.
+  absl::Status Settle(std::uint64_t file_ref);
+  /// The last one that is; 0: none. All, when the note cannot be read: what was
+  /// deleted from blocks must not come back.
+  std::uint64_t settled() const { return settled_; }
 
   /// Makes durable what was written.
   absl::Status ForceToDisk() const;
@@ -101,6 +108,7 @@ class HeadChunkFiles {
   HeadChunkFiles(std::string directory, std::uint64_t file_bytes);
 
   absl::Status FindEarlier();
+  absl::Status FindSettled();
   absl::Status OpenFile();
   absl::Status LoadFile(const std::string& name,
                         std::vector<HeadChunk>* chunks);
@@ -114,6 +122,7 @@ class HeadChunkFiles {
   std::vector<std::string> earlier_;
   bool earlier_needed_ = false;
   std::uint64_t last_out_of_order_ = 0;
+  std::uint64_t settled_ = 0;
   std::deque<std::shared_ptr<File>> files_;  // The last one is written.
 };
 

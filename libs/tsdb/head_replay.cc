@@ -418,11 +418,9 @@ absl::StatusOr<ReplayResult> ReplayOutOfOrderLog(const std::string& directory,
         // They say which samples are in the head's chunk files too; those
         // begin anew at every start.
         NARTHEX_RETURN_IF_ERROR(DecodeMmapMarkers(record, &markers));
+        result.last_chunk = 0;
         for (const RefMmapMarker& marker : markers) {
-          std::uint64_t& last = marker.ref == kSettledChunks
-                                    ? result.last_settled_chunk
-                                    : result.last_chunk;
-          last = std::max(last, marker.chunk_ref);
+          result.last_chunk = std::max(result.last_chunk, marker.chunk_ref);
         }
         return absl::OkStatus();
       default: {

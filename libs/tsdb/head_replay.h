@@ -35,14 +35,9 @@ struct ReplayResult {
   /// The checkpoint is damaged: some of it was not read.
   bool checkpoint_damaged = false;
   /// Of the log of samples out of order: the last chunk that a marker names
-  /// (see HeadChunk::file_ref), and the last one that is in blocks, or whose
-  /// samples are in the log, with all before it. 0: none.
+  /// (see HeadChunk::file_ref); 0: none.
   std::uint64_t last_chunk = 0;
-  std::uint64_t last_settled_chunk = 0;
 };
-
-/// A marker of no series says that chunks up to the one it names are settled.
-inline constexpr storage::SeriesRef kSettledChunks = 0;
 
 /// Where a replay begins when memory came from a snapshot, and the references
 /// that are known from before.
