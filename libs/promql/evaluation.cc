@@ -234,15 +234,8 @@ absl::Status Evaluation::Vector(const Expr& expr, const StepGrid& grid,
   if (grid.count == 0) return absl::OkStatus();
   // Every column has this many values, whether or not they are present.
   NARTHEX_RETURN_IF_ERROR(budget_.Check(grid.count));
-  // Whatever makes the columns, and wherever they go, it does not go on for
-  // long once nobody waits.
-  AliveCheck alive(*this);
-  const auto checked = [&](Column& column) -> absl::Status {
-    NARTHEX_RETURN_IF_ERROR(alive.Pass(column.values.size()));
-    return sink(column);
-  };
   return Measured(
-      expr, [&](ColumnSink out) { return Node(expr, grid, out); }, checked);
+      expr, [&](ColumnSink out) { return Node(expr, grid, out); }, sink);
 }
 
 absl::Status Evaluation::Parts(const AggregateExpr& aggregate,
@@ -259,16 +252,23 @@ absl::Status Evaluation::Parts(const AggregateExpr& aggregate,
 absl::Status Evaluation::Measured(
     const Expr& expr, absl::FunctionRef<absl::Status(ColumnSink)> evaluate,
     ColumnSink sink) {
+  // Whatever makes the columns, and wherever they go, it does not go on for
+  // long once nobody waits.
+  AliveCheck alive(*this);
+  const auto checked = [&](Column& column) -> absl::Status {
+    NARTHEX_RETURN_IF_ERROR(alive.Pass(column.values.size()));
+    return sink(column);
+  };
   NodeTrace* const trace =
       node_traces_.has_value() ? node_traces_->Find(expr) : nullptr;
-  if (trace == nullptr) return evaluate(sink);
+  if (trace == nullptr) return evaluate(checked);
   const SampleStats before = tally_.stats;
   const std::int64_t begin_ns = clock_.MonotonicNs();
   std::int64_t consumer_ns = 0;
   const auto count = [&](Column& column) {
     ++trace->columns;
     const std::int64_t handed_ns = clock_.MonotonicNs();
-    const absl::Status taken = sink(column);
+    const absl::Status taken = checked(column);
     consumer_ns += clock_.MonotonicNs() - handed_ns;
     return taken;
   };
