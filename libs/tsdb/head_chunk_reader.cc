@@ -18,6 +18,14 @@ absl::Status Corrupt(const std::string& path, std::size_t offset,
       absl::StrCat(path, ": offset ", offset, ": ", what));
 }
 
+// The number that names a file of chunks; 0 of others.
+std::uint32_t FileNumber(absl::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash != absl::string_view::npos) path.remove_prefix(slash + 1);
+  std::uint32_t number = 0;
+  return absl::SimpleAtoi(path, &number) ? number : 0;
+}
+
 /// What was never written, and so the end of a file that is written.
 bool IsHole(absl::string_view data) {
   return data.substr(0, kMostOverhead).find_first_not_of('\0') ==
@@ -25,13 +33,6 @@ bool IsHole(absl::string_view data) {
 }
 
 }  // namespace
-
-std::uint32_t HeadChunkFileNumber(absl::string_view path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash != absl::string_view::npos) path.remove_prefix(slash + 1);
-  std::uint32_t number = 0;
-  return absl::SimpleAtoi(path, &number) ? number : 0;
-}
 
 absl::Status ReadHeadChunks(const std::string& path,
                             const HeadChunkVisit& visit) {
@@ -52,7 +53,7 @@ absl::StatusOr<std::size_t> ReadHeadChunks(const std::string& path,
     return absl::InvalidArgumentError(absl::StrCat(
         path, ": head chunk format version ", version, " is not read"));
   }
-  const std::uint64_t file_number = HeadChunkFileNumber(path);
+  const std::uint64_t file_number = FileNumber(path);
   while (!IsHole(reader.rest())) {
     const absl::string_view rest = reader.rest();
     const std::size_t offset = data.size() - rest.size();

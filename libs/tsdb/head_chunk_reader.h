@@ -12,9 +12,6 @@
 
 namespace narthex::tsdb {
 
-/// The number that names a file of `chunks_head`; 0 of others.
-std::uint32_t HeadChunkFileNumber(absl::string_view path);
-
 using HeadChunkVisit = std::function<absl::Status(const HeadChunk&)>;
 
 /// Calls `visit` with every chunk of a file of `chunks_head`, in the order of

@@ -28,7 +28,7 @@ struct ImportOptions {
 /// left out when both are among the same 5000 of a block, and an error
 /// otherwise. Returns how many were left out. The text is parsed once for the
 /// bounds and once for each block; in memory are the samples of one.
-/// kInvalidArgument in promtool's words for a bad text; the blocks before the
+/// kInvalidArgument for a bad text; the blocks before the
 /// flaw are then there.
 absl::StatusOr<std::uint64_t> ImportOpenMetrics(
     absl::string_view text, const ImportOptions& options,
