@@ -189,6 +189,8 @@ TEST_CASE("refusals of what waited on disk are told") {
   }
   Node node(address);
   AwaitSamples(node.ingester, 2);
+  // Stopping does not wait for answers: what has none goes to disk again.
+  AwaitThat([&told] { return told > 0; });
   writer->Stop(seconds(10));
   CHECK(told == 1);
 }
