@@ -1,6 +1,7 @@
 #include "services/scraper/scrape_pool.h"
 
 #include <catch2/catch.hpp>
+#include <optional>
 
 #include "services/scraper/test_storage.h"
 
@@ -13,6 +14,12 @@ struct Pool {
     auto group = std::make_shared<discovery::TargetGroup>();
     group->targets = {model::Labels{{"__address__", "127.0.0.1:1"}}};
     groups.push_back(std::move(group));
+  }
+  // Ends what is under way while all that it needs is there, as the app does.
+  ~Pool() {
+    scheduler.Stop();
+    client.reset();
+    workers.reset();
   }
 
   std::shared_ptr<const ScrapeSettings> Settings(std::int64_t interval_ms) {
@@ -30,11 +37,11 @@ struct Pool {
   Metrics metrics{registry};
   TestStorage storage;
   MetadataPool metadata;
-  WorkerPool workers{2};
-  http::Client client;
+  std::optional<WorkerPool> workers{std::in_place, 2};
+  std::optional<http::Client> client{std::in_place};
   LoopContext context{
-      client, storage.writer(),       workers, metadata, metrics,
-      clock,  base::Logger::Discard()};
+      *client, storage.writer(),       *workers, metadata, metrics,
+      clock,   base::Logger::Discard()};
   Scheduler scheduler{clock};
   discovery::TargetGroups groups;
   ScrapePool pool{Settings(3'600'000), Shard{}, scheduler, context};
