@@ -1,6 +1,7 @@
 #include "services/scraper/scheduler.h"
 
 #include <catch2/catch.hpp>
+#include <optional>
 #include <thread>
 
 #include "services/scraper/test_storage.h"
@@ -49,11 +50,11 @@ TEST_CASE("scrapes go on when the wall clock is set back or forward") {
   Metrics metrics(registry);
   TestStorage storage;
   MetadataPool metadata;
-  WorkerPool workers(1);
-  http::Client client;
+  std::optional<WorkerPool> workers(std::in_place, 1);
+  std::optional<http::Client> client(std::in_place);
   LoopContext context{
-      client, storage.writer(),       workers, metadata, metrics,
-      clock,  base::Logger::Discard()};
+      *client, storage.writer(),       *workers, metadata, metrics,
+      clock,   base::Logger::Discard()};
   Target target;
   target.labels = model::Labels{{"job", "j"}};
   // Nobody listens there: the scrape fails, which is as good as any.
@@ -84,6 +85,9 @@ TEST_CASE("scrapes go on when the wall clock is set back or forward") {
       CHECK(metrics.scrapes.value() <= before + 3);
     }
   }
+  // Ends what is under way while all that it needs is there, as the app does.
+  client.reset();
+  workers.reset();
 }
 
 }  // namespace narthex::scraper

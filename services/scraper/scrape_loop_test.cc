@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <optional>
 
 #include "libs/http/router.h"
 #include "libs/http/server.h"
@@ -37,6 +38,12 @@ struct Rig {
     settings = changed;
   }
 
+  // Ends what is under way while all that it needs is there, as the app does.
+  ~Rig() {
+    client.reset();
+    workers.reset();
+  }
+
   // Ticks and waits until the scrape is over.
   std::optional<std::int64_t> Tick() {
     clock.Advance(1000);
@@ -63,9 +70,9 @@ struct Rig {
   MetadataPool pool;
   config::ScrapeConfig config;
   std::shared_ptr<const ScrapeSettings> settings;
-  WorkerPool workers{2};
+  std::optional<WorkerPool> workers{std::in_place, 2};
   std::unique_ptr<http::Client> client = std::make_unique<http::Client>();
-  LoopContext context{*client, storage.writer(),       workers, pool, metrics,
+  LoopContext context{*client, storage.writer(),       *workers, pool, metrics,
                       clock,   base::Logger::Discard()};
   std::shared_ptr<ScrapeLoop> loop;
 };
