@@ -56,6 +56,11 @@ absl::Status DbState::MendOutOfOrderLog(const ReplayResult& replayed) {
                                  ? head_chunks_->last_out_of_order()
                                  : LastOutOfOrderChunk(files);
   const std::uint64_t settled = head_chunks_->settled();
+  if (settled == HeadChunkFiles::kAllSettled) {
+    logger_.Warn(
+        "chunks_head/settled cannot be read: what the log of samples out of "
+        "order may have lost is not looked for in head chunks");
+  }
   const bool lost = last > settled &&
                     (replayed.flaw.has_value() || last != replayed.last_chunk ||
                      head_chunks_->earlier_needed());

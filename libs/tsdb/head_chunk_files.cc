@@ -39,7 +39,6 @@ constexpr char kEarlierName[] = "earlier";
 constexpr absl::string_view kNeeded = " needed";
 // Beside the files: the `file_ref` of the last settled chunk.
 constexpr char kSettledName[] = "settled";
-constexpr std::uint64_t kAllSettled = std::numeric_limits<std::uint64_t>::max();
 
 // 0 when it is no name of a file of chunks.
 int NumberOf(const std::string& name) {

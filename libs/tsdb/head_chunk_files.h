@@ -38,6 +38,7 @@ struct HeadChunk {
 class HeadChunkFiles {
  public:
   static constexpr std::uint64_t kDefaultFileBytes = 128 << 20;
+  static constexpr std::uint64_t kAllSettled = ~std::uint64_t{0};
 
   /// Begins anew: removes all that is in `directory`.
   static absl::StatusOr<std::unique_ptr<HeadChunkFiles>> Open(
@@ -94,8 +95,8 @@ class HeadChunkFiles {
   /// in the log: they are not to be taken back from here. Files that are made
   /// later have later numbers, also when all are gone meanwhile.
   absl::Status Settle(std::uint64_t file_ref);
-  /// The last one that is; 0: none. All, when the note cannot be read: what was
-  /// deleted from blocks must not come back.
+  /// The last one that is; 0: none. kAllSettled when the note cannot be read:
+  /// what was deleted from blocks must not come back.
   std::uint64_t settled() const { return settled_; }
 
   /// Makes durable what was written.

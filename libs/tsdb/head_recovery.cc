@@ -47,6 +47,19 @@ void Decode(const std::string& path, const HeadChunk& chunk,
               {{"path", path}, {"err", status.ToString()}});
 }
 
+// By kind.
+void Sort(SeriesId id, std::vector<StoredSample>& decoded,
+          StartingSamples* samples, std::vector<RefHistogram>* histograms) {
+  for (StoredSample& one : decoded) {
+    if (one.is_float()) {
+      samples->Add({id, one.timestamp_ms, one.value}, one.start_ms);
+    } else {
+      histograms->push_back(
+          {id, one.timestamp_ms, one.start_ms, std::move(one.histogram)});
+    }
+  }
+}
+
 class Recovery {
  public:
   Recovery(const OtherRefs& other_refs, Head& head, Wal& wal,
@@ -83,14 +96,7 @@ class Recovery {
     if (chunk.max_ms < from) return absl::OkStatus();
     decoded_.clear();
     Decode(path, chunk, {from, chunk.max_ms}, logger_, &decoded_);
-    for (StoredSample& one : decoded_) {
-      if (one.is_float()) {
-        samples_.Add({id, one.timestamp_ms, one.value}, one.start_ms);
-      } else {
-        histograms_.push_back(
-            {id, one.timestamp_ms, one.start_ms, std::move(one.histogram)});
-      }
-    }
+    Sort(id, decoded_, &samples_, &histograms_);
     return samples_.samples.size() + histograms_.size() < kSamplesAtOnce
                ? absl::OkStatus()
                : Flush();
@@ -180,14 +186,7 @@ class OutOfOrderRecovery {
   absl::Status Add(SeriesId id, std::vector<StoredSample> added) {
     StartingSamples samples;
     std::vector<RefHistogram> histograms;
-    for (StoredSample& one : added) {
-      if (one.is_float()) {
-        samples.Add({id, one.timestamp_ms, one.value}, one.start_ms);
-      } else {
-        histograms.push_back(
-            {id, one.timestamp_ms, one.start_ms, std::move(one.histogram)});
-      }
-    }
+    Sort(id, added, &samples, &histograms);
     head_.ReplayOutOfOrder(samples.samples, samples.starts_ms, histograms);
     if (!samples.samples.empty()) {
       EncodeSamples(samples.samples, samples.starts_ms,
